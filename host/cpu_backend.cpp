@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pieces, workers, progress and stopping. Results are integer sums and rows by number, so which worker runs which piece is of no
+// consequence. oneTBB's arena bounds the workers; a piece takes milliseconds, so that stopping is prompt and the tail short.
+#include "host/cpu_backend.h"
+
+#include <oneapi/tbb/enumerable_thread_specific.h>
+#include <oneapi/tbb/global_control.h>
+#include <oneapi/tbb/info.h>
+#include <oneapi/tbb/parallel_for.h>
+#include <oneapi/tbb/task_arena.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "fryer/core/error.h"
+#include "host/statistics.h"
+
+namespace fryer {
+namespace {
+
+// Numbers first .. first + count - 1 cut into pieces of at most `size` that never cross a multiple of 2^32, where the high word of
+// an episode number or seed changes.
+class Pieces {
+ public:
+  Pieces(std::uint64_t first, std::uint64_t count, std::uint64_t size) : first_(first), count_(count), size_(std::min(size, kSpan)) {
+    const std::uint64_t to_boundary = kSpan - (first & (kSpan - 1));
+    head_ = std::min(count, to_boundary);
+    head_pieces_ = (head_ + size_ - 1) / size_;
+    per_span_ = (kSpan + size_ - 1) / size_;
+    const std::uint64_t rest = count - head_;
+    pieces_ = head_pieces_ + rest / kSpan * per_span_ + (rest % kSpan + size_ - 1) / size_;
+  }
+  std::uint64_t size() const { return pieces_; }
+  // Offset from `first` and length of piece i.
+  std::pair<std::uint64_t, std::uint64_t> operator[](std::uint64_t i) const {
+    if (i < head_pieces_) return cut(0, i * size_, head_);
+    i -= head_pieces_;
+    const std::uint64_t span = i / per_span_;
+    const std::uint64_t begin = head_ + span * kSpan;
+    return cut(begin, i % per_span_ * size_, std::min(kSpan, count_ - begin));
+  }
+
+ private:
+  static constexpr std::uint64_t kSpan = std::uint64_t{1} << 32;
+  std::pair<std::uint64_t, std::uint64_t> cut(std::uint64_t begin, std::uint64_t at, std::uint64_t length) const {
+    return {begin + at, std::min(size_, length - at)};
+  }
+  std::uint64_t first_, count_, size_, head_, head_pieces_, per_span_, pieces_;
+};
+
+class CpuBackend final : public Backend {
+ public:
+  CpuBackend(const LaneExecutor& executor, unsigned threads, std::uint64_t chunk, const std::string& reason)
+      : executor_(executor),
+        chunk_(chunk),
+        parallelism_(oneapi::tbb::global_control::max_allowed_parallelism, std::max<std::size_t>(threads, 1)),
+        arena_(static_cast<int>(threads)) {
+    info_ = {"cpu", executor.name, threads, reason};
+  }
+
+  const BackendInfo& info() const override { return info_; }
+
+  GradientSums gradient(const EpisodeWork& work, std::uint64_t first, std::uint64_t count, bool weight, Moments moments,
+                        const RunControl& control) override {
+    Workers<GradientSums> sums;
+    run(first, count, chunk_ != 0 ? chunk_ : kEpisodesPerPiece, 1, control, [&](std::uint64_t offset, std::uint64_t length) {
+      executor_.gradient(work, first + offset, length, weight, moments, sums.local());
+    });
+    GradientSums total;
+    for (const GradientSums& part : sums) total.add(part);
+    return total;
+  }
+
+  std::array<std::uint64_t, FryShack::kOutcomes> evaluate(const EpisodeWork& work, std::uint64_t first, std::uint64_t count,
+                                                          const RunControl& control) override {
+    using Counts = std::array<std::uint64_t, FryShack::kOutcomes>;
+    Workers<Counts> counts(Counts{});
+    run(first, count, chunk_ != 0 ? chunk_ : kEpisodesPerPiece, 1, control, [&](std::uint64_t offset, std::uint64_t length) {
+      executor_.evaluate(work, first + offset, length, counts.local().data());
+    });
+    Counts total{};
+    for (const Counts& part : counts) {
+      for (std::size_t i = 0; i < total.size(); ++i) total[i] += part[i];
+    }
+    return total;
+  }
+
+  Population train(const TrainRequest& request, const RunControl& control) override {
+    ReplicaWork work = request.work;
+    work.step = request.table->step.data();
+    work.root_scale = request.table->root_scale.data();
+    const std::uint64_t updates = work.updates, replicas = request.replicas;
+    Population population;
+    ReplicaTable& table = population.table;
+    table.first_seed = request.first_seed;
+    table.status.resize(replicas);
+    table.updates.resize(replicas);
+    table.weight.resize(replicas);
+    table.bias.resize(replicas);
+    std::vector<std::uint32_t> correct(request.curve_quantiles ? updates * replicas : 0);
+
+    struct Worker {
+      std::vector<std::uint64_t> count, correct, squared;
+      std::vector<std::uint32_t> scratch;
+    };
+    Workers<Worker> workers([&] {
+      Worker w;
+      w.count.resize(updates);
+      w.correct.resize(updates);
+      w.squared.resize(updates);
+      w.scratch.resize(executor_.train_scratch(work));
+      return w;
+    });
+    const std::uint64_t piece = chunk_ != 0 ? chunk_ : replicas_per_piece(work, replicas);
+    run(request.first_seed, replicas, piece, updates, control, [&](std::uint64_t offset, std::uint64_t length) {
+      Worker& w = workers.local();
+      const ReplicaRows rows = {table.status.data() + offset, table.updates.data() + offset, table.weight.data() + offset,
+                                table.bias.data() + offset,   correct.empty() ? nullptr : correct.data() + offset, replicas};
+      executor_.train(work, request.first_seed + offset, length, rows, {w.count.data(), w.correct.data(), w.squared.data()}, w.scratch.data());
+    });
+
+    CurveTotals& curve = population.curve;
+    curve.count.resize(updates);
+    curve.correct.resize(updates);
+    curve.squared.resize(updates);
+    for (const Worker& w : workers) {
+      for (std::uint64_t u = 0; u < updates; ++u) {
+        curve.count[u] += w.count[u];
+        WideSum part;
+        part.add(static_cast<std::int64_t>(w.correct[u]));
+        curve.correct[u].add(part);
+        part = {};
+        part.add(static_cast<std::int64_t>(w.squared[u]));
+        curve.squared[u].add(part);
+      }
+    }
+    arena_.execute([&] {
+      summarise_population(population);
+      if (request.curve_quantiles) population.curve_quantiles = curve_quantiles(work, table, correct);
+    });
+    return population;
+  }
+
+ private:
+  template <class T>
+  using Workers = oneapi::tbb::enumerable_thread_specific<T>;
+
+  // About a millisecond of the fastest executor.
+  static constexpr std::uint64_t kEpisodesPerPiece = std::uint64_t{96} << 12;
+
+  // Whole bundles, enough pieces that the last ones even out (measured: 16 a worker costs nothing), at most about 0.2 s each.
+  std::uint64_t replicas_per_piece(const ReplicaWork& work, std::uint64_t replicas) const {
+    const double episodes = static_cast<double>(work.updates) * work.batch;
+    const double longest = std::max(1.0, 4e7 / std::max(1.0, episodes));
+    const double even = static_cast<double>(replicas) / (16.0 * info_.threads);
+    const auto bundles = static_cast<std::uint64_t>(std::min(longest, even) / executor_.lanes) + 1;
+    return bundles * executor_.lanes;
+  }
+
+  // Calls body(offset, length) for each piece on the workers. unit: what one item adds to progress.
+  template <class Body>
+  void run(std::uint64_t first, std::uint64_t count, std::uint64_t piece, std::uint64_t unit, const RunControl& control, const Body& body) {
+    const Pieces pieces(first, count, piece);
+    std::atomic<std::uint64_t> finished{0};
+    std::mutex reporting;
+    const auto stopped = [&] { return control.stop != nullptr && control.stop->load(std::memory_order_relaxed); };
+    const auto one = [&](std::uint64_t i) {
+      if (stopped()) return;
+      const auto [offset, length] = pieces[i];
+      body(offset, length);
+      const std::uint64_t now = finished.fetch_add(length, std::memory_order_relaxed) + length;
+      if (control.progress) {
+        const std::unique_lock lock(reporting, std::try_to_lock);
+        if (lock) control.progress(now * unit, count * unit);
+      }
+    };
+    if (pieces.size() == 1 || info_.threads == 1) {  // no workers to wake
+      for (std::uint64_t i = 0; i < pieces.size(); ++i) one(i);
+    } else {
+      arena_.execute([&] { oneapi::tbb::parallel_for(std::uint64_t{0}, pieces.size(), one); });
+    }
+    if (stopped()) throw Stopped();
+  }
+
+  const LaneExecutor& executor_;
+  std::uint64_t chunk_;
+  oneapi::tbb::global_control parallelism_;
+  oneapi::tbb::task_arena arena_;
+  BackendInfo info_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cpu_backend(const LaneExecutor& executor, unsigned threads, std::uint64_t chunk, const std::string& reason) {
+  return std::make_unique<CpuBackend>(executor, threads, chunk, reason);
+}
+
+unsigned usable_threads() { return static_cast<unsigned>(std::max(1, oneapi::tbb::info::default_concurrency())); }
+
+}  // namespace fryer

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Little-endian serialisation and XXH3. NaN never reaches a hash: failed replicas hold one fixed bit pattern.
+#include "host/digest.h"
+
+#include <oneapi/tbb/blocked_range.h>
+#include <oneapi/tbb/parallel_reduce.h>
+#include <xxhash.h>
+
+#include <bit>
+#include <cstring>
+#include <functional>
+#include <vector>
+
+namespace fryer {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "serialise bytes before hashing on a big-endian machine");
+
+}  // namespace
+
+std::uint64_t hash_words(std::span<const std::uint64_t> words) { return XXH3_64bits(words.data(), words.size_bytes()); }
+
+std::uint64_t digest_of(const ReplicaTable& table, std::uint64_t batch) {
+  const auto row_hash = [&](std::uint64_t i) {
+    struct Row {
+      std::uint64_t seed, status, updates, episodes, steps;
+      std::uint32_t weight, bias;
+    } row;
+    static_assert(sizeof(Row) == 48);
+    const std::uint64_t episodes = table.updates[i] * batch;
+    row = {table.first_seed + i, table.status[i], table.updates[i], episodes, episodes * FryShack::kStepsPerEpisode, to_bits(table.weight[i]), to_bits(table.bias[i])};
+    return XXH3_64bits(&row, sizeof row);
+  };
+  const oneapi::tbb::blocked_range<std::uint64_t> all(0, table.size(), 4096);
+  return oneapi::tbb::parallel_reduce(
+      all, std::uint64_t{0},
+      [&](const auto& range, std::uint64_t sum) {
+        for (std::uint64_t i = range.begin(); i != range.end(); ++i) sum += row_hash(i);
+        return sum;
+      },
+      std::plus<>());
+}
+
+std::uint64_t digest_of(const GradientSums& sums) {
+  std::vector<std::uint64_t> words;
+  for (int i = 0; i < 2; ++i) {
+    WideSum squared = sums.squared[i];
+    squared.normalise();
+    words.push_back(static_cast<std::uint64_t>(sums.gradient[i]));
+    words.push_back(static_cast<std::uint64_t>(squared.high));
+    words.push_back(static_cast<std::uint64_t>(squared.low));
+  }
+  words.push_back(sums.correct);
+  words.push_back(sums.episodes);
+  return hash_words(words);
+}
+
+std::uint64_t digest_of(const std::array<std::uint64_t, FryShack::kOutcomes>& outcomes) { return hash_words(outcomes); }
+
+std::uint64_t digest_of(const NotebookResult& result) {
+  std::vector<std::uint64_t> words;
+  for (const NotebookResult::Update& u : result.updates) {
+    words.push_back(std::uint64_t{to_bits(u.p)} << 32 | (u.norm ? 2u : 0u) | (u.large ? 1u : 0u));
+    words.push_back(to_bits(u.hunger));
+    words.push_back(to_bits(u.reward));
+    words.push_back(std::uint64_t{to_bits(u.loss)} << 32 | to_bits(u.bias));
+  }
+  words.push_back(result.norm_visits);
+  return hash_words(words);
+}
+
+}  // namespace fryer

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Digests of results: XXH3 (64 bits, seed 0) over little-endian words. A run's digest is the sum of its rows' hashes modulo 2^64, so
+// neither order nor split enters it, and duplicates do not cancel.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+
+#include "fryer/engine/results.h"
+
+namespace fryer {
+
+// Of 64-bit words, hashed as little-endian bytes.
+std::uint64_t hash_words(std::span<const std::uint64_t> words);
+
+// Sum over the replicas of hash(seed, status, updates, episodes, steps, bits of each parameter).
+std::uint64_t digest_of(const ReplicaTable& table, std::uint64_t batch);
+std::uint64_t digest_of(const GradientSums& sums);
+std::uint64_t digest_of(const std::array<std::uint64_t, FryShack::kOutcomes>& outcomes);
+// Every number of every update.
+std::uint64_t digest_of(const NotebookResult& result);
+
+}  // namespace fryer

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+// From configurations to backend work and from exact sums to results. Runs the one-policy training itself: the backend sums an
+// update's episodes, the host makes the optimizer's step with the lanes' own template.
+#include "host/driver.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "fryer/core/error.h"
+#include "host/digest.h"
+#include "host/statistics.h"
+
+namespace fryer {
+namespace {
+
+// Curves of populations have quantiles up to this many replicas x updates.
+constexpr std::uint64_t kMostCurveNumbers = 100'000'000;
+
+__extension__ using Wide = __int128;
+
+Wide to_wide(WideSum sum) {
+  sum.normalise();
+  return (static_cast<Wide>(sum.high) << 32) + sum.low;
+}
+
+OneBlockRules make_rules(const Problem& problem, Purpose purpose) {
+  const auto gain = [&](double reward) { return static_cast<float>(problem.reward_scale * reward); };
+  return {FryShack::make_rules(problem.environment), purpose_word(purpose), gain(problem.environment.reward_correct),
+          gain(problem.environment.reward_wrong)};
+}
+
+SigmoidPolicy<float, 1> lane_policy(float weight, float bias) {
+  return {{weight * static_cast<float>(FryShack::kObservationUnit)}, bias};
+}
+
+EpisodeWork make_episode_work(const Problem& problem, Purpose purpose, std::uint64_t seed, std::uint64_t batch) {
+  EpisodeWork work{};
+  work.key = make_uniform_key(seed);
+  work.rules = make_rules(problem, purpose);
+  work.policy = lane_policy(static_cast<float>(problem.weight), static_cast<float>(problem.bias));
+  work.fixed_point = make_fixed_point(batch, work.rules.gain_correct, work.rules.gain_wrong);
+  const int digits = square_digits(work.rules.gain_correct, work.rules.gain_wrong);
+  work.square_scale_bias = std::ldexp(1.0, digits - 2 * 24);
+  work.square_scale_weight = std::ldexp(1.0, digits - 2 * 48);
+  return work;
+}
+
+bool correct_pays_more(const FryShack::Settings& s) { return s.reward_correct >= s.reward_wrong; }
+
+// The stopping rule as integers: the last `updates` batches together need `successes` episodes of the better outcome.
+struct Threshold {
+  std::uint64_t updates = 0, successes = 0;  // updates 0: no rule
+};
+
+Threshold make_threshold(const TrainConfiguration& c) {
+  if (!c.until) return {};
+  const FryShack::Settings& s = c.problem.environment;
+  const double low = std::min(s.reward_correct, s.reward_wrong), high = std::max(s.reward_correct, s.reward_wrong);
+  Threshold t;
+  t.updates = (100 + c.batch - 1) / c.batch;
+  const std::uint64_t episodes = t.updates * c.batch;
+  const auto reached = [&](std::uint64_t k) {  // the mean return with k successes, as it is reported
+    return low + (high - low) * (static_cast<double>(k) / static_cast<double>(episodes)) >= *c.until;
+  };
+  if (!reached(episodes)) {
+    t.successes = episodes + 1;  // out of reach
+    return t;
+  }
+  std::uint64_t below = 0, enough = episodes;  // the smallest k that reaches it
+  if (reached(0)) enough = 0;
+  while (below < enough) {
+    const std::uint64_t middle = below + (enough - below) / 2;
+    reached(middle) ? enough = middle : below = middle + 1;
+  }
+  t.successes = enough;
+  return t;
+}
+
+// Lanes can train whole replicas where their 32-bit counters suffice.
+bool lanes_can_train(const TrainConfiguration& c) {
+  return c.batch <= 65536 && c.updates * c.batch < (std::uint64_t{1} << 32);
+}
+
+// One replica with a large batch: the episodes of an update fill the machine better than replicas do.
+Spread choose_spread(const TrainConfiguration& c) {
+  if (!lanes_can_train(c)) return Spread::episodes;
+  return c.batch >= 4096 && c.replicas < 64 ? Spread::episodes : Spread::replicas;
+}
+
+AdamTable make_table(const TrainConfiguration& c) {
+  return AdamTable(c.optimizer, c.optimizer.kind == OptimizerSettings::Kind::adam ? c.updates : 1);
+}
+
+Population train_replicas(const TrainConfiguration& c, Backend& backend, const RunControl& control) {
+  const AdamTable table = make_table(c);
+  TrainRequest request;
+  ReplicaWork& work = request.work;
+  work = {};
+  work.rules = make_rules(c.problem, Purpose::action);
+  work.fixed_point = make_fixed_point(c.batch, work.rules.gain_correct, work.rules.gain_wrong);
+  work.optimizer = make_optimizer_constants<float>(c.optimizer);
+  work.optimizer_kind = c.optimizer.kind;
+  work.learn_weight = c.problem.learn_weight;
+  work.initial_weight = static_cast<float>(c.problem.weight);
+  work.initial_bias = static_cast<float>(c.problem.bias);
+  work.updates = static_cast<std::uint32_t>(c.updates);
+  work.batch = static_cast<std::uint32_t>(c.batch);
+  work.table_last = static_cast<std::uint32_t>(table.step.size() - 1);
+  const Threshold threshold = make_threshold(c);
+  work.window = static_cast<std::uint32_t>(threshold.updates);
+  work.window_target = static_cast<std::uint32_t>(threshold.successes);
+  work.correct_pays_more = correct_pays_more(c.problem.environment);
+  request.table = &table;
+  request.first_seed = c.seed;
+  request.replicas = c.replicas;
+  // For a batch of one the counts give the quantiles; one replica has none.
+  request.curve_quantiles = c.batch > 1 && c.replicas > 1 && c.replicas <= kMostCurveNumbers / c.updates;
+  return backend.train(request, control);
+}
+
+// One replica after another, episodes of an update spread over the backend.
+Population train_episodes(const TrainConfiguration& c, Backend& backend, const RunControl& control) {
+  Population population;
+  ReplicaTable& table = population.table;
+  table.first_seed = c.seed;
+  CurveTotals& curve = population.curve;
+  curve.count.resize(c.updates);
+  curve.correct.resize(c.updates);
+  curve.squared.resize(c.updates);
+  const OptimizerConstants<float> constants = make_optimizer_constants<float>(c.optimizer);
+  const Threshold threshold = make_threshold(c);
+  const bool more = correct_pays_more(c.problem.environment);
+  const bool quantiles = c.replicas > 1 && c.replicas <= kMostCurveNumbers / c.updates;
+  std::vector<std::vector<std::uint64_t>> successes_at(quantiles ? c.updates : 0);
+  const RunControl inner{control.stop, nullptr};
+
+  for (std::uint64_t replica = 0; replica < c.replicas; ++replica) {
+    EpisodeWork work = make_episode_work(c.problem, Purpose::action, c.seed + replica, c.batch);
+    float theta[2] = {static_cast<float>(c.problem.weight), static_cast<float>(c.problem.bias)};
+    float m[2] = {0, 0}, v[2] = {0, 0};
+    AdamSchedule schedule(c.optimizer);
+    std::vector<std::uint64_t> last(threshold.updates);
+    std::uint64_t in_window = 0, made = 0;
+    ReplicaStatus status = ReplicaStatus::finished;
+    while (made < c.updates) {
+      work.policy = lane_policy(theta[0], theta[1]);
+      const GradientSums sums = backend.gradient(work, made * c.batch, c.batch, c.problem.learn_weight, Moments::first, inner);
+      const AdamSchedule::Factors factors = schedule.next();
+      for (int i = c.problem.learn_weight ? 0 : 1; i < 2; ++i) {
+        const float gradient = mean_from_fixed(sums.gradient[i], work.fixed_point.unit);
+        if (c.optimizer.kind == OptimizerSettings::Kind::adam) {
+          adam_step(constants, static_cast<float>(factors.step), static_cast<float>(factors.root_scale), gradient, m[i], v[i], theta[i]);
+        } else {
+          sgd_step(constants, gradient, theta[i]);
+        }
+      }
+      const std::uint64_t k = sums.correct;
+      ++curve.count[made];
+      curve.correct[made].add(WideSum{static_cast<std::int64_t>(k >> 32), static_cast<std::int64_t>(k & 0xffffffffu)});
+      const Wide square = static_cast<Wide>(k) * k;
+      curve.squared[made].add(WideSum{static_cast<std::int64_t>(square >> 32), static_cast<std::int64_t>(square & 0xffffffffu)});
+      const std::uint64_t success = more ? k : c.batch - k;
+      if (quantiles) successes_at[made].push_back(success);
+      if (threshold.updates != 0) {
+        std::uint64_t& oldest = last[made % threshold.updates];
+        in_window += success - oldest;
+        oldest = success;
+      }
+      ++made;
+      if (control.progress) control.progress(replica * c.updates + made, c.replicas * c.updates);
+      if (!is_finite(theta[0]) || !is_finite(theta[1])) {
+        status = ReplicaStatus::failed;
+        theta[0] = theta[1] = from_bits(std::uint32_t{0x7fc00000});
+        break;
+      }
+      if (threshold.updates != 0 && made >= threshold.updates && in_window >= threshold.successes) {
+        status = ReplicaStatus::solved;
+        break;
+      }
+    }
+    table.status.push_back(static_cast<std::uint8_t>(status));
+    table.updates.push_back(static_cast<std::uint32_t>(made));
+    table.weight.push_back(theta[0]);
+    table.bias.push_back(theta[1]);
+  }
+  if (quantiles && c.batch <= 0xffffffffu) {
+    population.curve_quantiles.resize(c.updates * kQuantiles.size());
+    for (std::uint64_t u = 0; u < c.updates; ++u) {
+      std::vector<std::uint64_t>& x = successes_at[u];
+      if (x.empty()) continue;
+      std::sort(x.begin(), x.end());
+      for (std::size_t i = 0; i < kQuantiles.size(); ++i) {
+        population.curve_quantiles[u * kQuantiles.size() + i] = static_cast<std::uint32_t>(x[quantile_position(kQuantiles[i], x.size())]);
+      }
+    }
+  }
+  summarise_population(population);
+  return population;
+}
+
+std::vector<CurvePoint> make_curve(const TrainConfiguration& c, const Population& population) {
+  const FryShack::Settings& s = c.problem.environment;
+  const double low = std::min(s.reward_correct, s.reward_wrong), spread = std::abs(s.reward_correct - s.reward_wrong);
+  const double step = s.reward_correct - s.reward_wrong, batch = static_cast<double>(c.batch);
+  const CurveTotals& totals = population.curve;
+  const bool quantiles = c.replicas > 1 && c.replicas <= kMostCurveNumbers / c.updates;
+  std::vector<CurvePoint> curve;
+  for (std::uint64_t u = 0; u < c.updates && totals.count[u] != 0; ++u) {
+    const std::uint64_t n = totals.count[u];
+    const Wide sum = to_wide(totals.correct[u]), squares = to_wide(totals.squared[u]);
+    const double count = static_cast<double>(n);
+    CurvePoint point;
+    point.update = u + 1;
+    point.count = n;
+    point.mean_return = s.reward_wrong + step * (static_cast<double>(sum) / (count * batch));
+    point.sd = spread * std::sqrt(static_cast<double>(static_cast<Wide>(n) * squares - sum * sum)) / (count * batch);
+    if (quantiles && (c.batch == 1 || !population.curve_quantiles.empty())) {
+      std::array<double, kQuantiles.size()> values;
+      const std::uint64_t correct = static_cast<std::uint64_t>(sum);
+      const std::uint64_t successes = correct_pays_more(s) ? correct : n - correct;  // for a batch of one
+      for (std::size_t i = 0; i < kQuantiles.size(); ++i) {
+        const std::uint64_t k = c.batch == 1 ? (quantile_position(kQuantiles[i], n) >= n - successes ? 1 : 0)
+                                             : population.curve_quantiles[u * kQuantiles.size() + i];
+        values[i] = low + spread * (static_cast<double>(k) / batch);
+      }
+      point.quantiles = values;
+    }
+    curve.push_back(point);
+  }
+  return curve;
+}
+
+Failure first_failure(const TrainConfiguration& c, const ReplicaTable& table) {
+  Failure failure;
+  for (std::uint64_t i = 0; i < table.size(); ++i) {
+    if (table.status[i] != static_cast<std::uint8_t>(ReplicaStatus::failed)) continue;
+    if (failure.count++ == 0) {
+      failure.seed = table.first_seed + i;
+      failure.update = table.updates[i];
+      failure.quantity = c.problem.learn_weight ? "weight or bias" : "bias";
+    }
+  }
+  return failure;
+}
+
+Estimate estimate_of(double sum, double sum_of_squares, std::uint64_t n, double exact) {
+  const double count = static_cast<double>(n);
+  Estimate e;
+  e.estimate = sum / count;
+  const double variance = std::fmax(0.0, sum_of_squares / count - e.estimate * e.estimate);
+  e.standard_error = n > 1 ? std::sqrt(variance / (count - 1)) : 0;
+  e.exact = exact;
+  if (e.standard_error > 0) e.z = (e.estimate - exact) / e.standard_error;
+  return e;
+}
+
+// Mean and sd of a return that is `right` in k of n episodes and `wrong` in the others.
+struct TwoValued {
+  double mean, sd;
+};
+TwoValued two_valued(double wrong, double right, std::uint64_t k, std::uint64_t n) {
+  const double share = static_cast<double>(k) / static_cast<double>(n);
+  return {wrong + (right - wrong) * share, std::abs(right - wrong) * std::sqrt(share * (1 - share))};
+}
+
+}  // namespace
+
+TrainResult train(const TrainConfiguration& c, Backend& backend, const RunControl& control, Spread spread) {
+  validate(c);
+  if (spread == Spread::automatic) spread = choose_spread(c);
+  if (spread == Spread::replicas && !lanes_can_train(c)) throw ConfigurationError("--batch: too large for lanes that train whole replicas");
+  Population population = spread == Spread::replicas ? train_replicas(c, backend, control) : train_episodes(c, backend, control);
+
+  TrainResult result;
+  result.curve = make_curve(c, population);
+  result.weight = population.weight;
+  result.bias = population.bias;
+  result.solved = population.solved_updates.count;
+  result.solved_updates = population.solved_updates;
+  result.failed = first_failure(c, population.table);
+  for (const std::uint64_t n : population.curve.count) result.optimizer_updates += n;
+  result.episodes = result.optimizer_updates * c.batch;
+  result.steps = result.episodes * FryShack::kStepsPerEpisode;
+  result.digest = digest_of(population.table, c.batch);
+  result.table = std::move(population.table);
+  return result;
+}
+
+TrainResult train(const TrainConfiguration& configuration, Backend& backend, const RunControl& control) {
+  return train(configuration, backend, control, Spread::automatic);
+}
+
+GradientResult gradient(const GradientConfiguration& c, Backend& backend, const RunControl& control) {
+  validate(c);
+  const EpisodeWork work = make_episode_work(c.problem, Purpose::action, c.seed, c.episodes);
+  GradientResult r;
+  r.sums = backend.gradient(work, 0, c.episodes, true, Moments::first_and_second, control);
+  r.episodes = c.episodes;
+  const FryShackExact exact = fry_shack_exact(c.problem);
+  const int digits = square_digits(work.rules.gain_correct, work.rules.gain_wrong);
+  // Sums are of the loss's gradient; the ascent direction is its negative.
+  const auto first = [&](int i) { return -std::ldexp(to_double(r.sums.gradient[i]), -work.fixed_point.digits); };
+  const auto second = [&](int i) { return std::ldexp(r.sums.squared[i].value(), -digits); };
+  const double n = static_cast<double>(c.episodes);
+  r.weight = estimate_of(first(0), second(0), c.episodes, exact.gradient_weight);
+  r.bias = estimate_of(first(1), second(1), c.episodes, exact.gradient_bias);
+  r.second_moment_weight = second(0) / n;
+  r.second_moment_bias = second(1) / n;
+  r.second_moment_weight_exact = exact.second_moment_weight;
+  r.second_moment_bias_exact = exact.second_moment_bias;
+  const FryShack::Settings& s = c.problem.environment;
+  const TwoValued returns = two_valued(s.reward_wrong, s.reward_correct, r.sums.correct, c.episodes);
+  r.mean_return.estimate = returns.mean;
+  r.mean_return.standard_error = c.episodes > 1 ? returns.sd / std::sqrt(n - 1) : 0;
+  r.mean_return.exact = exact.mean_return;
+  if (r.mean_return.standard_error > 0) r.mean_return.z = (returns.mean - exact.mean_return) / r.mean_return.standard_error;
+  r.digest = digest_of(r.sums);
+  return r;
+}
+
+EvaluateResult evaluate(const EvaluateConfiguration& c, Backend& backend, const RunControl& control) {
+  validate(c);
+  EpisodeWork work = make_episode_work(c.problem, Purpose::evaluation_action, c.seed, c.episodes);
+  if (c.random) work.policy = lane_policy(0, 0);  // sigmoid(0) is exactly 1/2
+  work.greedy = c.greedy;
+  EvaluateResult r;
+  r.outcomes = backend.evaluate(work, 0, c.episodes, control);
+  r.episodes = c.episodes;
+  const FryShack::Settings& s = c.problem.environment;
+  const std::uint64_t correct = r.outcomes[1] + r.outcomes[3];
+  const TwoValued returns = two_valued(s.reward_wrong, s.reward_correct, correct, c.episodes);
+  r.mean = returns.mean;
+  r.sd = returns.sd;
+  r.standard_error = c.episodes > 1 ? returns.sd / std::sqrt(static_cast<double>(c.episodes - 1)) : 0;
+  const double low = std::min(s.reward_correct, s.reward_wrong), high = std::max(s.reward_correct, s.reward_wrong);
+  const std::uint64_t lower = s.reward_correct <= s.reward_wrong ? correct : c.episodes - correct;  // episodes that paid `low`
+  r.min = lower != 0 ? low : high;
+  r.max = lower != c.episodes ? high : low;
+  for (std::size_t i = 0; i < kQuantiles.size(); ++i) r.quantiles[i] = quantile_position(kQuantiles[i], c.episodes) < lower ? low : high;
+  r.terminated = c.episodes;  // an episode ends with its only step
+  r.length_histogram = {0, c.episodes};
+  r.digest = digest_of(r.outcomes);
+  return r;
+}
+
+WorkEstimate estimate(const TrainConfiguration& c) {
+  const double updates = static_cast<double>(c.updates), replicas = static_cast<double>(c.replicas);
+  WorkEstimate e;
+  e.updates_or_episodes = updates * replicas * static_cast<double>(c.batch);
+  e.parallelism = choose_spread(c) == Spread::replicas ? c.replicas : c.batch;
+  // Rows, their copies for sorting, the curve's sums, Adam's table, and (updates, replicas) counts where the curve has quantiles.
+  const bool counts = c.batch > 1 && c.replicas > 1 && c.replicas <= kMostCurveNumbers / c.updates;
+  e.memory_bytes = c.replicas * (1 + 4 + 4 + 4 + 4) + c.updates * (3 * 8 * 4 + 8 + 160) + (counts ? 4 * c.updates * c.replicas : 0);
+  return e;
+}
+WorkEstimate estimate(const GradientConfiguration& c) { return {static_cast<double>(c.episodes), c.episodes, 0}; }
+WorkEstimate estimate(const EvaluateConfiguration& c) { return {static_cast<double>(c.episodes), c.episodes, 0}; }
+
+}  // namespace fryer

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CPU executor: runs the lane programs over bundles of SIMD lanes, or one lane at a time for FRYER_EXECUTOR=scalar (the
+// reference). Compiled once per instruction set; everything it emits is in fryer::<FRYER_EXECUTOR> (the test isa_symbols checks).
+#define FRYER_IS_scalar 1
+#define FRYER_CONCATENATE_(a, b) a##b
+#define FRYER_CONCATENATE(a, b) FRYER_CONCATENATE_(a, b)
+#define FRYER_SCALAR_EXECUTOR FRYER_CONCATENATE(FRYER_IS_, FRYER_EXECUTOR)
+#define FRYER_TEXT_(x) #x
+#define FRYER_TEXT(x) FRYER_TEXT_(x)
+
+#include "host/lane_executor.h"
+#if !FRYER_SCALAR_EXECUTOR
+#include "host/simd.h"
+#endif
+
+namespace fryer::FRYER_EXECUTOR {
+namespace {
+
+#if FRYER_SCALAR_EXECUTOR
+using EpisodeReal = float;
+using ReplicaReal = float;
+#else
+// Vectors in flight. Gradient: 6 hide the chain of one episode (prototype's figure, confirmed). Replica: see bench/results.
+using EpisodeReal = VReal<6>;
+#ifndef FRYER_REPLICA_VECTORS
+#define FRYER_REPLICA_VECTORS 4
+#endif
+using ReplicaReal = VReal<FRYER_REPLICA_VECTORS>;
+// Philox of a wide bundle runs three vectors at a time: more would spill its state.
+inline constexpr int kPhiloxVectors = 3;
+#endif
+
+// The block of consecutive episodes from `low` on; one high word for all.
+template <class Real>
+FRYER_LANE RandomBlock<WordOf<Real>> episode_words(const EpisodeWork& work, std::uint32_t low, std::uint32_t high) {
+#if !FRYER_SCALAR_EXECUTOR
+  if constexpr (LaneTypes<Real>::kVectors > kPhiloxVectors) {
+    RandomBlock<WordOf<Real>> all;
+    FRYER_UNROLL for (int first = 0; first < LaneTypes<Real>::kVectors; first += kPhiloxVectors) {
+      using Part = VReal<kPhiloxVectors>;
+      const auto b = philox<Part>(0u, work.rules.purpose_word,
+                                  LaneNumbers<WordOf<Part>>::from(low + static_cast<std::uint32_t>(first * kVectorLanes)), high, work.key);
+      FRYER_UNROLL for (int i = 0; i < kPhiloxVectors; ++i) {
+        all.x.v[first + i] = b.x.v[i];
+        all.y.v[first + i] = b.y.v[i];
+        all.z.v[first + i] = b.z.v[i];
+        all.w.v[first + i] = b.w.v[i];
+      }
+    }
+    return all;
+  }
+#endif
+  return philox<Real>(0u, work.rules.purpose_word, LaneNumbers<WordOf<Real>>::from(low), high, work.key);
+}
+
+// Calls body(low word of the first episode, mask of the lanes inside the range, whether that is all of them) bundle by bundle.
+template <class Real, class Body>
+FRYER_LANE void for_each_bundle(std::uint64_t first, std::uint64_t count, Body body) {
+  constexpr std::uint64_t lanes = LaneTypes<Real>::kLanes;
+  const auto low = static_cast<std::uint32_t>(first);
+  std::uint64_t done_lanes = 0;
+  for (; done_lanes + lanes <= count; done_lanes += lanes) {
+    body(low + static_cast<std::uint32_t>(done_lanes), [](auto&& x) FRYER_INLINE_LAMBDA { return x; }, [](auto mask) FRYER_INLINE_LAMBDA { return mask; });
+  }
+  if (done_lanes < count) {
+    const auto inside = less(LaneNumbers<WordOf<Real>>::from(0u), WordOf<Real>(static_cast<std::uint32_t>(count - done_lanes)));
+    body(low + static_cast<std::uint32_t>(done_lanes), [inside](auto&& x) FRYER_INLINE_LAMBDA { return select(inside, x, Real(0.0f)); },
+         [inside](auto mask) FRYER_INLINE_LAMBDA { return both(mask, inside); });
+  }
+}
+
+template <bool kWeight, Moments kMoments>
+void gradient_episodes(const EpisodeWork& work, std::uint64_t first, std::uint64_t count_of_episodes, GradientSums& sums) {
+  using Real = EpisodeReal;
+  GradientAccumulator<Real, kWeight, kMoments> accumulator;
+  accumulator.clear();
+  const auto high = static_cast<std::uint32_t>(first >> 32);
+  for_each_bundle<Real>(first, count_of_episodes, [&](std::uint32_t low, auto keep, auto keep_mask) FRYER_INLINE_LAMBDA {
+    const auto episode = play<Real>(work.rules.environment, work.policy, episode_words<Real>(work, low, high));
+    accumulator.add(work, episode, keep(loss_gradient24(work.rules, episode)));
+    accumulator.correct += count(keep_mask(episode.correct));
+  });
+  GradientSums part;
+  accumulator.total(part);
+  part.episodes = count_of_episodes;
+  sums.add(part);
+}
+
+void gradient(const EpisodeWork& work, std::uint64_t first, std::uint64_t count_of_episodes, bool weight, Moments moments, GradientSums& sums) {
+  if (moments == Moments::first) {
+    weight ? gradient_episodes<true, Moments::first>(work, first, count_of_episodes, sums)
+           : gradient_episodes<false, Moments::first>(work, first, count_of_episodes, sums);
+  } else {
+    weight ? gradient_episodes<true, Moments::first_and_second>(work, first, count_of_episodes, sums)
+           : gradient_episodes<false, Moments::first_and_second>(work, first, count_of_episodes, sums);
+  }
+}
+
+template <class Policy>
+void evaluate_episodes(const EpisodeWork& work, const Policy& policy, std::uint64_t first, std::uint64_t count_of_episodes, std::uint64_t* counts) {
+  using Real = EpisodeReal;
+  std::uint64_t norm = 0, correct = 0, norm_correct = 0;
+  const auto high = static_cast<std::uint32_t>(first >> 32);
+  for_each_bundle<Real>(first, count_of_episodes, [&](std::uint32_t low, auto, auto keep_mask) FRYER_INLINE_LAMBDA {
+    const auto episode = play<Real>(work.rules.environment, policy, episode_words<Real>(work, low, high));
+    const auto right = keep_mask(episode.correct);
+    norm += count(keep_mask(episode.action));
+    correct += count(right);
+    norm_correct += count(both(right, episode.action));
+  });
+  counts[3] += norm_correct;
+  counts[2] += norm - norm_correct;
+  counts[1] += correct - norm_correct;
+  counts[0] += count_of_episodes - norm - (correct - norm_correct);
+}
+
+void evaluate(const EpisodeWork& work, std::uint64_t first, std::uint64_t count_of_episodes, std::uint64_t counts[FryShack::kOutcomes]) {
+  if (work.greedy) {
+    evaluate_episodes(work, GreedyPolicy<float, 1>{work.policy}, first, count_of_episodes, counts);
+  } else {
+    evaluate_episodes(work, work.policy, first, count_of_episodes, counts);
+  }
+}
+
+// ---- replicas
+
+inline constexpr std::uint32_t kReplicaLanes = LaneTypes<ReplicaReal>::kLanes;
+inline constexpr std::uint32_t kFailedParameterBits = 0x7fc00000u;
+
+// Rows of a bundle whose lanes started together.
+FRYER_LANE void store_row(const ReplicaRows& rows, std::uint64_t row, ReplicaStatus status, std::uint32_t updates, float weight, float bias) {
+  rows.status[row] = static_cast<std::uint8_t>(status);
+  rows.updates[row] = updates;
+  const bool failed = status == ReplicaStatus::failed;
+  rows.weight[row] = failed ? from_bits(kFailedParameterBits) : weight;
+  rows.bias[row] = failed ? from_bits(kFailedParameterBits) : bias;
+}
+
+// Trainings that all make every update: bundles of consecutive seeds in step, one number of the update for all lanes. A lane that
+// fails goes on unseen.
+template <OptimizerSettings::Kind kOptimizer, bool kLearnWeight, bool kSingle>
+void train_in_step(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t replicas, const ReplicaRows& rows, const CurveSums& curve) {
+  using Real = ReplicaReal;
+  using Word = WordOf<Real>;
+  for (std::uint64_t base = 0; base < replicas; base += kReplicaLanes) {
+    const std::uint64_t left = replicas - base;
+    const std::uint32_t used = left < kReplicaLanes ? static_cast<std::uint32_t>(left) : kReplicaLanes;
+    ReplicaLanes<Real, std::uint32_t, kOptimizer, kLearnWeight, kSingle> lanes;
+    lanes.start(work, LaneNumbers<Word>::from(static_cast<std::uint32_t>(first_seed + base)), static_cast<std::uint32_t>(first_seed >> 32));
+    MaskOf<Real> live = less(LaneNumbers<Word>::from(0u), Word(used));
+    std::uint32_t live_lanes = used;
+    std::uint32_t failed_after[kReplicaLanes] = {};
+    for (std::uint32_t update = 0; update < work.updates; ++update) {
+      const Word correct = lanes.update(work, update);
+      std::uint32_t each[kReplicaLanes];
+      if constexpr (kSingle) {
+        const std::uint32_t n = count(both(live, less(Word(0u), correct)));
+        curve.correct[update] += n;
+        curve.squared[update] += n;
+        if (rows.correct != nullptr) store(correct, each);
+      } else {
+        store(select(live, correct, Word(0u)), each);
+        for (std::uint32_t i = 0; i < used; ++i) {
+          curve.correct[update] += each[i];
+          curve.squared[update] += static_cast<std::uint64_t>(each[i]) * each[i];
+        }
+      }
+      curve.count[update] += live_lanes;
+      if (rows.correct != nullptr) {
+        for (std::uint32_t i = 0; i < used; ++i) {
+          if (failed_after[i] == 0) rows.correct[update * rows.stride + base + i] = each[i];
+        }
+      }
+      const MaskOf<Real> failing = both(live, negate(lanes.finite()));
+      if (any(failing)) {
+        std::uint32_t now[kReplicaLanes];
+        store_mask(failing, now);
+        for (std::uint32_t i = 0; i < used; ++i) {
+          if (now[i] != 0) failed_after[i] = update + 1;
+        }
+        live = both(live, lanes.finite());
+        live_lanes = count(live);
+        if (live_lanes == 0) break;
+      }
+    }
+    float weight[kReplicaLanes], bias[kReplicaLanes];
+    store(lanes.theta[0], weight);
+    store(lanes.theta[1], bias);
+    for (std::uint32_t i = 0; i < used; ++i) {
+      const bool failed = failed_after[i] != 0;
+      store_row(rows, base + i, failed ? ReplicaStatus::failed : ReplicaStatus::finished, failed ? failed_after[i] : work.updates, weight[i], bias[i]);
+    }
+  }
+}
+
+// Trainings that stop at a threshold: each lane counts its own updates and takes the next seed when its replica ends. scratch:
+// (window, lanes) successes of the last updates.
+template <OptimizerSettings::Kind kOptimizer, bool kLearnWeight, bool kSingle>
+void train_until(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t replicas, const ReplicaRows& rows, const CurveSums& curve,
+                 std::uint32_t* scratch) {
+  using Real = ReplicaReal;
+  using Word = WordOf<Real>;
+  constexpr std::uint32_t lane_count = kReplicaLanes;
+  ReplicaLanes<Real, Word, kOptimizer, kLearnWeight, kSingle> lanes;
+  std::uint32_t seed_low[lane_count], made[lane_count], successes[lane_count];
+  std::uint64_t row[lane_count];
+  bool busy[lane_count];
+  std::uint64_t next = 0;
+  std::uint32_t running = 0;
+  const auto take = [&](std::uint32_t i) FRYER_INLINE_LAMBDA {
+    busy[i] = next < replicas;
+    row[i] = next;
+    seed_low[i] = static_cast<std::uint32_t>(first_seed + next);
+    made[i] = successes[i] = 0;
+    for (std::uint32_t slot = 0; slot < work.window; ++slot) scratch[slot * lane_count + i] = 0;
+    if (busy[i]) {
+      ++next;
+      ++running;
+    }
+  };
+  const std::uint32_t high = static_cast<std::uint32_t>(first_seed >> 32);
+  for (std::uint32_t i = 0; i < lane_count; ++i) take(i);
+  Word seeds, updates;
+  load(seed_low, seeds);
+  load(made, updates);
+  lanes.start(work, seeds, high);
+  for (std::uint32_t slot = 0; running != 0; slot = slot + 1 == work.window ? 0 : slot + 1) {
+    const Word correct = lanes.update(work, updates);
+    std::uint32_t each[lane_count], finite[lane_count];
+    store(correct, each);
+    store_mask(lanes.finite(), finite);
+    bool renewed = false;
+    for (std::uint32_t i = 0; i < lane_count; ++i) {
+      if (!busy[i]) continue;
+      const std::uint32_t update = made[i]++;
+      curve.count[update] += 1;
+      curve.correct[update] += each[i];
+      curve.squared[update] += static_cast<std::uint64_t>(each[i]) * each[i];
+      if (rows.correct != nullptr) rows.correct[update * rows.stride + row[i]] = each[i];
+      const std::uint32_t success = work.correct_pays_more ? each[i] : work.batch - each[i];
+      std::uint32_t& oldest = scratch[slot * lane_count + i];
+      successes[i] += success - oldest;
+      oldest = success;
+      ReplicaStatus status;
+      if (finite[i] == 0) {
+        status = ReplicaStatus::failed;
+      } else if (made[i] >= work.window && successes[i] >= work.window_target) {
+        status = ReplicaStatus::solved;
+      } else if (made[i] == work.updates) {
+        status = ReplicaStatus::finished;
+      } else {
+        continue;
+      }
+      float theta[2][lane_count], m[2][lane_count], v[2][lane_count];
+      FRYER_UNROLL for (int j = 0; j < 2; ++j) {
+        store(lanes.theta[j], theta[j]);
+        store(lanes.m[j], m[j]);
+        store(lanes.v[j], v[j]);
+      }
+      store_row(rows, row[i], status, made[i], theta[0][i], theta[1][i]);
+      --running;
+      take(i);
+      theta[0][i] = work.initial_weight;
+      theta[1][i] = work.initial_bias;
+      FRYER_UNROLL for (int j = 0; j < 2; ++j) {
+        m[j][i] = v[j][i] = 0.0f;
+        load(theta[j], lanes.theta[j]);
+        load(m[j], lanes.m[j]);
+        load(v[j], lanes.v[j]);
+      }
+      renewed = true;
+    }
+    load(made, updates);
+    if (renewed) {
+      load(seed_low, seeds);
+      lanes.key.schedule(seeds, high);
+    }
+  }
+}
+
+template <OptimizerSettings::Kind kOptimizer, bool kLearnWeight, bool kSingle>
+void train_kind(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t replicas, const ReplicaRows& rows, const CurveSums& curve,
+                std::uint32_t* scratch) {
+  if (work.window == 0) {
+    train_in_step<kOptimizer, kLearnWeight, kSingle>(work, first_seed, replicas, rows, curve);
+  } else {
+    train_until<kOptimizer, kLearnWeight, kSingle>(work, first_seed, replicas, rows, curve, scratch);
+  }
+}
+
+void train(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t replicas, const ReplicaRows& rows, const CurveSums& curve,
+           std::uint32_t* scratch) {
+  using Kind = OptimizerSettings::Kind;
+  const bool single = work.batch == 1;
+  const auto call = [&](auto* program) FRYER_INLINE_LAMBDA { program(work, first_seed, replicas, rows, curve, scratch); };
+  if (work.optimizer_kind == Kind::adam) {
+    if (work.learn_weight) {
+      call(single ? &train_kind<Kind::adam, true, true> : &train_kind<Kind::adam, true, false>);
+    } else {
+      call(single ? &train_kind<Kind::adam, false, true> : &train_kind<Kind::adam, false, false>);
+    }
+  } else {
+    if (work.learn_weight) {
+      call(single ? &train_kind<Kind::sgd, true, true> : &train_kind<Kind::sgd, true, false>);
+    } else {
+      call(single ? &train_kind<Kind::sgd, false, true> : &train_kind<Kind::sgd, false, false>);
+    }
+  }
+}
+
+std::uint64_t train_scratch(const ReplicaWork& work) { return static_cast<std::uint64_t>(work.window) * kReplicaLanes; }
+
+constexpr LaneExecutor kExecutor = {FRYER_TEXT(FRYER_EXECUTOR), LaneTypes<EpisodeReal>::kLanes, gradient, evaluate, train, train_scratch};
+
+}  // namespace
+
+const LaneExecutor& lane_executor() { return kExecutor; }
+
+}  // namespace fryer::FRYER_EXECUTOR

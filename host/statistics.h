@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Statistics over replicas on the CPU: the templates of engine/statistics.h on Thrust's TBB backend.
+#pragma once
+
+#include "fryer/engine/results.h"
+
+namespace fryer {
+
+// Fills the summaries of a population from its table.
+void summarise_population(Population& population);
+
+// (updates, kQuantiles.size()): order statistics of the successes of each update's batch, over the replicas that made it.
+// correct: (updates, replicas) correct orders.
+std::vector<std::uint32_t> curve_quantiles(const ReplicaWork& work, const ReplicaTable& table, const std::vector<std::uint32_t>& correct);
+
+}  // namespace fryer

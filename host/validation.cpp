@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// What can be run: each refusal names the option, the value and what is accepted. Before any work starts.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "fryer/core/error.h"
+#include "fryer/engine/configuration.h"
+
+namespace fryer {
+namespace {
+
+constexpr double kLargestFloat = 0x1.fffffep127;
+
+[[noreturn]] void refuse(const char* option, double value, const char* accepted) {
+  throw ConfigurationError(fmt::format("{}: {} is not accepted; {}", option, value, accepted));
+}
+[[noreturn]] void refuse(const char* option, std::uint64_t value, const char* accepted) {
+  throw ConfigurationError(fmt::format("{}: {} is not accepted; {}", option, value, accepted));
+}
+
+bool fits_float(double x) { return std::abs(x) <= kLargestFloat; }  // false for NaN
+
+void check_probability(const char* option, double p) {
+  if (!(p >= 0 && p <= 1)) refuse(option, p, "a probability from 0 to 1");
+}
+
+// Gains are rewards times the scale, in float: 0, or far enough from the ends of the float range for sums of their multiples.
+constexpr double kLargestReward = 1e9, kSmallestGain = 1e-9;
+
+}  // namespace
+
+void validate(const Problem& problem) {
+  const FryShack::Settings& e = problem.environment;
+  check_probability("--large-order-norm", e.large_order_norm);
+  check_probability("--large-order-squatch", e.large_order_squatch);
+  if (!(e.hungry_above >= 0 && e.hungry_above <= 1)) refuse("--hungry-above", e.hungry_above, "a hunger from 0 to 1");
+  const auto check_reward = [](const char* option, double reward) {
+    if (!(std::abs(reward) <= kLargestReward)) refuse(option, reward, "a finite number, at most 1e9 in magnitude");
+  };
+  check_reward("--reward-correct", e.reward_correct);
+  check_reward("--reward-wrong", e.reward_wrong);
+  if (!(problem.reward_scale >= 0 && problem.reward_scale <= kLargestReward)) refuse("--reward-scale", problem.reward_scale, "a number from 0 to 1e9");
+  for (const double reward : {e.reward_correct, e.reward_wrong}) {
+    const double gain = std::abs(reward * problem.reward_scale);
+    if (gain != 0 && gain < kSmallestGain) refuse("--reward-scale", problem.reward_scale, "reward times scale must be 0 or at least 1e-9 in magnitude");
+  }
+  if (!fits_float(problem.weight)) refuse("--weight", problem.weight, "a finite number that a float can hold");
+  if (!fits_float(problem.bias)) refuse("--bias", problem.bias, "a finite number that a float can hold");
+}
+
+void validate(const TrainConfiguration& c) {
+  validate(c.problem);
+  const OptimizerSettings& o = c.optimizer;
+  if (!(o.learning_rate > 0) || !fits_float(o.learning_rate)) {
+    refuse("--learning-rate", o.learning_rate, "a finite number above 0 that a float can hold (at most 3.4e38)");
+  }
+  const auto check_beta = [](const char* option, double beta) {
+    if (!(beta >= 0 && beta < 1)) refuse(option, beta, "a number from 0 up to, not including, 1");
+  };
+  check_beta("--adam-beta1", o.beta1);
+  check_beta("--adam-beta2", o.beta2);
+  if (!(o.epsilon >= 0) || !fits_float(o.epsilon)) refuse("--adam-epsilon", o.epsilon, "a finite number, 0 or more, that a float can hold");
+  if (c.updates < 1 || c.updates >= (std::uint64_t{1} << 31)) refuse("--updates", c.updates, "a whole number from 1 to 2147483647");
+  if (c.batch < 1 || c.batch > (std::uint64_t{1} << 40)) refuse("--batch", c.batch, "a whole number from 1 to 2^40");
+  if (c.batch > (std::uint64_t{1} << 62) / c.updates) refuse("--batch", c.batch, "updates times batch must stay below 2^62");
+  if (c.replicas < 1 || c.replicas > (std::uint64_t{1} << 32)) refuse("--replicas", c.replicas, "a whole number from 1 to 2^32");
+  if (c.seed > ~std::uint64_t{0} - (c.replicas - 1)) refuse("--seed", c.seed, "seed + replicas - 1 must stay below 2^64");
+  if (c.until && !std::isfinite(*c.until)) refuse("--until", *c.until, "a finite mean return");
+}
+
+void validate(const GradientConfiguration& c) {
+  validate(c.problem);
+  if (c.episodes < 1 || c.episodes > (std::uint64_t{1} << 40)) refuse("--episodes", c.episodes, "a whole number from 1 to 2^40");
+}
+
+void validate(const EvaluateConfiguration& c) {
+  validate(c.problem);
+  if (c.random && c.greedy) throw ConfigurationError("--greedy: cannot be combined with --random");
+  if (c.episodes < 1 || c.episodes > (std::uint64_t{1} << 40)) refuse("--episodes", c.episodes, "a whole number from 1 to 2^40");
+}
+
+void validate(const NotebookConfiguration& c) {
+  TrainConfiguration t;  // the same ranges
+  t.problem.environment.reward_correct = c.reward_correct;
+  t.problem.environment.reward_wrong = c.reward_wrong;
+  t.optimizer.learning_rate = c.learning_rate;
+  t.updates = c.updates;
+  validate(t);
+  if (c.updates > 100'000'000) refuse("--updates", c.updates, "a whole number from 1 to 1e8, since every update is recorded");
+}
+
+}  // namespace fryer

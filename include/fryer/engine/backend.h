@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// The interface between what is run and where: a backend takes numbered work and returns integer sums, counts and rows, which are
+// the same bits from every backend. Implemented in host/ (CPU) and kernels/ (CUDA); chosen by make_backend().
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fryer/engine/results.h"
+
+namespace fryer {
+
+// Polled between pieces of work (at least about once a second); a stopped run throws Stopped.
+using StopToken = std::atomic<bool>;
+
+// Finished and planned work in units of one update of one replica, or one episode. Called from one thread at a time.
+using Progress = std::function<void(std::uint64_t finished, std::uint64_t planned)>;
+
+struct RunControl {
+  const StopToken* stop = nullptr;
+  Progress progress;
+};
+
+struct BackendInfo {
+  std::string device;  // "cpu" or "cuda:0"
+  std::string isa;     // scalar, avx2, avx512, or sm_90
+  unsigned threads = 1;  // CPU workers
+  std::string reason;  // why this one, in one line
+};
+
+struct TrainRequest {
+  ReplicaWork work;  // its table pointers are ignored: the backend takes them from `table`
+  const AdamTable* table = nullptr;
+  std::uint64_t first_seed = 0, replicas = 0;
+  bool curve_quantiles = false;  // keeps (updates, replicas) numbers of 4 bytes while running
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual const BackendInfo& info() const = 0;
+
+  // Sums over episodes first .. first + count - 1.
+  virtual GradientSums gradient(const EpisodeWork& work, std::uint64_t first, std::uint64_t count, bool weight, Moments moments,
+                                const RunControl& control) = 0;
+  // Outcomes of the same range.
+  virtual std::array<std::uint64_t, FryShack::kOutcomes> evaluate(const EpisodeWork& work, std::uint64_t first, std::uint64_t count,
+                                                                  const RunControl& control) = 0;
+  // Whole trainings, one seed each.
+  virtual Population train(const TrainRequest& request, const RunControl& control) = 0;
+};
+
+// Which backend, and how it may split work; none of it changes a bit of any result.
+struct BackendChoice {
+  enum class Device { automatic, cpu, cuda };
+  Device device = Device::automatic;
+  int cuda_device = 0;
+  unsigned threads = 0;          // 0: all this process may use
+  std::string isa;               // "": the environment's FRYER_ISA, else the best of this machine
+  std::uint64_t chunk = 0;       // work items per piece; 0: the backend's own choice. For tests.
+  double work = 0;               // lane updates or episodes to be done: what `automatic` weighs
+  std::uint64_t parallelism = 0; // how many of them can run at once
+};
+
+// Throws DeviceError with the reason where the device or instruction set asked for is not available.
+std::unique_ptr<Backend> make_backend(const BackendChoice& choice);
+
+// One line of `fryer devices`.
+struct DeviceReport {
+  std::string name;    // cpu, cuda:0, ...
+  bool available;
+  std::string detail;  // what it is, or why it is not available
+};
+std::vector<DeviceReport> list_devices();
+
+// ---- the CUDA side: defined in kernels/, or in a stub that says why it is not there
+
+// Throws DeviceError.
+std::unique_ptr<Backend> make_cuda_backend(int device, const std::string& reason);
+// Why no GPU can be used, or "" and what there is in `reports`.
+std::string cuda_unavailable_reason();
+std::vector<DeviceReport> list_cuda_devices();
+
+}  // namespace fryer

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a run gives back: exact sums, counts and rows, and the statistics made of them. Nothing here depends on which backend ran.
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fryer/lane/episode_gradient.h"
+#include "fryer/lane/replica_training.h"
+
+namespace fryer {
+
+// The probabilities at which populations are reported.
+inline constexpr std::array<double, 11> kQuantiles = {0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999};
+
+// The 0-based position of the q-quantile among n sorted values: x_(ceil(q n)), the inverse of the empirical distribution function
+// (Hyndman & Fan 1996, type 1). n >= 1.
+inline std::uint64_t quantile_position(double q, std::uint64_t n) {
+  const double rank = std::ceil(q * static_cast<double>(n));
+  const auto r = static_cast<std::uint64_t>(rank < 1 ? 1 : rank);
+  return (r > n ? n : r) - 1;
+}
+
+// Over finite values: mean and standard deviation (population formula, from exact integer sums; 0 for one value), extremes, and
+// order statistics x_(ceil(q n)) at kQuantiles. All 0 if count is 0.
+struct Summary {
+  std::uint64_t count = 0;
+  double mean = 0, sd = 0, min = 0, max = 0;
+  std::array<double, kQuantiles.size()> quantiles{};
+};
+
+// One row a replica, struct of arrays; row i is the training with seed first_seed + i.
+struct ReplicaTable {
+  std::uint64_t first_seed = 0;
+  std::vector<std::uint8_t> status;    // ReplicaStatus
+  std::vector<std::uint32_t> updates;  // updates made
+  std::vector<float> weight, bias;     // final parameters; NaN where failed
+  std::uint64_t size() const { return status.size(); }
+};
+
+// The learning curve: sums over the replicas that made each update.
+struct CurveTotals {
+  std::vector<std::uint64_t> count;
+  std::vector<WideSum> correct;  // of the batches' correct orders
+  std::vector<WideSum> squared;  // and of their squares
+};
+
+// What Backend::train() gives. Summaries are over replicas that did not fail.
+struct Population {
+  ReplicaTable table;
+  CurveTotals curve;
+  Summary weight, bias;
+  Summary solved_updates;  // over solved replicas
+  // (updates, kQuantiles.size()) quantiles of the batch's correct orders, if they were asked for
+  std::vector<std::uint32_t> curve_quantiles;
+};
+
+// The first training that failed, by seed.
+struct Failure {
+  std::uint64_t count = 0;
+  std::uint64_t seed = 0, update = 0;  // of the first; updates count from 1 here
+  std::string quantity;                // the parameter that was not finite
+};
+
+struct CurvePoint {
+  std::uint64_t update;  // from 1
+  std::uint64_t count;   // replicas that made it
+  double mean_return, sd;
+  std::optional<std::array<double, kQuantiles.size()>> quantiles;
+};
+
+struct TrainResult {
+  ReplicaTable table;
+  Summary weight, bias;
+  std::vector<CurvePoint> curve;
+  std::uint64_t solved = 0;
+  Summary solved_updates;
+  Failure failed;
+  std::uint64_t episodes = 0, steps = 0, optimizer_updates = 0;
+  std::uint64_t digest = 0;
+};
+
+// One estimated quantity: estimate, its standard error, and the closed form.
+struct Estimate {
+  double estimate = 0, standard_error = 0, exact = 0;
+  std::optional<double> z;  // (estimate - exact) / standard_error; none where the standard error is 0
+};
+
+struct GradientResult {
+  Estimate weight, bias;  // of d(reward_scale * expected return) / d parameter: ascent direction
+  double second_moment_weight = 0, second_moment_bias = 0;              // mean of the squared contributions
+  double second_moment_weight_exact = 0, second_moment_bias_exact = 0;
+  Estimate mean_return;
+  GradientSums sums;
+  std::uint64_t episodes = 0;
+  std::uint64_t digest = 0;
+};
+
+struct EvaluateResult {
+  std::array<std::uint64_t, FryShack::kOutcomes> outcomes{};  // 2 * action + correct
+  double mean = 0, sd = 0, standard_error = 0, min = 0, max = 0;
+  std::array<double, kQuantiles.size()> quantiles{};
+  std::uint64_t episodes = 0, terminated = 0, truncated = 0;
+  std::vector<std::uint64_t> length_histogram;  // index is the length
+  std::uint64_t digest = 0;
+};
+
+struct NotebookResult {
+  struct Update {
+    float p;       // probability of going to Norm's
+    bool norm;     // the action
+    bool large;    // the order served
+    double hunger;
+    double reward;
+    float loss;
+    float bias;    // after the update
+  };
+  std::vector<Update> updates;
+  std::uint64_t norm_visits = 0;
+  float final_bias = 0;
+  std::uint64_t digest = 0;
+};
+
+}  // namespace fryer

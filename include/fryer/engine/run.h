@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The C++ API: run a configuration on a backend. Results depend on the configuration alone.
+//
+//   fryer::TrainConfiguration c;
+//   c.replicas = 1000000;
+//   auto backend = fryer::make_backend({});
+//   const fryer::TrainResult r = fryer::train(c, *backend);
+#pragma once
+
+#include "fryer/engine/backend.h"
+#include "fryer/engine/configuration.h"
+#include "fryer/engine/results.h"
+
+namespace fryer {
+
+// N independent trainings. Throws ConfigurationError, DeviceError, Stopped. A replica that fails is a row, not an exception.
+TrainResult train(const TrainConfiguration& configuration, Backend& backend, const RunControl& control = {});
+// The policy gradient at fixed parameters, beside its closed form.
+GradientResult gradient(const GradientConfiguration& configuration, Backend& backend, const RunControl& control = {});
+// Episodes of a fixed policy.
+EvaluateResult evaluate(const EvaluateConfiguration& configuration, Backend& backend, const RunControl& control = {});
+// The StatQuest notebook; runs on the calling thread.
+NotebookResult notebook(const NotebookConfiguration& configuration);
+
+// How much work a configuration is, for choosing a backend and for --dry-run.
+struct WorkEstimate {
+  double updates_or_episodes = 0;  // lane updates (train) or episodes
+  std::uint64_t parallelism = 0;   // how many of them can run at once
+  std::uint64_t memory_bytes = 0;  // peak, results included
+};
+WorkEstimate estimate(const TrainConfiguration& configuration);
+WorkEstimate estimate(const GradientConfiguration& configuration);
+WorkEstimate estimate(const EvaluateConfiguration& configuration);
+
+// ---- closed forms (host, double): exact expectations over hunger, action and portion
+
+struct FryShackExact {
+  double mean_return;                   // J
+  double gradient_weight, gradient_bias;  // d(reward_scale J)
+  double second_moment_weight, second_moment_bias;  // E[contribution^2]
+};
+FryShackExact fry_shack_exact(const Problem& problem);
+
+}  // namespace fryer

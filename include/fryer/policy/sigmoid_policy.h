@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The linear sigmoid policy: action 1 with probability p = sigmoid(weight . observation + bias). Forward pass, sampling, and the
+// backward pass of -log pi, for one policy shared by all lanes or one a lane. Knows no environment.
+#pragma once
+
+#include "fryer/core/math.h"
+#include "fryer/core/philox.h"
+
+namespace fryer {
+
+template <class Real>
+struct Decision {
+  MaskOf<Real> action;  // true: action 1
+  Real error24;         // 2^24 (p - action): the derivative of -log pi(action) by the logit, scaled by 2^24
+};
+
+// Parameter: a scalar (shared by all lanes) or a Real (one policy a lane). Weights are per unit of the lane observation.
+template <class Parameter, int kInputs>
+struct SigmoidPolicy {
+  static constexpr int kParameters = kInputs + 1;  // weights, then bias
+  Parameter weight[kInputs];
+  Parameter bias;
+
+  template <class Real>
+  FRYER_LANE Real logit(const Real (&observation)[kInputs]) const {
+    Real z = Real(bias);
+    FRYER_UNROLL for (int i = 0; i < kInputs; ++i) z = fma(Real(weight[i]), observation[i], z);
+    return z;
+  }
+
+  // u < p with u = (word >> 8) 2^-24: a probability of exactly 0 or 1 never errs.
+  template <class Real>
+  FRYER_LANE Decision<Real> sample(const Real (&observation)[kInputs], WordOf<Real> word) const {
+    const Real p24 = sigmoid24(logit(observation));
+    const MaskOf<Real> action = less(uniform24<Real>(word), p24);
+    return {action, subtract_if(action, p24, Real(static_cast<ScalarOf<Real>>(kTwo24)))};
+  }
+};
+
+// The same policy's more probable action, taken always: action 1 where p > 1/2, that is where the logit is above 0. For evaluation.
+template <class Parameter, int kInputs>
+struct GreedyPolicy {
+  SigmoidPolicy<Parameter, kInputs> policy;
+
+  template <class Real>
+  FRYER_LANE Decision<Real> sample(const Real (&observation)[kInputs], WordOf<Real>) const {
+    return {less(Real(0.0f), policy.logit(observation)), Real(0.0f)};
+  }
+};
+
+}  // namespace fryer
