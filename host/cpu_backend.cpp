@@ -13,6 +13,7 @@
 #include <mutex>
 
 #include "fryer/core/error.h"
+#include "host/floating_environment.h"
 #include "host/statistics.h"
 
 namespace fryer {
@@ -166,6 +167,7 @@ class CpuBackend final : public Backend {
     const auto stopped = [&] { return control.stop != nullptr && control.stop->load(std::memory_order_relaxed); };
     const auto one = [&](std::uint64_t i) {
       if (stopped()) return;
+      const FloatingEnvironment environment;  // each worker thread has its own mode
       const auto [offset, length] = pieces[i];
       body(offset, length);
       const std::uint64_t now = finished.fetch_add(length, std::memory_order_relaxed) + length;

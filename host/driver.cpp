@@ -8,6 +8,7 @@
 
 #include "fryer/core/error.h"
 #include "host/digest.h"
+#include "host/floating_environment.h"
 #include "host/statistics.h"
 
 namespace fryer {
@@ -266,6 +267,7 @@ TwoValued two_valued(double wrong, double right, std::uint64_t k, std::uint64_t 
 }  // namespace
 
 TrainResult train(const TrainConfiguration& c, Backend& backend, const RunControl& control, Spread spread) {
+  const FloatingEnvironment environment;
   validate(c);
   if (spread == Spread::automatic) spread = choose_spread(c);
   if (spread == Spread::replicas && !lanes_can_train(c)) throw ConfigurationError("--batch: too large for lanes that train whole replicas");
@@ -291,6 +293,7 @@ TrainResult train(const TrainConfiguration& configuration, Backend& backend, con
 }
 
 GradientResult gradient(const GradientConfiguration& c, Backend& backend, const RunControl& control) {
+  const FloatingEnvironment environment;
   validate(c);
   const EpisodeWork work = make_episode_work(c.problem, Purpose::action, c.seed, c.episodes);
   GradientResult r;
@@ -319,6 +322,7 @@ GradientResult gradient(const GradientConfiguration& c, Backend& backend, const 
 }
 
 EvaluateResult evaluate(const EvaluateConfiguration& c, Backend& backend, const RunControl& control) {
+  const FloatingEnvironment environment;
   validate(c);
   EpisodeWork work = make_episode_work(c.problem, Purpose::evaluation_action, c.seed, c.episodes);
   if (c.random) work.policy = lane_policy(0, 0);  // sigmoid(0) is exactly 1/2

@@ -5,6 +5,7 @@
 
 #include "fryer/engine/run.h"
 #include "host/digest.h"
+#include "host/floating_environment.h"
 
 namespace fryer {
 namespace {
@@ -74,6 +75,7 @@ NotebookResult run(const NotebookConfiguration& c, Words words_of) {
 }  // namespace
 
 NotebookResult notebook(const NotebookConfiguration& c) {
+  const FloatingEnvironment environment;
   validate(c);
   if (c.generator == NotebookConfiguration::Generator::torch) return run(c, TorchWords(c.seed));
   return run(c, [&](std::uint64_t update) { return random_block(c.seed, Purpose::action, update); });
