@@ -96,7 +96,8 @@ void add(const char* name, Program program) {
   for (const CpuExecutorReport& report : cpu_executors()) {
     if (!report.unavailable.empty() || report.isa == "scalar") continue;  // the scalar reference would take minutes
     for (const unsigned threads : {1u, 2u}) {
-      benchmark::RegisterBenchmark(fmt::format("{}/{}/threads:{}", name, report.isa, threads).c_str(), program, report.isa, threads)
+      benchmark::RegisterBenchmark(fmt::format("{}/{}/threads:{}", name, report.isa, threads).c_str(), program, report.isa,
+                                   threads)
           ->Unit(benchmark::kMillisecond)
           ->UseRealTime();
     }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The floating-point flags, and the only place that has any. A seed means the same bits on every compiler and machine only
 # where a*b+c is never fused behind our back: every fma in the sources is written as one.
-# `-fno-fast-math` comes first: clang's version of it resets the contraction mode.
+# Contraction comes last, so that nothing before it has the last word.
 
 function(fryer_floating_point_flags target)
   target_compile_options(${target} INTERFACE

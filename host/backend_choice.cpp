@@ -38,7 +38,8 @@ std::unique_ptr<Backend> make_backend(const BackendChoice& choice) {
   // The work is weighed first: asking the driver for GPUs takes longer than a small run.
   if (!choice.isa.empty() || std::getenv("FRYER_ISA") != nullptr) return cpu(choice, "FRYER_ISA names a CPU instruction set");
   if (choice.work < kSmallWork) return cpu(choice, fmt::format("the work is small ({:.2g} updates or episodes)", choice.work));
-  if (choice.parallelism < kGpuLanes) return cpu(choice, fmt::format("only {} lanes could run at once, too few for a GPU", choice.parallelism));
+  if (choice.parallelism < kGpuLanes)
+    return cpu(choice, fmt::format("only {} lanes could run at once, too few for a GPU", choice.parallelism));
   const std::string missing = cuda_unavailable_reason();
   if (!missing.empty()) return cpu(choice, "no GPU: " + missing);
   return make_cuda_backend(choice.cuda_device, "there is a GPU and the work fills it");
@@ -49,7 +50,8 @@ std::vector<DeviceReport> list_devices() {
   for (const CpuExecutorReport& cpu_report : cpu_executors()) {
     const bool available = cpu_report.unavailable.empty();
     reports.push_back({"cpu (" + cpu_report.isa + ")", available,
-                       available ? fmt::format("{} threads, {} lanes in flight", usable_threads(), cpu_report.executor->lanes) : cpu_report.unavailable});
+                       available ? fmt::format("{} threads, {} lanes in flight", usable_threads(), cpu_report.executor->lanes)
+                                 : cpu_report.unavailable});
   }
   const std::string missing = cuda_unavailable_reason();
   if (!missing.empty()) {

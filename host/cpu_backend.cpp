@@ -23,7 +23,8 @@ namespace {
 // an episode number or seed changes.
 class Pieces {
  public:
-  Pieces(std::uint64_t first, std::uint64_t count, std::uint64_t size) : first_(first), count_(count), size_(std::min(size, kSpan)) {
+  Pieces(std::uint64_t first, std::uint64_t count, std::uint64_t size)
+      : first_(first), count_(count), size_(std::min(size, kSpan)) {
     const std::uint64_t to_boundary = kSpan - (first & (kSpan - 1));
     head_ = std::min(count, to_boundary);
     head_pieces_ = (head_ + size_ - 1) / size_;
@@ -115,9 +116,14 @@ class CpuBackend final : public Backend {
     const std::uint64_t piece = chunk_ != 0 ? chunk_ : replicas_per_piece(work, replicas);
     run(request.first_seed, replicas, piece, updates, control, [&](std::uint64_t offset, std::uint64_t length) {
       Worker& w = workers.local();
-      const ReplicaRows rows = {table.status.data() + offset, table.updates.data() + offset, table.weight.data() + offset,
-                                table.bias.data() + offset,   correct.empty() ? nullptr : correct.data() + offset, replicas};
-      executor_.train(work, request.first_seed + offset, length, rows, {w.count.data(), w.correct.data(), w.squared.data()}, w.scratch.data());
+      const ReplicaRows rows = {table.status.data() + offset,
+                                table.updates.data() + offset,
+                                table.weight.data() + offset,
+                                table.bias.data() + offset,
+                                correct.empty() ? nullptr : correct.data() + offset,
+                                replicas};
+      executor_.train(work, request.first_seed + offset, length, rows, {w.count.data(), w.correct.data(), w.squared.data()},
+                      w.scratch.data());
     });
 
     CurveTotals& curve = population.curve;
@@ -160,7 +166,8 @@ class CpuBackend final : public Backend {
 
   // Calls body(offset, length) for each piece on the workers. unit: what one item adds to progress.
   template <class Body>
-  void run(std::uint64_t first, std::uint64_t count, std::uint64_t piece, std::uint64_t unit, const RunControl& control, const Body& body) {
+  void run(std::uint64_t first, std::uint64_t count, std::uint64_t piece, std::uint64_t unit, const RunControl& control,
+           const Body& body) {
     const Pieces pieces(first, count, piece);
     std::atomic<std::uint64_t> finished{0};
     std::mutex reporting;
@@ -193,7 +200,8 @@ class CpuBackend final : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cpu_backend(const LaneExecutor& executor, unsigned threads, std::uint64_t chunk, const std::string& reason) {
+std::unique_ptr<Backend> make_cpu_backend(const LaneExecutor& executor, unsigned threads, std::uint64_t chunk,
+                                          const std::string& reason) {
   return std::make_unique<CpuBackend>(executor, threads, chunk, reason);
 }
 

@@ -10,7 +10,8 @@
 namespace fryer {
 
 // threads: workers, at least 1. chunk: work items per piece, 0 for the backend's choice.
-std::unique_ptr<Backend> make_cpu_backend(const LaneExecutor& executor, unsigned threads, std::uint64_t chunk, const std::string& reason);
+std::unique_ptr<Backend> make_cpu_backend(const LaneExecutor& executor, unsigned threads, std::uint64_t chunk,
+                                          const std::string& reason);
 
 // Processors that this process may use.
 unsigned usable_threads();

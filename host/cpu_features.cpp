@@ -17,7 +17,8 @@ bool has_avx2() {
 }
 bool has_avx512() {
   return has_avx2() && __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
-         __builtin_cpu_supports("avx512cd") != 0 && __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
+         __builtin_cpu_supports("avx512cd") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
+         __builtin_cpu_supports("avx512vl") != 0;
 }
 #endif
 
@@ -49,7 +50,8 @@ const LaneExecutor& find_cpu_executor(const std::string& isa) {
     best = report.executor;
     usable += (usable.empty() ? "" : ", ") + report.isa;
   }
-  if (!isa.empty()) throw DeviceError("FRYER_ISA: '" + isa + "' is not an instruction set of this program; here there are " + usable);
+  if (!isa.empty())
+    throw DeviceError("FRYER_ISA: '" + isa + "' is not an instruction set of this program; here there are " + usable);
   return *best;
 }
 

@@ -7,7 +7,9 @@ namespace fryer {
 
 std::string cuda_unavailable_reason() { return "this program was built without CUDA (no nvcc was found, or FRYER_CUDA=OFF)"; }
 
-std::unique_ptr<Backend> make_cuda_backend(int, const std::string&) { throw DeviceError("--device cuda: " + cuda_unavailable_reason()); }
+std::unique_ptr<Backend> make_cuda_backend(int, const std::string&) {
+  throw DeviceError("--device cuda: " + cuda_unavailable_reason());
+}
 
 std::vector<DeviceReport> list_cuda_devices() { return {}; }
 

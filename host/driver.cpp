@@ -78,9 +78,7 @@ Threshold make_threshold(const TrainConfiguration& c) {
 }
 
 // Lanes can train whole replicas where their 32-bit counters suffice.
-bool lanes_can_train(const TrainConfiguration& c) {
-  return c.batch <= 65536 && c.updates * c.batch < (std::uint64_t{1} << 32);
-}
+bool lanes_can_train(const TrainConfiguration& c) { return c.batch <= 65536 && c.updates * c.batch < (std::uint64_t{1} << 32); }
 
 // One replica with a large batch: the episodes of an update fill the machine better than replicas do.
 Spread choose_spread(const TrainConfiguration& c) {
@@ -150,7 +148,8 @@ Population train_episodes(const TrainConfiguration& c, Backend& backend, const R
       for (int i = c.problem.learn_weight ? 0 : 1; i < 2; ++i) {
         const float gradient = mean_from_fixed(sums.gradient[i], work.fixed_point.unit);
         if (c.optimizer.kind == OptimizerSettings::Kind::adam) {
-          adam_step(constants, static_cast<float>(factors.step), static_cast<float>(factors.root_scale), gradient, m[i], v[i], theta[i]);
+          adam_step(constants, static_cast<float>(factors.step), static_cast<float>(factors.root_scale), gradient, m[i], v[i],
+                    theta[i]);
         } else {
           sgd_step(constants, gradient, theta[i]);
         }
@@ -191,7 +190,8 @@ Population train_episodes(const TrainConfiguration& c, Backend& backend, const R
       if (x.empty()) continue;
       std::sort(x.begin(), x.end());
       for (std::size_t i = 0; i < kQuantiles.size(); ++i) {
-        population.curve_quantiles[u * kQuantiles.size() + i] = static_cast<std::uint32_t>(x[quantile_position(kQuantiles[i], x.size())]);
+        population.curve_quantiles[u * kQuantiles.size() + i] =
+            static_cast<std::uint32_t>(x[quantile_position(kQuantiles[i], x.size())]);
       }
     }
   }
@@ -270,7 +270,8 @@ TrainResult train(const TrainConfiguration& c, Backend& backend, const RunContro
   const FloatingEnvironment environment;
   validate(c);
   if (spread == Spread::automatic) spread = choose_spread(c);
-  if (spread == Spread::replicas && !lanes_can_train(c)) throw ConfigurationError("--batch: too large for lanes that train whole replicas");
+  if (spread == Spread::replicas && !lanes_can_train(c))
+    throw ConfigurationError("--batch: too large for lanes that train whole replicas");
   Population population = spread == Spread::replicas ? train_replicas(c, backend, control) : train_episodes(c, backend, control);
 
   TrainResult result;
@@ -340,7 +341,8 @@ EvaluateResult evaluate(const EvaluateConfiguration& c, Backend& backend, const 
   const std::uint64_t lower = s.reward_correct <= s.reward_wrong ? correct : c.episodes - correct;  // episodes that paid `low`
   r.min = lower != 0 ? low : high;
   r.max = lower != c.episodes ? high : low;
-  for (std::size_t i = 0; i < kQuantiles.size(); ++i) r.quantiles[i] = quantile_position(kQuantiles[i], c.episodes) < lower ? low : high;
+  for (std::size_t i = 0; i < kQuantiles.size(); ++i)
+    r.quantiles[i] = quantile_position(kQuantiles[i], c.episodes) < lower ? low : high;
   r.terminated = c.episodes;  // an episode ends with its only step
   r.length_histogram = {0, c.episodes};
   r.digest = digest_of(r.outcomes);
@@ -354,7 +356,8 @@ WorkEstimate estimate(const TrainConfiguration& c) {
   e.parallelism = choose_spread(c) == Spread::replicas ? c.replicas : c.batch;
   // Rows, their copies for sorting, the curve's sums, Adam's table, and (updates, replicas) counts where the curve has quantiles.
   const bool counts = c.batch > 1 && c.replicas > 1 && c.replicas <= kMostCurveNumbers / c.updates;
-  e.memory_bytes = c.replicas * (1 + 4 + 4 + 4 + 4) + c.updates * (3 * 8 * 4 + 8 + 160) + (counts ? 4 * c.updates * c.replicas : 0);
+  e.memory_bytes =
+      c.replicas * (1 + 4 + 4 + 4 + 4) + c.updates * (3 * 8 * 4 + 8 + 160) + (counts ? 4 * c.updates * c.replicas : 0);
   return e;
 }
 WorkEstimate estimate(const GradientConfiguration& c) { return {static_cast<double>(c.episodes), c.episodes, 0}; }

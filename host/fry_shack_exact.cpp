@@ -2,7 +2,7 @@
 // FryShack-v0 in closed form: expected return, policy gradient and second moments for any weight, bias, probabilities, rewards,
 // threshold and reward scale, in double. Everything is elementary (sigmoid, log1p(exp)) except the second moment by the weight,
 // which needs a dilogarithm, and the first one where the logit spans less than 1 on an interval: those two are Gauss-Legendre sums,
-// good to 1e-13 of themselves. Host only; enters no digest.
+// good to 1e-14 of themselves. Host only; enters no digest.
 //
 // Lanes play a discrete shack: hunger, choice and portion are multiples of 2^-24, parameters and gains are floats. Probabilities
 // and lengths therefore differ from these by up to 2^-24, a moment of contributions of magnitude c by a few 2^-24 c (c^2 for second

@@ -38,8 +38,9 @@ FRYER_LANE RandomBlock<WordOf<Real>> episode_words(const EpisodeWork& work, std:
     RandomBlock<WordOf<Real>> all;
     FRYER_UNROLL for (int first = 0; first < LaneTypes<Real>::kVectors; first += kPhiloxVectors) {
       using Part = VReal<kPhiloxVectors>;
-      const auto b = philox<Part>(0u, work.rules.purpose_word,
-                                  LaneNumbers<WordOf<Part>>::from(low + static_cast<std::uint32_t>(first * kVectorLanes)), high, work.key);
+      const auto b =
+          philox<Part>(0u, work.rules.purpose_word,
+                       LaneNumbers<WordOf<Part>>::from(low + static_cast<std::uint32_t>(first * kVectorLanes)), high, work.key);
       FRYER_UNROLL for (int i = 0; i < kPhiloxVectors; ++i) {
         all.x.v[first + i] = b.x.v[i];
         all.y.v[first + i] = b.y.v[i];
@@ -60,12 +61,16 @@ FRYER_LANE void for_each_bundle(std::uint64_t first, std::uint64_t count, Body b
   const auto low = static_cast<std::uint32_t>(first);
   std::uint64_t done_lanes = 0;
   for (; done_lanes + lanes <= count; done_lanes += lanes) {
-    body(low + static_cast<std::uint32_t>(done_lanes), [](auto&& x) FRYER_INLINE_LAMBDA { return x; }, [](auto mask) FRYER_INLINE_LAMBDA { return mask; });
+    body(
+        low + static_cast<std::uint32_t>(done_lanes), [](auto&& x) FRYER_INLINE_LAMBDA { return x; },
+        [](auto mask) FRYER_INLINE_LAMBDA { return mask; });
   }
   if (done_lanes < count) {
     const auto inside = less(LaneNumbers<WordOf<Real>>::from(0u), WordOf<Real>(static_cast<std::uint32_t>(count - done_lanes)));
-    body(low + static_cast<std::uint32_t>(done_lanes), [inside](auto&& x) FRYER_INLINE_LAMBDA { return select(inside, x, Real(0.0f)); },
-         [inside](auto mask) FRYER_INLINE_LAMBDA { return both(mask, inside); });
+    body(
+        low + static_cast<std::uint32_t>(done_lanes),
+        [inside](auto&& x) FRYER_INLINE_LAMBDA { return select(inside, x, Real(0.0f)); },
+        [inside](auto mask) FRYER_INLINE_LAMBDA { return both(mask, inside); });
   }
 }
 
@@ -86,7 +91,8 @@ void gradient_episodes(const EpisodeWork& work, std::uint64_t first, std::uint64
   sums.add(part);
 }
 
-void gradient(const EpisodeWork& work, std::uint64_t first, std::uint64_t count_of_episodes, bool weight, Moments moments, GradientSums& sums) {
+void gradient(const EpisodeWork& work, std::uint64_t first, std::uint64_t count_of_episodes, bool weight, Moments moments,
+              GradientSums& sums) {
   if (moments == Moments::first) {
     weight ? gradient_episodes<true, Moments::first>(work, first, count_of_episodes, sums)
            : gradient_episodes<false, Moments::first>(work, first, count_of_episodes, sums);
@@ -97,7 +103,8 @@ void gradient(const EpisodeWork& work, std::uint64_t first, std::uint64_t count_
 }
 
 template <class Policy>
-void evaluate_episodes(const EpisodeWork& work, const Policy& policy, std::uint64_t first, std::uint64_t count_of_episodes, std::uint64_t* counts) {
+void evaluate_episodes(const EpisodeWork& work, const Policy& policy, std::uint64_t first, std::uint64_t count_of_episodes,
+                       std::uint64_t* counts) {
   using Real = EpisodeReal;
   std::uint64_t norm = 0, correct = 0, norm_correct = 0;
   const auto high = static_cast<std::uint32_t>(first >> 32);
@@ -114,7 +121,8 @@ void evaluate_episodes(const EpisodeWork& work, const Policy& policy, std::uint6
   counts[0] += count_of_episodes - norm - (correct - norm_correct);
 }
 
-void evaluate(const EpisodeWork& work, std::uint64_t first, std::uint64_t count_of_episodes, std::uint64_t counts[FryShack::kOutcomes]) {
+void evaluate(const EpisodeWork& work, std::uint64_t first, std::uint64_t count_of_episodes,
+              std::uint64_t counts[FryShack::kOutcomes]) {
   if (work.greedy) {
     evaluate_episodes(work, GreedyPolicy<float, 1>{work.policy}, first, count_of_episodes, counts);
   } else {
@@ -128,7 +136,8 @@ inline constexpr std::uint32_t kReplicaLanes = LaneTypes<ReplicaReal>::kLanes;
 inline constexpr std::uint32_t kFailedParameterBits = 0x7fc00000u;
 
 // Rows of a bundle whose lanes started together.
-FRYER_LANE void store_row(const ReplicaRows& rows, std::uint64_t row, ReplicaStatus status, std::uint32_t updates, float weight, float bias) {
+FRYER_LANE void store_row(const ReplicaRows& rows, std::uint64_t row, ReplicaStatus status, std::uint32_t updates, float weight,
+                          float bias) {
   rows.status[row] = static_cast<std::uint8_t>(status);
   rows.updates[row] = updates;
   const bool failed = status == ReplicaStatus::failed;
@@ -139,14 +148,16 @@ FRYER_LANE void store_row(const ReplicaRows& rows, std::uint64_t row, ReplicaSta
 // Trainings that all make every update: bundles of consecutive seeds in step, one number of the update for all lanes. A lane that
 // fails goes on unseen.
 template <OptimizerSettings::Kind kOptimizer, bool kLearnWeight, bool kSingle>
-void train_in_step(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t replicas, const ReplicaRows& rows, const CurveSums& curve) {
+void train_in_step(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t replicas, const ReplicaRows& rows,
+                   const CurveSums& curve) {
   using Real = ReplicaReal;
   using Word = WordOf<Real>;
   for (std::uint64_t base = 0; base < replicas; base += kReplicaLanes) {
     const std::uint64_t left = replicas - base;
     const std::uint32_t used = left < kReplicaLanes ? static_cast<std::uint32_t>(left) : kReplicaLanes;
     ReplicaLanes<Real, std::uint32_t, kOptimizer, kLearnWeight, kSingle> lanes;
-    lanes.start(work, LaneNumbers<Word>::from(static_cast<std::uint32_t>(first_seed + base)), static_cast<std::uint32_t>(first_seed >> 32));
+    lanes.start(work, LaneNumbers<Word>::from(static_cast<std::uint32_t>(first_seed + base)),
+                static_cast<std::uint32_t>(first_seed >> 32));
     MaskOf<Real> live = less(LaneNumbers<Word>::from(0u), Word(used));
     std::uint32_t live_lanes = used;
     std::uint32_t failed_after[kReplicaLanes] = {};
@@ -188,7 +199,8 @@ void train_in_step(const ReplicaWork& work, std::uint64_t first_seed, std::uint6
     store(lanes.theta[1], bias);
     for (std::uint32_t i = 0; i < used; ++i) {
       const bool failed = failed_after[i] != 0;
-      store_row(rows, base + i, failed ? ReplicaStatus::failed : ReplicaStatus::finished, failed ? failed_after[i] : work.updates, weight[i], bias[i]);
+      store_row(rows, base + i, failed ? ReplicaStatus::failed : ReplicaStatus::finished, failed ? failed_after[i] : work.updates,
+                weight[i], bias[i]);
     }
   }
 }
@@ -196,8 +208,8 @@ void train_in_step(const ReplicaWork& work, std::uint64_t first_seed, std::uint6
 // Trainings that stop at a threshold: each lane counts its own updates and takes the next seed when its replica ends. scratch:
 // (window, lanes) successes of the last updates.
 template <OptimizerSettings::Kind kOptimizer, bool kLearnWeight, bool kSingle>
-void train_until(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t replicas, const ReplicaRows& rows, const CurveSums& curve,
-                 std::uint32_t* scratch) {
+void train_until(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t replicas, const ReplicaRows& rows,
+                 const CurveSums& curve, std::uint32_t* scratch) {
   using Real = ReplicaReal;
   using Word = WordOf<Real>;
   constexpr std::uint32_t lane_count = kReplicaLanes;
@@ -279,8 +291,8 @@ void train_until(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_
 }
 
 template <OptimizerSettings::Kind kOptimizer, bool kLearnWeight, bool kSingle>
-void train_kind(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t replicas, const ReplicaRows& rows, const CurveSums& curve,
-                std::uint32_t* scratch) {
+void train_kind(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t replicas, const ReplicaRows& rows,
+                const CurveSums& curve, std::uint32_t* scratch) {
   if (work.window == 0) {
     train_in_step<kOptimizer, kLearnWeight, kSingle>(work, first_seed, replicas, rows, curve);
   } else {
@@ -288,8 +300,8 @@ void train_kind(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t
   }
 }
 
-void train(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t replicas, const ReplicaRows& rows, const CurveSums& curve,
-           std::uint32_t* scratch) {
+void train(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t replicas, const ReplicaRows& rows,
+           const CurveSums& curve, std::uint32_t* scratch) {
   using Kind = OptimizerSettings::Kind;
   const bool single = work.batch == 1;
   const auto call = [&](auto* program) FRYER_INLINE_LAMBDA { program(work, first_seed, replicas, rows, curve, scratch); };
@@ -310,7 +322,8 @@ void train(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t repl
 
 std::uint64_t train_scratch(const ReplicaWork& work) { return static_cast<std::uint64_t>(work.window) * kReplicaLanes; }
 
-constexpr LaneExecutor kExecutor = {FRYER_TEXT(FRYER_EXECUTOR), LaneTypes<EpisodeReal>::kLanes, gradient, evaluate, train, train_scratch};
+constexpr LaneExecutor kExecutor = {
+    FRYER_TEXT(FRYER_EXECUTOR), LaneTypes<EpisodeReal>::kLanes, gradient, evaluate, train, train_scratch};
 
 }  // namespace
 

@@ -12,31 +12,32 @@ namespace fryer {
 
 // Sums over replicas for each update, arrays of ReplicaWork::updates elements, added to.
 struct CurveSums {
-  std::uint64_t* count;      // replicas that made the update
-  std::uint64_t* correct;    // sum over them of the batch's correct orders
-  std::uint64_t* squared;    // sum of the squares of that
+  std::uint64_t* count;    // replicas that made the update
+  std::uint64_t* correct;  // sum over them of the batch's correct orders
+  std::uint64_t* squared;  // sum of the squares of that
 };
 
 // Where replicas' results go; element i belongs to seed first_seed + i.
 struct ReplicaRows {
-  std::uint8_t* status;       // ReplicaStatus
-  std::uint32_t* updates;     // updates made; for a failed replica the number of the update after which a parameter was not finite
-  float *weight, *bias;       // final parameters; NaN (0x7fc00000) in both where failed
-  std::uint32_t* correct;     // (updates, stride): correct orders of each batch, or null; not written past a replica's end
+  std::uint8_t* status;    // ReplicaStatus
+  std::uint32_t* updates;  // updates made; for a failed replica the number of the update after which a parameter was not finite
+  float *weight, *bias;    // final parameters; NaN (0x7fc00000) in both where failed
+  std::uint32_t* correct;  // (updates, stride): correct orders of each batch, or null; not written past a replica's end
   std::uint64_t stride;
 };
 
 struct LaneExecutor {
-  const char* name;   // as in FRYER_ISA
+  const char* name;     // as in FRYER_ISA
   std::uint32_t lanes;  // lanes in flight: a range that is a multiple of it wastes nothing
 
   // Episodes first .. first + count - 1 under work.policy; the range must not cross a multiple of 2^32. Adds to sums.
-  void (*gradient)(const EpisodeWork& work, std::uint64_t first, std::uint64_t count, bool weight, Moments moments, GradientSums& sums);
+  void (*gradient)(const EpisodeWork& work, std::uint64_t first, std::uint64_t count, bool weight, Moments moments,
+                   GradientSums& sums);
   // The same range played for its outcomes: counts[2 * action + correct].
   void (*evaluate)(const EpisodeWork& work, std::uint64_t first, std::uint64_t count, std::uint64_t counts[FryShack::kOutcomes]);
   // Trainings with seeds first_seed .. first_seed + count - 1, which must not cross a multiple of 2^32.
-  void (*train)(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t count, const ReplicaRows& rows, const CurveSums& curve,
-                std::uint32_t* scratch);
+  void (*train)(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t count, const ReplicaRows& rows,
+                const CurveSums& curve, std::uint32_t* scratch);
   // 32-bit words of scratch memory that train() needs.
   std::uint64_t (*train_scratch)(const ReplicaWork& work);
 };

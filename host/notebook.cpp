@@ -38,7 +38,8 @@ NotebookResult run(const NotebookConfiguration& c, Words words_of) {
   shack.reward_correct = c.reward_correct;
   shack.reward_wrong = c.reward_wrong;
   const double scale = defaults.problem.reward_scale;
-  const OneBlockRules rules = {FryShack::make_rules(shack), 0, static_cast<float>(scale * c.reward_correct), static_cast<float>(scale * c.reward_wrong)};
+  const OneBlockRules rules = {FryShack::make_rules(shack), 0, static_cast<float>(scale * c.reward_correct),
+                               static_cast<float>(scale * c.reward_wrong)};
   const FixedPoint fixed = make_fixed_point(1, rules.gain_correct, rules.gain_wrong);
   const OptimizerConstants<float> constants = make_optimizer_constants<float>(settings);
   AdamSchedule schedule(settings);
@@ -52,7 +53,8 @@ NotebookResult run(const NotebookConfiguration& c, Words words_of) {
     const float observation[1] = {episode.hunger24};
     const float logit = policy.logit(observation);
     const float gain = episode.correct ? rules.gain_correct : rules.gain_wrong;
-    const float gradient = mean_from_fixed(to_fixed(static_cast<double>(loss_gradient24(rules, episode)), fixed.bias_scale), fixed.unit);
+    const float gradient =
+        mean_from_fixed(to_fixed(static_cast<double>(loss_gradient24(rules, episode)), fixed.bias_scale), fixed.unit);
     const AdamSchedule::Factors factors = schedule.next();
     adam_step(constants, static_cast<float>(factors.step), static_cast<float>(factors.root_scale), gradient, m, v, bias);
     if (!is_finite(bias)) throw RunError("notebook: the bias stopped being finite at update " + std::to_string(update + 1));

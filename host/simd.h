@@ -60,7 +60,9 @@ struct VWide {
   WordVector even[G], odd[G];
 };
 
-#define FRYER_TEMPLATE_G template <int G> FRYER_LANE
+#define FRYER_TEMPLATE_G \
+  template <int G>       \
+  FRYER_LANE
 #define FRYER_OPERATION(Type, name, arguments, expression) \
   FRYER_TEMPLATE_G Type<G> name arguments {                \
     Type<G> r;                                             \
@@ -80,6 +82,13 @@ FRYER_OPERATION(VReal, square_root, (VReal<G> a), hn::Sqrt(a.v[g]))
 FRYER_OPERATION(VReal, absolute, (VReal<G> a), hn::Abs(a.v[g]))
 FRYER_OPERATION(VReal, reciprocal, (VReal<G> d), hn::Div(hn::Set(FloatTag(), 1.0f), d.v[g]))
 FRYER_OPERATION(VReal, copy_sign, (VReal<G> magnitude, VReal<G> x), hn::CopySignToAbs(magnitude.v[g], x.v[g]))
+FRYER_OPERATION(VReal, flip_sign, (VReal<G> a, VReal<G> s), hn::Xor(a.v[g], hn::And(s.v[g], hn::Set(FloatTag(), -0.0f))))
+FRYER_OPERATION(VReal, exponent_of, (VReal<G> x),
+                hn::ConvertTo(FloatTag(), hn::Sub(hn::BitCast(IntTag(), hn::ShiftRight<23>(hn::BitCast(WordTag(), x.v[g]))),
+                                                  hn::Set(IntTag(), 127))))
+FRYER_OPERATION(VReal, significand_of, (VReal<G> x),
+                hn::BitCast(FloatTag(), hn::Or(hn::And(hn::BitCast(WordTag(), x.v[g]), hn::Set(WordTag(), 0x007fffffu)),
+                                               hn::Set(WordTag(), 0x3f800000u))))
 // a < b ? a : b and a > b ? a : b, the second argument where either is NaN: exactly what minps and maxps do.
 #if defined(__AVX512F__)
 FRYER_OPERATION(VReal, minimum, (VReal<G> bound, VReal<G> x), FloatVector{_mm512_min_ps(bound.v[g].raw, x.v[g].raw)})
@@ -89,7 +98,8 @@ FRYER_OPERATION(VReal, minimum, (VReal<G> bound, VReal<G> x), FloatVector{_mm256
 FRYER_OPERATION(VReal, maximum, (VReal<G> bound, VReal<G> x), FloatVector{_mm256_max_ps(bound.v[g].raw, x.v[g].raw)})
 #endif
 FRYER_OPERATION(VReal, select, (VMask<G> m, VReal<G> a, VReal<G> b), hn::IfThenElse(m.v[g], a.v[g], b.v[g]))
-FRYER_OPERATION(VWord, select, (VMask<G> m, VWord<G> a, VWord<G> b), hn::IfThenElse(hn::RebindMask(WordTag(), m.v[g]), a.v[g], b.v[g]))
+FRYER_OPERATION(VWord, select, (VMask<G> m, VWord<G> a, VWord<G> b),
+                hn::IfThenElse(hn::RebindMask(WordTag(), m.v[g]), a.v[g], b.v[g]))
 FRYER_OPERATION(VMask, less, (VReal<G> a, VReal<G> b), hn::Lt(a.v[g], b.v[g]))
 // Words below 2^31, compared as signed integers: AVX2 has no unsigned comparison.
 FRYER_OPERATION(VMask, less, (VWord<G> a, VWord<G> b),
@@ -105,7 +115,8 @@ FRYER_OPERATION(VReal, subtract_if, (VMask<G> m, VReal<G> a, VReal<G> b),
 #else
 FRYER_OPERATION(VReal, subtract_if, (VMask<G> m, VReal<G> a, VReal<G> b), hn::Sub(a.v[g], hn::IfThenElseZero(m.v[g], b.v[g])))
 #endif
-FRYER_OPERATION(VWord, increment_if, (VMask<G> m, VWord<G> n), hn::Sub(n.v[g], hn::BitCast(WordTag(), hn::VecFromMask(FloatTag(), m.v[g]))))
+FRYER_OPERATION(VWord, increment_if, (VMask<G> m, VWord<G> n),
+                hn::Sub(n.v[g], hn::BitCast(WordTag(), hn::VecFromMask(FloatTag(), m.v[g]))))
 
 FRYER_TEMPLATE_G bool any(VMask<G> a) {
   MaskVector r = a.v[0];
@@ -166,8 +177,8 @@ FRYER_WIDE_OPERATION(widen, (VWord<G> w), w.v[g], down_32(w.v[g]))
 FRYER_WIDE_OPERATION(multiply_wide, (VWide<G> a, std::uint32_t m), multiply_even(a.even[g], hn::Set(WordTag(), m)),
                      multiply_even(a.odd[g], hn::Set(WordTag(), m)))
 FRYER_WIDE_OPERATION(high_word, (VWide<G> p), down_32(p.even[g]), down_32(p.odd[g]))
-FRYER_WIDE_OPERATION(exclusive_or, (VWide<G> a, VWide<G> b, std::uint32_t k), hn::Xor3(a.even[g], b.even[g], hn::Set(WordTag(), k)),
-                     hn::Xor3(a.odd[g], b.odd[g], hn::Set(WordTag(), k)))
+FRYER_WIDE_OPERATION(exclusive_or, (VWide<G> a, VWide<G> b, std::uint32_t k),
+                     hn::Xor3(a.even[g], b.even[g], hn::Set(WordTag(), k)), hn::Xor3(a.odd[g], b.odd[g], hn::Set(WordTag(), k)))
 FRYER_WIDE_OPERATION(exclusive_or, (VWide<G> a, VWide<G> b, VWide<G> k), hn::Xor3(a.even[g], b.even[g], k.even[g]),
                      hn::Xor3(a.odd[g], b.odd[g], k.odd[g]))
 FRYER_OPERATION(VWord, exclusive_or, (VWord<G> a, VWord<G> b, std::uint32_t k), hn::Xor3(a.v[g], b.v[g], hn::Set(WordTag(), k)))
@@ -195,10 +206,13 @@ FRYER_LANE void store(VWord<G> x, std::uint32_t* to) {
 // 1 where true, 0 elsewhere.
 template <int G>
 FRYER_LANE void store_mask(VMask<G> m, std::uint32_t* to) {
-  FRYER_EACH hn::StoreU(hn::IfThenElseZero(hn::RebindMask(WordTag(), m.v[g]), hn::Set(WordTag(), 1u)), WordTag(), to + g * kVectorLanes);
+  FRYER_EACH hn::StoreU(hn::IfThenElseZero(hn::RebindMask(WordTag(), m.v[g]), hn::Set(WordTag(), 1u)), WordTag(),
+                        to + g * kVectorLanes);
 }
 FRYER_TEMPLATE_G void load(const float* from, VReal<G>& x) { FRYER_EACH x.v[g] = hn::LoadU(FloatTag(), from + g * kVectorLanes); }
-FRYER_TEMPLATE_G void load(const std::uint32_t* from, VWord<G>& x) { FRYER_EACH x.v[g] = hn::LoadU(WordTag(), from + g * kVectorLanes); }
+FRYER_TEMPLATE_G void load(const std::uint32_t* from, VWord<G>& x) {
+  FRYER_EACH x.v[g] = hn::LoadU(WordTag(), from + g * kVectorLanes);
+}
 
 // ---- exact sums: each vector's halves widened to double
 
@@ -206,7 +220,8 @@ struct Halves {
   hn::Vec<DoubleTag> low, high;
 };
 FRYER_LANE Halves promote(FloatVector x) {
-  return {hn::PromoteTo(DoubleTag(), hn::LowerHalf(HalfFloatTag(), x)), hn::PromoteTo(DoubleTag(), hn::UpperHalf(HalfFloatTag(), x))};
+  return {hn::PromoteTo(DoubleTag(), hn::LowerHalf(HalfFloatTag(), x)),
+          hn::PromoteTo(DoubleTag(), hn::UpperHalf(HalfFloatTag(), x))};
 }
 // The integer nearest to x * scale, plus kRoundingConstantBits: those are taken off once for all terms.
 FRYER_LANE Int64Vector biased_fixed(hn::Vec<DoubleTag> x, double scale) {
@@ -216,11 +231,14 @@ FRYER_LANE Int64Vector biased_fixed(hn::Vec<DoubleTag> x, double scale) {
 FRYER_LANE hn::Vec<DoubleTag> nearest_double(Int64Vector x) {
   const auto words = hn::BitCast(Word64Tag(), x);
   const auto high = hn::Xor(hn::ShiftRight<32>(words), hn::Set(Word64Tag(), 0x4530000080000000ull));  // 2^84 + 2^63 + high 2^32
-  const auto low = hn::Or(hn::And(words, hn::Set(Word64Tag(), 0xffffffffull)), hn::Set(Word64Tag(), 0x4330000000000000ull));  // 2^52 + low
+  const auto low =
+      hn::Or(hn::And(words, hn::Set(Word64Tag(), 0xffffffffull)), hn::Set(Word64Tag(), 0x4330000000000000ull));  // 2^52 + low
   const auto offset = hn::Set(DoubleTag(), 0x1.00000801p84);  // 2^84 + 2^63 + 2^52
   return hn::Add(hn::Sub(hn::BitCast(DoubleTag(), high), offset), hn::BitCast(DoubleTag(), low));
 }
-FRYER_LANE std::uint64_t sum_lanes(Int64Vector x) { return static_cast<std::uint64_t>(hn::GetLane(hn::SumOfLanes(Int64Tag(), x))); }
+FRYER_LANE std::uint64_t sum_lanes(Int64Vector x) {
+  return static_cast<std::uint64_t>(hn::GetLane(hn::SumOfLanes(Int64Tag(), x)));
+}
 
 }  // namespace fryer::FRYER_EXECUTOR
 
@@ -245,7 +263,8 @@ struct LaneNumbers<FRYER_EXECUTOR::VWord<G>> {
     namespace ex = FRYER_EXECUTOR;
     namespace hn = hwy::HWY_NAMESPACE;
     ex::VWord<G> r;
-    FRYER_EACH r.v[g] = hn::Add(hn::Set(ex::WordTag(), base + static_cast<std::uint32_t>(g * ex::kVectorLanes)), hn::Iota(ex::WordTag(), 0));
+    FRYER_EACH r.v[g] =
+        hn::Add(hn::Set(ex::WordTag(), base + static_cast<std::uint32_t>(g * ex::kVectorLanes)), hn::Iota(ex::WordTag(), 0));
     return r;
   }
 };

@@ -2,8 +2,8 @@
 // Thrust on TBB, over replicas in host memory.
 #include "host/statistics.h"
 
-#include <thrust/system/tbb/execution_policy.h>
 #include <oneapi/tbb/parallel_for.h>
+#include <thrust/system/tbb/execution_policy.h>
 
 #include "fryer/engine/statistics.h"
 
@@ -28,7 +28,8 @@ void summarise_population(Population& population) {
 
 // Successes are small integers, so a histogram gives the order statistics (a sort of each update's column took 20 times as long
 // as the trainings).
-std::vector<std::uint32_t> curve_quantiles(const ReplicaWork& work, const ReplicaTable& table, const std::vector<std::uint32_t>& correct) {
+std::vector<std::uint32_t> curve_quantiles(const ReplicaWork& work, const ReplicaTable& table,
+                                           const std::vector<std::uint32_t>& correct) {
   const std::uint64_t replicas = table.size(), updates = work.updates;
   std::vector<std::uint32_t> quantiles(updates * kQuantiles.size());
   oneapi::tbb::parallel_for(std::uint64_t{0}, updates, [&](std::uint64_t u) {

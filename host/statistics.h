@@ -11,6 +11,7 @@ void summarise_population(Population& population);
 
 // (updates, kQuantiles.size()): order statistics of the successes of each update's batch, over the replicas that made it.
 // correct: (updates, replicas) correct orders.
-std::vector<std::uint32_t> curve_quantiles(const ReplicaWork& work, const ReplicaTable& table, const std::vector<std::uint32_t>& correct);
+std::vector<std::uint32_t> curve_quantiles(const ReplicaWork& work, const ReplicaTable& table,
+                                           const std::vector<std::uint32_t>& correct);
 
 }  // namespace fryer

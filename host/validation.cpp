@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What can be run: each refusal names the option, the value and what is accepted. Before any work starts.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cmath>
 
 #include "fryer/core/error.h"
-#include "fryer/engine/configuration.h"
+#include "fryer/engine/run.h"
 
 namespace fryer {
 namespace {
@@ -17,6 +18,10 @@ constexpr double kLargestFloat = 0x1.fffffep127;
 }
 [[noreturn]] void refuse(const char* option, std::uint64_t value, const char* accepted) {
   throw ConfigurationError(fmt::format("{}: {} is not accepted; {}", option, value, accepted));
+}
+
+double memory_of_this_machine() {
+  return static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
 }
 
 bool fits_float(double x) { return std::abs(x) <= kLargestFloat; }  // false for NaN
@@ -40,10 +45,12 @@ void validate(const Problem& problem) {
   };
   check_reward("--reward-correct", e.reward_correct);
   check_reward("--reward-wrong", e.reward_wrong);
-  if (!(problem.reward_scale >= 0 && problem.reward_scale <= kLargestReward)) refuse("--reward-scale", problem.reward_scale, "a number from 0 to 1e9");
+  if (!(problem.reward_scale >= 0 && problem.reward_scale <= kLargestReward))
+    refuse("--reward-scale", problem.reward_scale, "a number from 0 to 1e9");
   for (const double reward : {e.reward_correct, e.reward_wrong}) {
     const double gain = std::abs(reward * problem.reward_scale);
-    if (gain != 0 && gain < kSmallestGain) refuse("--reward-scale", problem.reward_scale, "reward times scale must be 0 or at least 1e-9 in magnitude");
+    if (gain != 0 && gain < kSmallestGain)
+      refuse("--reward-scale", problem.reward_scale, "reward times scale must be 0 or at least 1e-9 in magnitude");
   }
   if (!fits_float(problem.weight)) refuse("--weight", problem.weight, "a finite number that a float can hold");
   if (!fits_float(problem.bias)) refuse("--bias", problem.bias, "a finite number that a float can hold");
@@ -60,13 +67,21 @@ void validate(const TrainConfiguration& c) {
   };
   check_beta("--adam-beta1", o.beta1);
   check_beta("--adam-beta2", o.beta2);
-  if (!(o.epsilon >= 0) || !fits_float(o.epsilon)) refuse("--adam-epsilon", o.epsilon, "a finite number, 0 or more, that a float can hold");
-  if (c.updates < 1 || c.updates >= (std::uint64_t{1} << 31)) refuse("--updates", c.updates, "a whole number from 1 to 2147483647");
+  if (!(o.epsilon >= 0) || !fits_float(o.epsilon))
+    refuse("--adam-epsilon", o.epsilon, "a finite number, 0 or more, that a float can hold");
+  if (c.updates < 1 || c.updates >= (std::uint64_t{1} << 31))
+    refuse("--updates", c.updates, "a whole number from 1 to 2147483647");
   if (c.batch < 1 || c.batch > (std::uint64_t{1} << 40)) refuse("--batch", c.batch, "a whole number from 1 to 2^40");
   if (c.batch > (std::uint64_t{1} << 62) / c.updates) refuse("--batch", c.batch, "updates times batch must stay below 2^62");
   if (c.replicas < 1 || c.replicas > (std::uint64_t{1} << 32)) refuse("--replicas", c.replicas, "a whole number from 1 to 2^32");
   if (c.seed > ~std::uint64_t{0} - (c.replicas - 1)) refuse("--seed", c.seed, "seed + replicas - 1 must stay below 2^64");
   if (c.until && !std::isfinite(*c.until)) refuse("--until", *c.until, "a finite mean return");
+  const double needed = static_cast<double>(estimate(c).memory_bytes), there = memory_of_this_machine();
+  if (needed > there) {
+    throw ConfigurationError(
+        fmt::format("--replicas: {} replicas of {} updates need {:.1f} GB of memory; this machine has {:.1f} GB", c.replicas,
+                    c.updates, needed / 1e9, there / 1e9));
+  }
 }
 
 void validate(const GradientConfiguration& c) {

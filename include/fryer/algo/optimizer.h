@@ -28,8 +28,8 @@ struct OptimizerConstants {
 
 template <class Scalar>
 OptimizerConstants<Scalar> make_optimizer_constants(const OptimizerSettings& s) {
-  return {static_cast<Scalar>(1.0 - s.beta1), static_cast<Scalar>(s.beta2), static_cast<Scalar>(1.0 - s.beta2), static_cast<Scalar>(s.epsilon),
-          static_cast<Scalar>(s.learning_rate)};
+  return {static_cast<Scalar>(1.0 - s.beta1), static_cast<Scalar>(s.beta2), static_cast<Scalar>(1.0 - s.beta2),
+          static_cast<Scalar>(s.epsilon), static_cast<Scalar>(s.learning_rate)};
 }
 
 // The two factors of Adam's update t = 1, 2, ...: step and root_scale, theta -= step m / (sqrt(v) root_scale + epsilon). Powers of
@@ -44,7 +44,8 @@ class AdamSchedule {
   Factors next() {
     power1_ *= settings_.beta1;
     power2_ *= settings_.beta2;
-    if (settings_.form == OptimizerSettings::Form::keras) return {settings_.learning_rate * std::sqrt(1 - power2_) / (1 - power1_), 1.0};
+    if (settings_.form == OptimizerSettings::Form::keras)
+      return {settings_.learning_rate * std::sqrt(1 - power2_) / (1 - power1_), 1.0};
     return {settings_.learning_rate / (1 - power1_), 1 / std::sqrt(1 - power2_)};
   }
   // No later update's factors differ from the last ones: both powers have vanished beside 1.
@@ -77,7 +78,8 @@ FRYER_LANE Real flush_subnormal(Real x) {
 
 // One Adam step of one parameter. gradient: of the loss. step, root_scale: AdamSchedule's, narrowed.
 template <class Real>
-FRYER_LANE void adam_step(const OptimizerConstants<ScalarOf<Real>>& c, Real step, Real root_scale, Real gradient, Real& m, Real& v, Real& theta) {
+FRYER_LANE void adam_step(const OptimizerConstants<ScalarOf<Real>>& c, Real step, Real root_scale, Real gradient, Real& m,
+                          Real& v, Real& theta) {
   m = flush_subnormal(fma(Real(c.one_minus_beta1), gradient - m, m));
   v = flush_subnormal(fma(Real(c.one_minus_beta2) * gradient, gradient, Real(c.beta2) * v));
   theta = fnma(step, m / fma(square_root(v), root_scale, Real(c.epsilon)), theta);

@@ -136,7 +136,7 @@ class ExactSum {
     }
     sum_ += to_fixed(x, scale_);
   }
-  std::int64_t sum() const { return sum_; }                       // multiples of 2^-digits()
+  std::int64_t sum() const { return sum_; }  // multiples of 2^-digits()
   int digits() const { return digits_; }
   double value() const { return std::ldexp(to_double(sum_), -digits_); }
   std::uint64_t count() const { return count_; }

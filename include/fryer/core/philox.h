@@ -97,11 +97,13 @@ FRYER_LANE constexpr std::uint32_t purpose_word(Purpose purpose, std::uint64_t b
 // One block by its address, for code outside the episode loop (resets, initialisation, replay sampling, exploration, tests):
 // cuRAND's own function on the device, the shared one on the host; the tests hold them against each other.
 // number: the episode within the training, the update, or 0 (design: Philox address). block < 2^56.
-FRYER_LANE RandomBlock<std::uint32_t> random_block(std::uint64_t seed, Purpose purpose, std::uint64_t number, std::uint64_t block = 0) {
+FRYER_LANE RandomBlock<std::uint32_t> random_block(std::uint64_t seed, Purpose purpose, std::uint64_t number,
+                                                   std::uint64_t block = 0) {
 #if defined(__CUDA_ARCH__)
-  const uint4 counter = make_uint4(static_cast<std::uint32_t>(block), purpose_word(purpose, block), static_cast<std::uint32_t>(number),
-                                   static_cast<std::uint32_t>(number >> 32));
-  const uint4 words = curand_Philox4x32_10(counter, make_uint2(static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)));
+  const uint4 counter = make_uint4(static_cast<std::uint32_t>(block), purpose_word(purpose, block),
+                                   static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(number >> 32));
+  const uint4 words =
+      curand_Philox4x32_10(counter, make_uint2(static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)));
   return {words.x, words.y, words.z, words.w};
 #else
   return philox<float>(static_cast<std::uint32_t>(block), purpose_word(purpose, block), static_cast<std::uint32_t>(number),

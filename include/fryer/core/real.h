@@ -88,16 +88,22 @@ FRYER_LANE float absolute(float a) { return from_bits(to_bits(a) & 0x7fffffffu);
 FRYER_LANE double absolute(double a) { return from_bits(to_bits(a) & std::uint64_t{0x7fffffffffffffff}); }
 // a, negated where the sign bit of s is set.
 FRYER_LANE float flip_sign(float a, float s) { return from_bits(to_bits(a) ^ (to_bits(s) & 0x80000000u)); }
-FRYER_LANE double flip_sign(double a, double s) { return from_bits(to_bits(a) ^ (to_bits(s) & std::uint64_t{0x8000000000000000})); }
+FRYER_LANE double flip_sign(double a, double s) {
+  return from_bits(to_bits(a) ^ (to_bits(s) & std::uint64_t{0x8000000000000000}));
+}
 // A positive normal number x is significand_of(x) 2^exponent_of(x), the significand in [1, 2). Any other x gives finite numbers.
 FRYER_LANE float exponent_of(float x) { return static_cast<float>(static_cast<std::int32_t>(to_bits(x) >> 23) - 127); }
 FRYER_LANE double exponent_of(double x) { return static_cast<double>(static_cast<std::int64_t>(to_bits(x) >> 52) - 1023); }
 FRYER_LANE float significand_of(float x) { return from_bits((to_bits(x) & 0x007fffffu) | 0x3f800000u); }
-FRYER_LANE double significand_of(double x) { return from_bits((to_bits(x) & std::uint64_t{0x000fffffffffffff}) | std::uint64_t{0x3ff0000000000000}); }
+FRYER_LANE double significand_of(double x) {
+  return from_bits((to_bits(x) & std::uint64_t{0x000fffffffffffff}) | std::uint64_t{0x3ff0000000000000});
+}
 
 // magnitude (not negative) with the sign of x
 FRYER_LANE float copy_sign(float magnitude, float x) { return from_bits(to_bits(magnitude) | (to_bits(x) & 0x80000000u)); }
-FRYER_LANE double copy_sign(double magnitude, double x) { return from_bits(to_bits(magnitude) | (to_bits(x) & std::uint64_t{0x8000000000000000})); }
+FRYER_LANE double copy_sign(double magnitude, double x) {
+  return from_bits(to_bits(magnitude) | (to_bits(x) & std::uint64_t{0x8000000000000000}));
+}
 
 // a < b ? a : b and a > b ? a : b: the second argument where either is NaN, as the x86 instructions do. Put the value whose NaN
 // must survive second.
@@ -151,7 +157,15 @@ FRYER_LANE bool all(bool a) { return a; }
 FRYER_LANE std::uint32_t count(bool a) { return a ? 1u : 0u; }
 FRYER_LANE float subtract_if(bool m, float a, float b) { return m ? a - b : a; }
 FRYER_LANE double subtract_if(bool m, double a, double b) { return m ? a - b : a; }
-FRYER_LANE std::uint32_t increment_if(bool m, std::uint32_t n) { return m ? n + 1 : n; }
+FRYER_LANE std::uint32_t increment_if(bool m, std::uint32_t n) {
+#if defined(__CUDA_ARCH__)
+  // One predicated add; of the expression below nvcc makes an add and a move.
+  asm("{ .reg .pred p; setp.ne.u32 p, %1, 0; @p add.u32 %0, %0, 1; }" : "+r"(n) : "r"(static_cast<std::uint32_t>(m)));
+  return n;
+#else
+  return m ? n + 1 : n;
+#endif
+}
 
 // True in lanes whose value is neither infinite nor NaN.
 FRYER_LANE bool is_finite(float a) { return absolute(a) <= 0x1.fffffep127f; }
@@ -176,7 +190,9 @@ FRYER_LANE Real to_real(std::uint32_t w) {
 
 // 64-bit slots for Philox: products of 32-bit words.
 FRYER_LANE WideWord widen(std::uint32_t w) { return {w}; }
-FRYER_LANE WideWord multiply_wide(WideWord a, std::uint32_t m) { return {static_cast<std::uint64_t>(static_cast<std::uint32_t>(a.value)) * m}; }
+FRYER_LANE WideWord multiply_wide(WideWord a, std::uint32_t m) {
+  return {static_cast<std::uint64_t>(static_cast<std::uint32_t>(a.value)) * m};
+}
 FRYER_LANE WideWord high_word(WideWord p) { return {p.value >> 32}; }
 FRYER_LANE WideWord exclusive_or(WideWord a, WideWord b, std::uint32_t k) {
   return {static_cast<std::uint32_t>(a.value) ^ static_cast<std::uint32_t>(b.value) ^ k};

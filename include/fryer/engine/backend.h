@@ -26,10 +26,10 @@ struct RunControl {
 };
 
 struct BackendInfo {
-  std::string device;  // "cpu" or "cuda:0"
-  std::string isa;     // scalar, avx2, avx512, or sm_90
+  std::string device;    // "cpu" or "cuda:0"
+  std::string isa;       // scalar, avx2, avx512, or sm_90
   unsigned threads = 1;  // CPU workers
-  std::string reason;  // why this one, in one line
+  std::string reason;    // why this one, in one line
 };
 
 struct TrainRequest {
@@ -48,8 +48,8 @@ class Backend {
   virtual GradientSums gradient(const EpisodeWork& work, std::uint64_t first, std::uint64_t count, bool weight, Moments moments,
                                 const RunControl& control) = 0;
   // Outcomes of the same range.
-  virtual std::array<std::uint64_t, FryShack::kOutcomes> evaluate(const EpisodeWork& work, std::uint64_t first, std::uint64_t count,
-                                                                  const RunControl& control) = 0;
+  virtual std::array<std::uint64_t, FryShack::kOutcomes> evaluate(const EpisodeWork& work, std::uint64_t first,
+                                                                  std::uint64_t count, const RunControl& control) = 0;
   // Whole trainings, one seed each.
   virtual Population train(const TrainRequest& request, const RunControl& control) = 0;
 };
@@ -59,11 +59,11 @@ struct BackendChoice {
   enum class Device { automatic, cpu, cuda };
   Device device = Device::automatic;
   int cuda_device = 0;
-  unsigned threads = 0;          // 0: all this process may use
-  std::string isa;               // "": the environment's FRYER_ISA, else the best of this machine
-  std::uint64_t chunk = 0;       // work items per piece; 0: the backend's own choice. For tests.
-  double work = 0;               // lane updates or episodes to be done: what `automatic` weighs
-  std::uint64_t parallelism = 0; // how many of them can run at once
+  unsigned threads = 0;           // 0: all this process may use
+  std::string isa;                // "": the environment's FRYER_ISA, else the best of this machine
+  std::uint64_t chunk = 0;        // work items per piece; 0: the backend's own choice. For tests.
+  double work = 0;                // lane updates or episodes to be done: what `automatic` weighs
+  std::uint64_t parallelism = 0;  // how many of them can run at once
 };
 
 // Throws DeviceError with the reason where the device or instruction set asked for is not available.
@@ -71,7 +71,7 @@ std::unique_ptr<Backend> make_backend(const BackendChoice& choice);
 
 // One line of `fryer devices`.
 struct DeviceReport {
-  std::string name;    // cpu, cuda:0, ...
+  std::string name;  // cpu, cuda:0, ...
   bool available;
   std::string detail;  // what it is, or why it is not available
 };

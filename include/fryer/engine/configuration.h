@@ -39,9 +39,9 @@ struct GradientConfiguration {
 };
 
 struct EvaluateConfiguration {
-  Problem problem;              // reward_scale is not used
-  bool random = false;          // action 1 with probability 1/2 instead of the policy
-  bool greedy = false;          // action 1 where p > 1/2 instead of sampling
+  Problem problem;      // reward_scale is not used
+  bool random = false;  // action 1 with probability 1/2 instead of the policy
+  bool greedy = false;  // action 1 where p > 1/2 instead of sampling
   std::uint64_t episodes = 1'000'000;
   std::uint64_t seed = 42;
 };

@@ -16,7 +16,11 @@ struct EnvironmentEntry {
   std::string_view algorithms;                 // comma separated
 };
 inline constexpr std::array kEnvironments = {
-    EnvironmentEntry{FryShack::kName, "StatQuest's fry shack: one step, hunger in, Norm or Squatch out", "sigmoid (linear)", {"weight", "bias"}, "reinforce"},
+    EnvironmentEntry{FryShack::kName,
+                     "StatQuest's fry shack: one step, hunger in, Norm or Squatch out",
+                     "sigmoid (linear)",
+                     {"weight", "bias"},
+                     "reinforce"},
 };
 
 struct AlgorithmEntry {
@@ -30,7 +34,8 @@ struct PresetEntry {
   std::string_view name, environment, algorithm, summary;
 };
 inline constexpr std::array kPresets = {
-    PresetEntry{"notebook", FryShack::kName, "reinforce", "the notebook's settings: weight 20, Adam 0.1, batch 1, 280 updates, reward scale 0.99"},
+    PresetEntry{"notebook", FryShack::kName, "reinforce",
+                "the notebook's settings: weight 20, Adam 0.1, batch 1, 280 updates, reward scale 0.99"},
 };
 
 }  // namespace fryer

@@ -92,7 +92,7 @@ struct Estimate {
 
 struct GradientResult {
   Estimate weight, bias;  // of d(reward_scale * expected return) / d parameter: ascent direction
-  double second_moment_weight = 0, second_moment_bias = 0;              // mean of the squared contributions
+  double second_moment_weight = 0, second_moment_bias = 0;  // mean of the squared contributions
   double second_moment_weight_exact = 0, second_moment_bias_exact = 0;
   Estimate mean_return;
   GradientSums sums;
@@ -111,13 +111,13 @@ struct EvaluateResult {
 
 struct NotebookResult {
   struct Update {
-    float p;       // probability of going to Norm's
-    bool norm;     // the action
-    bool large;    // the order served
+    float p;     // probability of going to Norm's
+    bool norm;   // the action
+    bool large;  // the order served
     double hunger;
     double reward;
     float loss;
-    float bias;    // after the update
+    float bias;  // after the update
   };
   std::vector<Update> updates;
   std::uint64_t norm_visits = 0;

@@ -35,8 +35,8 @@ WorkEstimate estimate(const EvaluateConfiguration& configuration);
 // ---- closed forms (host, double): exact expectations over hunger, action and portion
 
 struct FryShackExact {
-  double mean_return;                   // J
-  double gradient_weight, gradient_bias;  // d(reward_scale J)
+  double mean_return;                               // J
+  double gradient_weight, gradient_bias;            // d(reward_scale J)
   double second_moment_weight, second_moment_bias;  // E[contribution^2]
 };
 FryShackExact fry_shack_exact(const Problem& problem);

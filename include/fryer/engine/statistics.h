@@ -60,8 +60,8 @@ Summary summarise_sorting(const Policy& policy, Iterator first, std::uint64_t n)
   }
   const int magnitude = ceil_log2(bound);
   const ToDeviation<Value> to_deviation = {pivot, std::ldexp(1.0, 51 - magnitude), std::ldexp(1.0, 51 - 2 * magnitude)};
-  const DeviationSums sums =
-      thrust::transform_reduce(policy, first, first + static_cast<std::ptrdiff_t>(n), to_deviation, DeviationSums{}, AddDeviations{});
+  const DeviationSums sums = thrust::transform_reduce(policy, first, first + static_cast<std::ptrdiff_t>(n), to_deviation,
+                                                      DeviationSums{}, AddDeviations{});
   const double mean = std::ldexp(sums.first.value() / static_cast<double>(n), magnitude - 51);
   const double square = std::ldexp(sums.second.value() / static_cast<double>(n), 2 * magnitude - 51);
   s.mean = pivot + mean;
@@ -70,10 +70,14 @@ Summary summarise_sorting(const Policy& policy, Iterator first, std::uint64_t n)
 }
 
 struct DidNotFail {
-  FRYER_HOST_DEVICE bool operator()(std::uint8_t status) const { return status != static_cast<std::uint8_t>(ReplicaStatus::failed); }
+  FRYER_HOST_DEVICE bool operator()(std::uint8_t status) const {
+    return status != static_cast<std::uint8_t>(ReplicaStatus::failed);
+  }
 };
 struct Solved {
-  FRYER_HOST_DEVICE bool operator()(std::uint8_t status) const { return status == static_cast<std::uint8_t>(ReplicaStatus::solved); }
+  FRYER_HOST_DEVICE bool operator()(std::uint8_t status) const {
+    return status == static_cast<std::uint8_t>(ReplicaStatus::solved);
+  }
 };
 
 }  // namespace fryer

@@ -13,9 +13,9 @@ namespace fryer {
 
 struct FryShack {
   static constexpr const char* kName = "FryShack-v0";
-  static constexpr int kObservations = 1;               // hunger
-  static constexpr double kObservationUnit = 0x1p-24;   // lanes observe hunger as a multiple of it
-  static constexpr int kOutcomes = 4;                   // 2 * action + correct
+  static constexpr int kObservations = 1;              // hunger
+  static constexpr double kObservationUnit = 0x1p-24;  // lanes observe hunger as a multiple of it
+  static constexpr int kOutcomes = 4;                  // 2 * action + correct
   static constexpr int kStepsPerEpisode = 1;
 
   // What a user sets. Probabilities in [0, 1]: 0 and 1 never err; one between 0 and 2^-24 happens with probability 2^-24.
@@ -40,6 +40,19 @@ struct FryShack {
             static_cast<std::uint32_t>(std::floor(settings.hungry_above * 0x1p24))};
   }
 
+  // The same thresholds for words compared whole, without the shift, where no large order is certain (thresholds below 2^24). For
+  // lanes that compare words as unsigned numbers: a CUDA thread, the scalar executor.
+  struct WordRules {
+    std::uint32_t norm_large, squatch_large;  // large if the word is less
+    std::uint32_t hungry_above;               // as in Rules: the shifted word is the observation anyway
+  };
+  static bool large_order_may_be_certain(const Rules& rules) {
+    return rules.norm_large >> 24 != 0 || rules.squatch_large >> 24 != 0;
+  }
+  static WordRules make_word_rules(const Rules& rules) {
+    return {rules.norm_large << 8, rules.squatch_large << 8, rules.hungry_above};
+  }
+
   static double outcome_return(const Settings& settings, int outcome) {
     return (outcome & 1) != 0 ? settings.reward_correct : settings.reward_wrong;
   }
@@ -50,13 +63,23 @@ struct FryShack {
     return uniform24<Real>(words.x);
   }
 
-  // Where the order suits the hunger, for the action taken.
+  // Where a large order is served, for the action taken.
   template <class Real>
-  static FRYER_LANE MaskOf<Real> correct(const Rules& rules, const RandomBlock<WordOf<Real>>& words, MaskOf<Real> action) {
+  static FRYER_LANE MaskOf<Real> large(const Rules& rules, WordOf<Real> portion, MaskOf<Real> action) {
     using Word = WordOf<Real>;
-    const MaskOf<Real> large = less(shift_right<8>(words.z), select(action, Word(rules.norm_large), Word(rules.squatch_large)));
-    const MaskOf<Real> hungry = less(Word(rules.hungry_above), shift_right<8>(words.x));
-    return same(large, hungry);
+    return less(shift_right<8>(portion), select(action, Word(rules.norm_large), Word(rules.squatch_large)));
+  }
+  template <class Real>
+  static FRYER_LANE MaskOf<Real> large(const WordRules& rules, WordOf<Real> portion, MaskOf<Real> action) {
+    static_assert(LaneTypes<Real>::kLanes == 1);
+    return less(portion, select(action, rules.norm_large, rules.squatch_large));
+  }
+
+  // Where the order suits the hunger, for the action taken. Either kind of rules.
+  template <class Real, class SomeRules>
+  static FRYER_LANE MaskOf<Real> correct(const SomeRules& rules, const RandomBlock<WordOf<Real>>& words, MaskOf<Real> action) {
+    const MaskOf<Real> hungry = less(WordOf<Real>(rules.hungry_above), shift_right<8>(words.x));
+    return same(large<Real>(rules, words.z, action), hungry);
   }
 };
 

@@ -13,8 +13,9 @@ struct EpisodeWork {
   OneBlockRules rules;
   SigmoidPolicy<float, 1> policy;  // weight per 2^-24 of hunger
   FixedPoint fixed_point;
-  double square_scale_bias, square_scale_weight;  // of the second moments: 2^square_digits from squares of the scaled contributions
-  bool greedy;                                    // evaluations: the more probable action instead of a sampled one
+  double square_scale_bias,
+      square_scale_weight;  // of the second moments: 2^square_digits from squares of the scaled contributions
+  bool greedy;              // evaluations: the more probable action instead of a sampled one
 };
 
 // Sums over episodes; parameters in the order weight, bias.
@@ -26,7 +27,8 @@ struct GradientSums {
 
   FRYER_HOST_DEVICE void add(const GradientSums& other) {
     for (int i = 0; i < 2; ++i) {
-      gradient[i] = static_cast<std::int64_t>(static_cast<std::uint64_t>(gradient[i]) + static_cast<std::uint64_t>(other.gradient[i]));
+      gradient[i] =
+          static_cast<std::int64_t>(static_cast<std::uint64_t>(gradient[i]) + static_cast<std::uint64_t>(other.gradient[i]));
       squared[i].add(other.squared[i]);
     }
     correct += other.correct;

@@ -12,7 +12,8 @@ namespace fryer {
 // What lanes need to play: settings narrowed once. weight and bias are per unit of the lane observation (FryShack: 2^-24 of hunger).
 struct OneBlockRules {
   FryShack::Rules environment;
-  std::uint32_t purpose_word;  // purpose_word(Purpose::action) in training and gradients, Purpose::evaluation_action in evaluations
+  std::uint32_t
+      purpose_word;  // purpose_word(Purpose::action) in training and gradients, Purpose::evaluation_action in evaluations
   float gain_correct, gain_wrong;  // float(reward_scale * reward)
 };
 
@@ -24,9 +25,9 @@ struct OneBlockEpisode {
   MaskOf<Real> correct;  // the order suited the hunger
 };
 
-// Policy: SigmoidPolicy or GreedyPolicy of one input.
-template <class Real, class Policy>
-FRYER_LANE OneBlockEpisode<Real> play(const FryShack::Rules& rules, const Policy& policy, const RandomBlock<WordOf<Real>>& words) {
+// Rules: FryShack's Rules or WordRules. Policy: SigmoidPolicy, BoundedPolicy or GreedyPolicy of one input.
+template <class Real, class Rules, class Policy>
+FRYER_LANE OneBlockEpisode<Real> play(const Rules& rules, const Policy& policy, const RandomBlock<WordOf<Real>>& words) {
   const Real observation[1] = {FryShack::observe<Real>(words)};
   const Decision<Real> decision = policy.sample(observation, words.y);
   return {observation[0], decision.error24, decision.action, FryShack::correct<Real>(rules, words, decision.action)};
@@ -36,24 +37,24 @@ FRYER_LANE OneBlockEpisode<Real> play(const FryShack::Rules& rules, const Policy
 // magnitude, since |p - action| <= 1. By the weight: this times hunger24, times 2^48 in all, the same bound times 2^48 as hunger < 1.
 template <class Real>
 FRYER_LANE Real loss_gradient24(const OneBlockRules& rules, const OneBlockEpisode<Real>& episode) {
-  return episode.error24 *
-         select(episode.correct, Real(static_cast<ScalarOf<Real>>(rules.gain_correct)), Real(static_cast<ScalarOf<Real>>(rules.gain_wrong)));
+  return episode.error24 * select(episode.correct, Real(static_cast<ScalarOf<Real>>(rules.gain_correct)),
+                                  Real(static_cast<ScalarOf<Real>>(rules.gain_wrong)));
 }
 
 // The fixed point of one batch: N contributions bounded by the larger |gain| (0 counts as 1).
 struct FixedPoint {
-  int digits;                         // s: sums are multiples of 2^-s
-  double bias_scale, weight_scale;    // 2^(s - 24), 2^(s - 48): from the lanes' scaled contributions
-  double unit;                        // 2^-s / batch: from a sum to the mean
-  float tiny24;                       // round_single_term's threshold for a batch of one, in the bias's scaling
+  int digits;                       // s: sums are multiples of 2^-s
+  double bias_scale, weight_scale;  // 2^(s - 24), 2^(s - 48): from the lanes' scaled contributions
+  double unit;                      // 2^-s / batch: from a sum to the mean
+  float tiny24;                     // round_single_term's threshold for a batch of one, in the bias's scaling
 };
 
 inline FixedPoint make_fixed_point(std::uint64_t batch, float gain_correct, float gain_wrong) {
   const double bound = absolute(gain_correct) > absolute(gain_wrong) ? absolute(gain_correct) : absolute(gain_wrong);
   const int digits = fixed_point_digits(batch, bound);
   const int magnitude = bound > 0 ? ceil_log2(bound) : 0;
-  return {digits, std::ldexp(1.0, digits - 24), std::ldexp(1.0, digits - 48), std::ldexp(1.0, -digits) / static_cast<double>(batch),
-          static_cast<float>(std::ldexp(1.0, magnitude - 28 + 24))};
+  return {digits, std::ldexp(1.0, digits - 24), std::ldexp(1.0, digits - 48),
+          std::ldexp(1.0, -digits) / static_cast<double>(batch), static_cast<float>(std::ldexp(1.0, magnitude - 28 + 24))};
 }
 
 }  // namespace fryer

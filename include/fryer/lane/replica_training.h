@@ -20,9 +20,9 @@ struct ReplicaWork {
   OptimizerSettings::Kind optimizer_kind;
   bool learn_weight;
   float initial_weight, initial_bias;
-  std::uint32_t updates, batch;          // updates * batch < 2^32
-  const float *step, *root_scale;        // AdamTable's, entries 0 .. table_last
-  std::uint32_t table_last;              // later updates use the last entry
+  std::uint32_t updates, batch;    // updates * batch < 2^32
+  const float *step, *root_scale;  // AdamTable's, entries 0 .. table_last
+  std::uint32_t table_last;        // later updates use the last entry
   // Stop once the last `window` updates have `window_target` successes or more; window 0: never. A success is the outcome that
   // pays more: a correct order if correct_pays_more, else a wrong one.
   std::uint32_t window, window_target;
@@ -81,7 +81,8 @@ struct ReplicaLanes {
     if constexpr (kOptimizer == OptimizerSettings::Kind::adam) {
       const Counter entry = at_most(update, work.table_last);
       const Real step = lookup<Real>(work.step, entry), root_scale = lookup<Real>(work.root_scale, entry);
-      FRYER_UNROLL for (int i = kFirst; i < 2; ++i) adam_step(work.optimizer, step, root_scale, gradient[i], m[i], v[i], theta[i]);
+      FRYER_UNROLL for (int i = kFirst; i < 2; ++i)
+          adam_step(work.optimizer, step, root_scale, gradient[i], m[i], v[i], theta[i]);
     } else {
       FRYER_UNROLL for (int i = kFirst; i < 2; ++i) sgd_step(work.optimizer, gradient[i], theta[i]);
     }

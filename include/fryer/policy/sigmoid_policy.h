@@ -31,9 +31,25 @@ struct SigmoidPolicy {
   // u < p with u = (word >> 8) 2^-24: a probability of exactly 0 or 1 never errs.
   template <class Real>
   FRYER_LANE Decision<Real> sample(const Real (&observation)[kInputs], WordOf<Real> word) const {
-    const Real p24 = sigmoid24(logit(observation));
+    return decide(sigmoid24(logit(observation)), word);
+  }
+
+  template <class Real>
+  static FRYER_LANE Decision<Real> decide(Real p24, WordOf<Real> word) {
     const MaskOf<Real> action = less(uniform24<Real>(word), p24);
     return {action, subtract_if(action, p24, Real(static_cast<ScalarOf<Real>>(kTwo24)))};
+  }
+};
+
+// The same policy and bits where no logit can leave [kSigmoidZeroBelow, kSigmoidOneFrom], which whoever chooses it has to know
+// beforehand: no clamping in the lanes (3 of the 76 instructions of an episode on a GPU).
+template <class Parameter, int kInputs>
+struct BoundedPolicy {
+  SigmoidPolicy<Parameter, kInputs> policy;
+
+  template <class Real>
+  FRYER_LANE Decision<Real> sample(const Real (&observation)[kInputs], WordOf<Real> word) const {
+    return policy.decide(sigmoid24_between(policy.logit(observation)), word);
   }
 };
 

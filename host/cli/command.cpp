@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Options that commands share, and reasons for those that some do not have. See command.h.
+#include "host/cli/command.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fryer::cli {
+namespace {
+
+// auto, cpu, cuda or cuda:I.
+void read_device(BackendChoice& choice, const std::string& text) {
+  if (text == "auto") {
+    choice.device = BackendChoice::Device::automatic;
+  } else if (text == "cpu") {
+    choice.device = BackendChoice::Device::cpu;
+  } else if (text == "cuda") {
+    choice.device = BackendChoice::Device::cuda;
+    choice.cuda_device = 0;
+  } else {
+    const auto index = text.starts_with("cuda:") ? parse_integer(text.substr(5)) : std::nullopt;
+    if (!index || *index > 1023) not_accepted(text, "auto, cpu, cuda or cuda:I with I from 0", {"auto", "cpu", "cuda"});
+    choice.device = BackendChoice::Device::cuda;
+    choice.cuda_device = static_cast<int>(*index);
+  }
+}
+
+std::string device_text(const BackendChoice& choice) {
+  if (choice.device == BackendChoice::Device::automatic) return "auto";
+  return choice.device == BackendChoice::Device::cpu ? "cpu" : fmt::format("cuda:{}", choice.cuda_device);
+}
+
+// Options of environments and algorithms with steps and value networks, which someone may try here.
+struct Absent {
+  const char* why;
+  std::vector<std::string> options;
+};
+const std::vector<Absent>& absent_options() {
+  static const std::vector<Absent> absent = {
+      {"an episode is one step, so there is nothing to discount (--reward-scale scales the rewards)", {"gamma"}},
+      {"its loss has no entropy term", {"entropy-bonus"}},
+      {"its policy is one sigmoid of weight times hunger plus bias, without hidden layers (--weight, --bias)", {"hidden", "activation", "initialisation"}},
+      {"those are settings of value learners (dqn, q-learning), which it does not have",
+       {"epsilon-start", "epsilon-end", "epsilon-decay-steps", "epsilon-schedule", "buffer", "warmup-steps", "train-every", "gradient-steps",
+        "target-mix", "target-every", "double", "loss", "clip-norm", "target", "terminal-mask", "truncation"}},
+      {"those are settings of CartPole", {"integrator", "sutton-barto-reward", "precision"}},
+  };
+  return absent;
+}
+
+}  // namespace
+
+std::string Command::why_not(const std::string& option) const {
+  if (environment_.empty() && !takes_environment()) return "";
+  for (const Absent& absent : absent_options()) {
+    if (std::find(absent.options.begin(), absent.options.end(), option) != absent.options.end()) {
+      return fmt::format("FryShack-v0 has no such setting: {}", absent.why);
+    }
+  }
+  return "";
+}
+
+void Command::add_output_options() {
+  table_.flag("json", common_.json, "print one JSON document on stdout and nothing else").setting = false;
+  table_.flag("quiet", common_.quiet, "print nothing on stderr but errors").setting = false;
+  Option& verbose = table_.flag("verbose", common_.verbose, "print more: on stderr which device and why, in tables every row");
+  verbose.setting = false;
+  verbose.short_name = "v";
+}
+
+void Command::add_backend_options() {
+  Option device;
+  device.name = "device";
+  device.placeholder = "auto|cpu|cuda[:I]";
+  device.accepted = "auto, cpu, cuda or cuda:I with I from 0";
+  device.help = "where to run; auto takes the GPU if there is one and the work fills it, else the CPU. Results are the same bits everywhere";
+  device.read = [this](const std::string& text) { read_device(common_.backend, text); };
+  device.value = [this] { return Json(device_text(common_.backend)); };
+  device.setting = false;
+  table_.add(device);
+
+  Option threads;
+  threads.name = "threads";
+  threads.placeholder = "N";
+  threads.accepted = "a whole number from 1 to 1024";
+  threads.unit = "CPU workers";
+  threads.help = "CPU workers; all that this process may use unless given";
+  threads.read = [this, accepted = threads.accepted](const std::string& text) {
+    const std::optional<std::uint64_t> n = parse_integer(text);
+    if (!n || *n < 1 || *n > 1024) not_accepted(text, accepted);
+    common_.backend.threads = static_cast<unsigned>(*n);
+  };
+  threads.value = [this] { return common_.backend.threads != 0 ? Json(common_.backend.threads) : Json("all"); };
+  threads.setting = false;
+  table_.add(threads);
+
+  table_.text("config", "FILE", common_.config, "a TOML file, or the JSON of an earlier run",
+              "take settings from FILE: TOML with the options' names, _ for -, or the JSON of an earlier run, which is then repeated; "
+              "options on the command line win");
+  table_.flag("dry-run", common_.dry_run, "check everything, say what would run, how long and with how much memory, and stop").setting = false;
+  add_output_options();
+}
+
+}  // namespace fryer::cli

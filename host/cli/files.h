@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files of the command line. What is written appears whole or not at all: a temporary file beside the target, synced, then renamed.
+// Opening the target's place is possible before any work starts, so a run does not end with nowhere to put its result.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "fryer/core/error.h"
+
+namespace fryer::cli {
+
+// A file that can be read but is not what it should be: damaged, of another format, from a newer version. Exit code 5.
+class DamagedFileError : public Error {
+ public:
+  using Error::Error;
+};
+
+// The whole file. `option` names whose file it is, for the message. Throws FileError; also for one larger than 1 GiB.
+std::string read_file(const std::string& option, const std::string& path);
+
+// A file on its way. What is not committed leaves no trace. Devices and pipes (/dev/null) are written in place.
+class OutputFile {
+ public:
+  // Throws FileError where the file could not be written.
+  OutputFile(std::string option, std::string path);
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+  ~OutputFile();
+
+  void write(std::string_view bytes);
+  // Writes what is buffered, syncs it and gives the file its name.
+  void commit();
+  const std::string& path() const { return path_; }
+
+ private:
+  [[noreturn]] void fail(int error) const;
+  void flush();
+
+  std::string option_, path_, target_, temporary_, buffer_;
+  int descriptor_ = -1;
+};
+
+// All bytes to an open descriptor, however many calls it takes; 0, or the errno of the failure.
+int write_all(int descriptor, std::string_view bytes);
+
+}  // namespace fryer::cli

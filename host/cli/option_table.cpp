@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// See option_table.h.
+#include "host/cli/option_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fryer::cli {
+namespace {
+
+Option row(std::string name, std::string placeholder, std::string accepted, std::string unit, std::string help) {
+  Option option;
+  option.name = std::move(name);
+  option.placeholder = std::move(placeholder);
+  option.accepted = std::move(accepted);
+  option.unit = std::move(unit);
+  option.help = std::move(help);
+  return option;
+}
+
+}  // namespace
+
+void not_accepted(std::string_view text, const std::string& accepted, const std::vector<std::string>& choices) {
+  throw ConfigurationError(fmt::format("{} is not accepted; {}{}", shown(text), accepted, suggestion(text, choices)));
+}
+
+std::string key_of(std::string_view option) {
+  std::string key(option);
+  std::replace(key.begin(), key.end(), '-', '_');
+  return key;
+}
+
+Option& OptionTable::add(Option option) {
+  options_.push_back(std::move(option));
+  return options_.back();
+}
+
+Option& OptionTable::integer(std::string name, std::string placeholder, std::uint64_t& target, std::string accepted, std::string unit,
+                             std::string help) {
+  Option option = row(std::move(name), std::move(placeholder), std::move(accepted), std::move(unit), std::move(help));
+  option.value = [&target] { return Json(target); };
+  option.read = [&target, accepted = option.accepted](const std::string& text) {
+    const std::optional<std::uint64_t> value = parse_integer(text);
+    if (!value) not_accepted(text, accepted + ", written 1000000, 1e6 or 1_000_000");
+    target = *value;
+  };
+  return add(std::move(option));
+}
+
+Option& OptionTable::number(std::string name, std::string placeholder, double& target, std::string accepted, std::string unit,
+                            std::string help) {
+  Option option = row(std::move(name), std::move(placeholder), std::move(accepted), std::move(unit), std::move(help));
+  option.value = [&target] { return Json(target); };
+  option.read = [&target, accepted = option.accepted](const std::string& text) {
+    const std::optional<double> value = parse_number(text);
+    if (!value) not_accepted(text, accepted);
+    target = *value;
+  };
+  return add(std::move(option));
+}
+
+Option& OptionTable::flag(std::string name, bool& target, std::string help) {
+  Option option = row(std::move(name), "", "true or false", "", std::move(help));
+  option.value = [&target] { return Json(target); };
+  option.read = [&target](const std::string& text) {
+    const std::optional<bool> value = parse_flag(text);
+    if (!value) not_accepted(text, "true or false");
+    target = *value;
+  };
+  return add(std::move(option));
+}
+
+Option& OptionTable::text(std::string name, std::string placeholder, std::string& target, std::string accepted, std::string help) {
+  Option option = row(std::move(name), std::move(placeholder), std::move(accepted), "", std::move(help));
+  option.value = [&target] { return target.empty() ? Json() : Json(target); };
+  option.read = [&target, accepted = option.accepted](const std::string& value) {
+    if (value.empty()) not_accepted(value, accepted);
+    target = value;
+  };
+  option.setting = false;
+  return add(std::move(option));
+}
+
+Option* OptionTable::find(std::string_view name) {
+  const auto found = std::find_if(options_.begin(), options_.end(), [&](const Option& option) { return option.name == name; });
+  return found == options_.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> OptionTable::names() const {
+  std::vector<std::string> names;
+  for (const Option& option : options_) names.push_back(option.name);
+  return names;
+}
+
+void OptionTable::set(std::string_view name, const std::string& text, Source source, const std::string& label) {
+  Option& option = *find(name);
+  try {
+    option.read(text);
+  } catch (const ConfigurationError& error) {
+    throw ConfigurationError(label + ": " + error.what());
+  }
+  option.source = source;
+  option.label = label;
+}
+
+void OptionTable::check() const {
+  const auto given = [](const Option& option) { return option.source == Source::file || option.source == Source::command_line; };
+  for (const auto& [a, b] : exclusions_) {
+    const Option &first = *find(a), &second = *find(b);
+    if (!given(first) || first.source != second.source) continue;
+    throw ConfigurationError(fmt::format("{}: cannot be combined with --{}; give one of them", second.label, first.name));
+  }
+  for (const Option& option : options_) {
+    if (!given(option) || !option.applies || option.applies()) continue;
+    const Option& other = *find(option.applies_with);
+    if (option.source < other.source) continue;  // an earlier setting that has been overtaken
+    const std::string value = other.is_flag() ? "" : ' ' + other.value().get<std::string>();
+    throw ConfigurationError(fmt::format("{}: has no meaning with --{}{}", option.label, other.name, value));
+  }
+}
+
+Json OptionTable::configuration() const {
+  Json configuration = Json::object();
+  for (const Option& option : options_) {
+    if (option.setting && (!option.applies || option.applies())) configuration[key_of(option.name)] = option.value();
+  }
+  return configuration;
+}
+
+}  // namespace fryer::cli

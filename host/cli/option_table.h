@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// A command's options as a table: one row says an option's name, how its text is read, what is in force, and what --help says of it.
+// The command line, --config files, --help and the `configuration` in JSON are all made from it, so they cannot disagree.
+// It checks how a value is written; which values make sense is for the library's validate().
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fryer/core/error.h"
+#include "host/cli/text.h"
+
+namespace fryer::cli {
+
+using Json = nlohmann::ordered_json;
+
+// Who set an option last. A later one wins.
+enum class Source { standard, preset, file, command_line };
+
+struct Option {
+  std::string name;         // without the dashes
+  std::string placeholder;  // what stands for the value in --help; a flag has none
+  std::string accepted;     // after "X is not accepted; ", and in --help
+  std::string unit;         // of the value, for --help; empty for names and files
+  std::string help;
+  std::function<void(const std::string&)> read;     // throws ConfigurationError without the option's name
+  std::function<Json()> value;                      // what is in force
+  bool setting = true;              // can change the result: part of `configuration`
+  std::function<bool()> applies;    // if there is one and it says no, the option means nothing next to
+  std::string applies_with;         // this other option's value
+  std::vector<std::string> choices;
+  std::string short_name;
+  Source source = Source::standard;
+  std::string label;  // how the user named it: --batch, or FILE: batch
+
+  bool is_flag() const { return placeholder.empty(); }
+};
+
+class OptionTable {
+ public:
+  // Each binds a row to a variable, whose value now is the default.
+  Option& integer(std::string name, std::string placeholder, std::uint64_t& target, std::string accepted, std::string unit, std::string help);
+  Option& number(std::string name, std::string placeholder, double& target, std::string accepted, std::string unit, std::string help);
+  Option& flag(std::string name, bool& target, std::string help);
+  Option& text(std::string name, std::string placeholder, std::string& target, std::string accepted, std::string help);
+  template <class Enum>
+  Option& choice(std::string name, Enum& target, std::vector<std::pair<std::string, Enum>> choices, std::string help);
+  Option& add(Option option);
+
+  const std::vector<Option>& options() const { return options_; }
+  Option* find(std::string_view name);
+  const Option* find(std::string_view name) const { return const_cast<OptionTable*>(this)->find(name); }
+  std::vector<std::string> names() const;
+
+  void set(std::string_view name, const std::string& text, Source source, const std::string& label);
+
+  // Options that say the same thing in different ways: only one of them may be given in one place.
+  void exclude(std::string a, std::string b) { exclusions_.emplace_back(std::move(a), std::move(b)); }
+  // Refuses excluded pairs, and options that mean nothing next to others of the same source or an earlier one.
+  void check() const;
+
+  // Every setting in force that can change the result, by its name in a --config file.
+  Json configuration() const;
+
+ private:
+  std::vector<Option> options_;
+  std::vector<std::pair<std::string, std::string>> exclusions_;
+};
+
+// The name of an option in a --config file.
+std::string key_of(std::string_view option);
+
+[[noreturn]] void not_accepted(std::string_view text, const std::string& accepted, const std::vector<std::string>& choices = {});
+
+template <class Enum>
+Option& OptionTable::choice(std::string name, Enum& target, std::vector<std::pair<std::string, Enum>> choices, std::string help) {
+  Option option;
+  option.name = std::move(name);
+  for (const auto& [word, value] : choices) {
+    option.placeholder += (option.placeholder.empty() ? "" : "|") + word;
+    option.choices.push_back(word);
+  }
+  option.accepted = either(option.choices);
+  option.help = std::move(help);
+  option.value = [&target, choices] {
+    for (const auto& [word, value] : choices) {
+      if (value == target) return Json(word);
+    }
+    return Json();
+  };
+  option.read = [&target, choices, accepted = option.accepted, words = option.choices](const std::string& text) {
+    for (const auto& [word, value] : choices) {
+      if (word == text) {
+        target = value;
+        return;
+      }
+    }
+    not_accepted(text, accepted, words);
+  };
+  return add(std::move(option));
+}
+
+}  // namespace fryer::cli

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// See policy_file.h.
+#include "host/cli/output/policy_file.h"
+
+#include <fmt/format.h>
+
+#include <cfloat>
+#include <cmath>
+
+#include "fryer/core/version.h"
+#include "fryer/engine/registry.h"
+#include "host/cli/files.h"
+#include "host/cli/output/json.h"
+
+namespace fryer::cli {
+namespace {
+
+constexpr const char* kFormat = "fryer policy";
+constexpr std::uint64_t kVersionOfFormat = 1;
+
+constexpr int kDeepest = 32;  // levels of JSON
+
+// 64-bit FNV-1a over the document without its checksum, written compactly with sorted keys: layout and order do not count, every
+// value does.
+std::string checksum_of(nlohmann::json document) {
+  document.erase("checksum");
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  for (const char c : document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  }
+  return hex16(hash);
+}
+
+const EnvironmentEntry& entry_of(const std::string& environment) {
+  for (const EnvironmentEntry& entry : kEnvironments) {
+    if (entry.name == environment) return entry;
+  }
+  return kEnvironments.front();
+}
+
+}  // namespace
+
+std::string policy_text(const SavedPolicy& policy) {
+  const EnvironmentEntry& entry = entry_of(policy.environment);
+  Json parameters = Json::object();
+  for (std::size_t i = 0; i < entry.parameters.size(); ++i) {
+    parameters[std::string(entry.parameters[i])] = static_cast<double>(policy.parameters[i]);
+  }
+  Json document = {{"format", kFormat},
+                   {"version", kVersionOfFormat},
+                   {"environment", policy.environment},
+                   {"policy", std::string(entry.policy)},
+                   {"parameters", parameters},
+                   {"numerics_version", kNumericsVersion},
+                   {"training", policy.training}};
+  document["checksum"] = checksum_of(nlohmann::json::parse(document.dump()));
+  return to_text(document);
+}
+
+SavedPolicy parse_policy(const std::string& option, const std::string& path, const std::string& text, const std::string& environment) {
+  const auto damaged = [&](const std::string& what) { throw DamagedFileError(fmt::format("{}: {}: {}", option, shown(path), what)); };
+  SavedPolicy policy;
+  try {
+    const nlohmann::json document = nlohmann::json::parse(text, [&](int depth, auto, const auto&) {
+      if (depth > kDeepest) damaged("not a policy: too deeply nested");
+      return true;
+    });
+    if (!document.is_object() || document.value("format", "") != kFormat) damaged("this is not a policy that train --save-policy wrote");
+    const std::uint64_t version = document.at("version").get<std::uint64_t>();
+    if (version != kVersionOfFormat) damaged(fmt::format("version {} of the format; this program reads version {}", version, kVersionOfFormat));
+    if (document.at("checksum").get<std::string>() != checksum_of(document)) damaged("the checksum does not fit: the file was damaged or edited");
+    policy.environment = document.at("environment").get<std::string>();
+    if (policy.environment != environment) {
+      throw ConfigurationError(fmt::format("{}: {} holds a policy for {}, not for {}", option, shown(path), shown(policy.environment), environment));
+    }
+    for (const std::string_view name : entry_of(environment).parameters) {
+      const double value = document.at("parameters").at(std::string(name)).get<double>();
+      if (!(std::abs(value) <= static_cast<double>(FLT_MAX))) damaged(fmt::format("its {} is not a finite float", name));
+      policy.parameters.push_back(static_cast<float>(value));
+    }
+    policy.training = document.value("training", nlohmann::json());
+  } catch (const nlohmann::json::exception& error) {
+    damaged(fmt::format("not a whole policy file: {}", shown(error.what(), 300)));
+  }
+  return policy;
+}
+
+SavedPolicy read_policy_file(const std::string& option, const std::string& path, const std::string& environment) {
+  return parse_policy(option, path, read_file(option, path), environment);
+}
+
+}  // namespace fryer::cli

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// A trained policy in a file: JSON that names its format, version, environment and parameters, with a checksum over all of it, so
+// that an edited or damaged file is noticed. Written by `train --save-policy`, read by `evaluate --policy`.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "host/cli/option_table.h"
+
+namespace fryer::cli {
+
+struct SavedPolicy {
+  std::string environment;
+  std::vector<float> parameters;  // in the environment's order, as the registry has it
+  Json training;                  // how it came about; informative
+};
+
+std::string policy_text(const SavedPolicy& policy);
+
+// Throws FileError if it cannot be read, DamagedFileError if it is not a whole policy file of a version this program knows, and
+// ConfigurationError if it is for another environment. `option` names whose file it is.
+SavedPolicy read_policy_file(const std::string& option, const std::string& path, const std::string& environment);
+SavedPolicy parse_policy(const std::string& option, const std::string& path, const std::string& text, const std::string& environment);
+
+}  // namespace fryer::cli

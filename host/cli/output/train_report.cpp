@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// See train_report.h.
+#include "host/cli/output/train_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "fryer/lane/replica_training.h"
+#include "host/cli/text.h"
+
+namespace fryer::cli {
+namespace {
+
+constexpr std::array<double, 2> kHungers = {0.1, 0.9};
+
+bool failed(const ReplicaTable& table, std::size_t i) { return table.status[i] == static_cast<std::uint8_t>(ReplicaStatus::failed); }
+
+Json final_parameters(const TrainConfiguration& c, const TrainResult& r) {
+  if (c.replicas > 1) return {{"weight", summary_json(r.weight)}, {"bias", summary_json(r.bias)}};
+  return {{"weight", finite(static_cast<double>(r.table.weight[0]))}, {"bias", finite(static_cast<double>(r.table.bias[0]))}};
+}
+
+Json norm_probabilities(const TrainConfiguration& c, const TrainResult& r) {
+  Json json = Json::object();
+  for (const double hunger : kHungers) {
+    std::vector<double> values;
+    values.reserve(r.table.size());
+    for (std::size_t i = 0; i < r.table.size(); ++i) {
+      if (!failed(r.table, i)) values.push_back(norm_probability(r.table.weight[i], r.table.bias[i], hunger));
+    }
+    Json& entry = json[fmt::format("{}", hunger)];
+    if (c.replicas > 1) {
+      entry = summary_json(summarise(values));
+    } else {
+      entry = values.empty() ? Json() : finite(values[0]);
+    }
+  }
+  return json;
+}
+
+Json curve_json(const std::vector<CurvePoint>& curve) {
+  Json update = Json::array(), mean = Json::array(), count = Json::array(), sd = Json::array();
+  std::array<Json, kQuantiles.size()> quantiles;
+  quantiles.fill(Json::array());
+  for (const CurvePoint& point : curve) {
+    update.push_back(point.update);
+    mean.push_back(point.count != 0 ? finite(point.mean_return) : Json());
+    count.push_back(point.count);
+    sd.push_back(point.count != 0 ? finite(point.sd) : Json());
+    for (std::size_t i = 0; point.quantiles && i < kQuantiles.size(); ++i) quantiles[i].push_back(finite((*point.quantiles)[i]));
+  }
+  const bool have_quantiles = quantiles[0].size() == curve.size() && !curve.empty();
+  Json json = {{"update", std::move(update)}, {"mean_return", std::move(mean)}, {"count", std::move(count)}, {"sd", std::move(sd)}};
+  if (have_quantiles) {
+    Json& all = json["quantiles"] = Json::object();
+    for (std::size_t i = 0; i < kQuantiles.size(); ++i) all[quantile_name(i)] = std::move(quantiles[i]);
+  }
+  return json;
+}
+
+// About twelve rows, each the mean over a range of updates.
+std::string curve_text(const Terminal& terminal, const TrainConfiguration& c, const std::vector<CurvePoint>& curve, bool verbose) {
+  const std::size_t rows = verbose ? std::min<std::size_t>(curve.size(), 1000) : std::min<std::size_t>(curve.size(), 12);
+  if (rows == 0) return "";
+  const FryShack::Settings& s = c.problem.environment;
+  const double low = std::min(s.reward_correct, s.reward_wrong), high = std::max(s.reward_correct, s.reward_wrong);
+  const bool trainings = c.replicas > 1 && curve.back().count != curve.front().count;  // some stopped early
+  Table table;
+  table.headings = {"updates", "episodes", "mean return"};
+  if (trainings) table.headings.push_back("trainings");
+  table.headings.push_back(fmt::format("<{} .. {}", short_number(low), short_number(high)));
+  const std::size_t room = terminal.width - std::min<std::size_t>(terminal.width - 10, trainings ? 60 : 48);
+  std::uint64_t episodes = 0;
+  for (std::size_t row = 0; row < rows; ++row) {
+    const std::size_t begin = curve.size() * row / rows, end = curve.size() * (row + 1) / rows;
+    double sum = 0, weight = 0;
+    for (std::size_t i = begin; i < end; ++i) {
+      sum += curve[i].mean_return * static_cast<double>(curve[i].count);
+      weight += static_cast<double>(curve[i].count);
+      episodes += curve[i].count * c.batch;
+    }
+    const double mean = weight > 0 ? sum / weight : 0;
+    std::vector<std::string> cells = {begin + 1 == end ? fmt::format("{}", end) : fmt::format("{} - {}", begin + 1, end), human_count(static_cast<double>(episodes)),
+                                      fmt::format("{:.4g}", mean)};
+    if (trainings) cells.push_back(with_separators(curve[end - 1].count));
+    cells.push_back(high > low ? bar((mean - low) / (high - low) * static_cast<double>(room), room) : "");
+    table.rows.push_back(cells);
+  }
+  return render(terminal, table);
+}
+
+std::string single_text(const TrainConfiguration& c, const TrainResult& r) {
+  const ReplicaTable& table = r.table;
+  if (failed(table, 0)) return "";
+  std::string text = fmt::format("Final parameters: weight {}{}, bias {}\n", short_number(static_cast<double>(table.weight[0])), c.problem.learn_weight ? "" : " (fixed)",
+                                 short_number(static_cast<double>(table.bias[0])));
+  Problem learned = c.problem;
+  learned.weight = static_cast<double>(table.weight[0]);
+  learned.bias = static_cast<double>(table.bias[0]);
+  text += fmt::format("Goes to Norm's with probability {:.3g} at hunger 0.1 and {:.3g} at hunger 0.9; expected return {:.4g}\n",
+                      norm_probability(table.weight[0], table.bias[0], 0.1), norm_probability(table.weight[0], table.bias[0], 0.9),
+                      fry_shack_exact(learned).mean_return);
+  if (c.until) {
+    text += table.status[0] == static_cast<std::uint8_t>(ReplicaStatus::solved)
+                ? fmt::format("Reached a mean return of {} after {} updates, {} episodes\n", *c.until, table.updates[0], with_separators(r.episodes))
+                : fmt::format("Did not reach a mean return of {}\n", *c.until);
+  }
+  return text;
+}
+
+std::string population_text(const Terminal& terminal, const TrainConfiguration& c, const TrainResult& r) {
+  std::string text;
+  if (c.until) {
+    const Interval interval = wilson(r.solved, c.replicas);
+    text += fmt::format("Reached a mean return of {}: {} of {} trainings, {:.2f} % (95 % interval {:.2f} to {:.2f} %)\n", *c.until, with_separators(r.solved),
+                        with_separators(c.replicas), 100 * static_cast<double>(r.solved) / static_cast<double>(c.replicas), 100 * interval.lower, 100 * interval.upper);
+    if (r.solved != 0) text += fmt::format("after {:.1f} updates on average, half of them within {:.0f}\n", r.solved_updates.mean, r.solved_updates.quantiles[5]);
+    text += '\n';
+  }
+  if (r.bias.count == 0) return text;
+  std::vector<NamedSummary> summaries;
+  if (c.problem.learn_weight) summaries.push_back({"weight", r.weight});
+  summaries.push_back({"bias", r.bias});
+  for (const auto& [name, s] : summaries) {
+    text += fmt::format("Final {}: mean {}, sd {}, from {} to {}\n", name, short_number(s.mean), short_number(s.sd), short_number(s.min), short_number(s.max));
+  }
+  text += quantile_table(terminal, summaries);
+  for (const auto& [name, s] : summaries) {
+    const std::string rows = histogram(terminal, name == "bias" ? r.table.bias : r.table.weight, s);
+    if (!rows.empty()) text += '\n' + paint(terminal, Style::bold, fmt::format("Where the {} ends", name)) + '\n' + rows;
+  }
+  return text;
+}
+
+}  // namespace
+
+Interval wilson(std::uint64_t successes, std::uint64_t n) {
+  constexpr double z = 1.959963984540054;
+  const double count = static_cast<double>(n), share = static_cast<double>(successes) / count;
+  const double center = (share + z * z / (2 * count)) / (1 + z * z / count);
+  const double half = z * std::sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count);
+  return {successes == 0 ? 0 : std::max(0.0, center - half), successes == n ? 1 : std::min(1.0, center + half)};
+}
+
+double norm_probability(float weight, float bias, double hunger) {
+  return 1 / (1 + std::exp(-(static_cast<double>(weight) * hunger + static_cast<double>(bias))));
+}
+
+Summary summarise(std::vector<double>& values) {
+  Summary summary;
+  summary.count = values.size();
+  if (values.empty()) return summary;
+  const double n = static_cast<double>(values.size());
+  for (const double x : values) summary.mean += x / n;
+  double squares = 0;
+  for (const double x : values) squares += (x - summary.mean) * (x - summary.mean);
+  summary.sd = std::sqrt(squares / n);
+  auto begin = values.begin();
+  for (std::size_t i = 0; i < kQuantiles.size(); ++i) {
+    const auto position = static_cast<std::ptrdiff_t>(std::max(1.0, std::ceil(kQuantiles[i] * n))) - 1;
+    const auto middle = values.begin() + std::min(position, static_cast<std::ptrdiff_t>(values.size()) - 1);
+    std::nth_element(begin, middle, values.end());  // what came before is smaller already
+    summary.quantiles[i] = *middle;
+    begin = middle;
+  }
+  const auto [least, most] = std::minmax_element(values.begin(), values.end());
+  summary.min = *least;
+  summary.max = *most;
+  return summary;
+}
+
+std::string failure_text(const TrainConfiguration& c, const Failure& failure) {
+  return fmt::format("{} of {} trainings failed; the first: seed {}, whose {} stopped being finite at update {} (a smaller --learning-rate may help)",
+                     with_separators(failure.count), with_separators(c.replicas), failure.seed, failure.quantity, failure.update);
+}
+
+Json train_json(const TrainConfiguration& c, const TrainResult& r) {
+  Json json = Json::object();
+  json["episodes"] = r.episodes;
+  json["steps"] = r.steps;
+  json["optimizer_updates"] = r.optimizer_updates;
+  json["final_parameters"] = final_parameters(c, r);
+  json["norm_probability"] = norm_probabilities(c, r);
+  json["failed"] = {{"count", r.failed.count}, {"first", Json()}};
+  if (r.failed.count != 0) json["failed"]["first"] = {{"seed", r.failed.seed}, {"update", r.failed.update}, {"quantity", r.failed.quantity}};
+  json["solved"] = Json();
+  const Summary none;
+  const Summary& solved = c.until ? r.solved_updates : none;
+  if (c.until) {
+    const Interval interval = wilson(r.solved, c.replicas);
+    json["solved"] = {{"count", r.solved},
+                      {"fraction", static_cast<double>(r.solved) / static_cast<double>(c.replicas)},
+                      {"lower", interval.lower},
+                      {"upper", interval.upper}};
+  }
+  const double batch = static_cast<double>(c.batch);
+  json["updates_to_threshold"] = summary_json(solved);
+  json["episodes_to_threshold"] = summary_json(solved, batch);
+  json["steps_to_threshold"] = summary_json(solved, batch * FryShack::kStepsPerEpisode);
+  json["curve"] = curve_json(r.curve);
+  return json;
+}
+
+std::string train_text(const Terminal& terminal, const TrainConfiguration& c, const TrainResult& r, bool verbose) {
+  return curve_text(terminal, c, r.curve, verbose) + '\n' + (c.replicas > 1 ? population_text(terminal, c, r) : single_text(c, r));
+}
+
+}  // namespace fryer::cli

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Progress on stderr: a bar with rate and time left on a terminal, a line every ten seconds elsewhere, nothing with --quiet. Short
+// work shows nothing: the first sign comes after half a second.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "fryer/engine/backend.h"
+#include "host/cli/console.h"
+
+namespace fryer::cli {
+
+class ProgressMeter {
+ public:
+  // `scale` items called `unit` are one unit of the backend's work.
+  ProgressMeter(const Console& console, bool quiet, std::string unit, double scale = 1);
+  ~ProgressMeter() { clear(); }
+  ProgressMeter(const ProgressMeter&) = delete;
+  ProgressMeter& operator=(const ProgressMeter&) = delete;
+
+  Progress callback();
+  double share() const { return share_; }  // finished, 0 to 1
+  void clear();                            // wipes the bar
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void show(std::uint64_t finished, std::uint64_t planned);
+
+  const Console& console_;
+  bool quiet_, drawn_ = false;
+  std::string unit_;
+  double scale_, share_ = 0;
+  Clock::time_point start_ = Clock::now(), next_;
+};
+
+}  // namespace fryer::cli

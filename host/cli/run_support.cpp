@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// See run_support.h.
+#include "host/cli/run_support.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "fryer/core/version.h"
+#include "host/cli/output/json.h"
+#include "host/cli/text.h"
+
+namespace fryer::cli {
+
+StopToken stop_requested{false};
+
+std::unique_ptr<Backend> open_backend(const Command& command, const WorkEstimate& work, const Console& console) {
+  BackendChoice choice = command.common().backend;
+  choice.work = work.updates_or_episodes;
+  choice.parallelism = work.parallelism;
+  std::unique_ptr<Backend> backend = make_backend(choice);
+  const bool automatic = choice.device == BackendChoice::Device::automatic;
+  if ((automatic && !command.common().quiet) || command.common().verbose) {
+    console.note(fmt::format("fryer: running on {}: {}", backend_text(backend->info()), backend->info().reason));
+  }
+  return backend;
+}
+
+std::string backend_text(const BackendInfo& info) {
+  if (info.device != "cpu") return fmt::format("{} ({})", info.device, info.isa);
+  return fmt::format("cpu ({}, {} thread{})", info.isa, info.threads, info.threads == 1 ? "" : "s");
+}
+
+Json backend_json(const BackendInfo& info) {
+  return {{"device", info.device}, {"isa", info.isa}, {"threads", info.threads}, {"reason", info.reason}};
+}
+
+Json document_head(const Command& command, std::uint64_t seed) {
+  Json document = Json::object();
+  document["command"] = command.description().name;
+  if (!command.environment().empty()) document["environment"] = command.environment();
+  if (!command.algorithm().empty()) document["algorithm"] = command.algorithm();
+  document["configuration"] = command.table().configuration();
+  document["seed"] = seed;
+  document["numerics_version"] = kNumericsVersion;
+  return document;
+}
+
+void check_memory(const std::string& option, std::uint64_t value, const WorkEstimate& work) {
+  const double installed = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  const auto needed = static_cast<double>(work.memory_bytes);
+  if (needed <= installed) return;
+  throw ConfigurationError(fmt::format("{}: {} is not accepted; it needs {} of memory and this machine has {}", option, value, human_bytes(needed),
+                                       human_bytes(installed)));
+}
+
+int run_dry(const Command& command, const Console& console, std::uint64_t seed, const Plan& plan) {
+  const Stopwatch whole;
+  const std::unique_ptr<Backend> backend = open_backend(command, plan.work, console);
+  plan.pilot(*backend);  // the first run wakes threads and caches
+  const Stopwatch watch;
+  const double rate = plan.pilot(*backend) / std::max(watch.seconds(), 1e-7);
+  const double seconds = plan.episodes / rate;
+  if (command.common().json) {
+    Json document = document_head(command, seed);
+    document["dry_run"] = true;
+    document["backend"] = backend_json(backend->info());
+    document["wall_seconds"] = whole.seconds();
+    document["plan"] = {{"what", plan.what},
+                        {"episodes", plan.episodes},
+                        {"episodes_per_second", finite(rate)},
+                        {"seconds", finite(seconds)},
+                        {"memory_bytes", plan.work.memory_bytes},
+                        {"outputs", plan.outputs}};
+    console.print(to_text(document));
+    return 0;
+  }
+  std::string text = fmt::format("would run: {} on {}\n", plan.what, backend_text(backend->info()));
+  text += fmt::format("time:      about {} (measured here: {})\n", human_seconds(seconds), human_rate(rate, "episodes"));
+  text += fmt::format("memory:    about {} beside the program's own\n", human_bytes(static_cast<double>(plan.work.memory_bytes)));
+  for (const std::string& output : plan.outputs) text += fmt::format("would write {}\n", shown(output, 1000));
+  if (command.common().verbose) text += fmt::format("settings:  {}\n", command.table().configuration().dump());
+  console.print(text);
+  return 0;
+}
+
+void say_stopped(const Command& command, const Console& console, double share) {
+  console.note(fmt::format("fryer: stopped after {:.0f} % of the work; a {} is kept only when it is complete. To run it again: {}", share * 100,
+                           command.description().name == "train" ? "training" : "result", command.command_line));
+}
+
+}  // namespace fryer::cli

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// What running commands have in common: opening the backend and saying which, progress and stopping, the head of every JSON document,
+// and --dry-run.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "fryer/engine/run.h"
+#include "host/cli/command.h"
+#include "host/cli/files.h"
+#include "host/cli/progress.h"
+
+namespace fryer::cli {
+
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+// The backend for this much work. With --device auto one line on stderr says which and why, unless --quiet.
+std::unique_ptr<Backend> open_backend(const Command& command, const WorkEstimate& work, const Console& console);
+
+// Runs `work` with progress on stderr; a stop by signal is told with how far it got and how to go on, and rethrown.
+template <class Work>
+auto run_watched(const Command& command, const Console& console, const char* unit, double scale, Work work);
+
+// command, environment, algorithm, configuration, seed, numerics_version.
+Json document_head(const Command& command, std::uint64_t seed);
+Json backend_json(const BackendInfo& info);
+std::string backend_text(const BackendInfo& info);  // cpu avx512, 2 threads
+
+// What would run, for --dry-run.
+struct Plan {
+  std::string what;         // "1,000,000 trainings of 280 updates"
+  WorkEstimate work;
+  double episodes = 0;      // all of them
+  std::vector<std::string> outputs;
+  // Runs a small part and returns how many episodes it was.
+  std::function<double(Backend&)> pilot;
+};
+// Measures the rate on a small part, prints the plan and returns 0.
+int run_dry(const Command& command, const Console& console, std::uint64_t seed, const Plan& plan);
+
+// Refuses work that this machine's memory cannot hold. `option` is what to make smaller.
+void check_memory(const std::string& option, std::uint64_t value, const WorkEstimate& work);
+
+// Where a signal stops everything; set by main.
+extern StopToken stop_requested;
+
+// ---- implementation
+
+// Prints what a stopped run leaves behind.
+void say_stopped(const Command& command, const Console& console, double share);
+
+template <class Work>
+auto run_watched(const Command& command, const Console& console, const char* unit, double scale, Work work) {
+  ProgressMeter meter(console, command.common().quiet, unit, scale);
+  try {
+    return work(RunControl{&stop_requested, meter.callback()});
+  } catch (const Stopped&) {
+    meter.clear();
+    say_stopped(command, console, meter.share());
+    throw;
+  }
+}
+
+}  // namespace fryer::cli

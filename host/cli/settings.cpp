@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// See settings.h. Ranges are said here for people and enforced by the library's validate().
+#include "host/cli/settings.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "host/cli/output/policy_file.h"
+
+namespace fryer::cli {
+namespace {
+const char* const kFloat = "a finite number that a float can hold (at most 3.4e38)";
+}
+
+void add_seed(OptionTable& table, std::uint64_t& seed, const std::string& help) {
+  table.integer("seed", "S", seed, "a whole number from 0 to 18446744073709551615", "", help);
+}
+
+void add_rewards(OptionTable& table, double& correct, double& wrong) {
+  const char* const accepted = "a finite number, at most 1e9 in magnitude";
+  table.number("reward-correct", "R", correct, accepted, "reward", "reward when the order suits the hunger");
+  table.number("reward-wrong", "R", wrong, accepted, "reward", "reward when it does not");
+}
+
+void add_fry_shack(OptionTable& table, FryShack::Settings& settings) {
+  add_rewards(table, settings.reward_correct, settings.reward_wrong);
+  const char* const probability = "a probability from 0 to 1";
+  table.number("large-order-norm", "P", settings.large_order_norm, probability, "probability", "how often Norm's serves a large order");
+  table.number("large-order-squatch", "P", settings.large_order_squatch, probability, "probability", "how often Squatch's does");
+  table.number("hungry-above", "H", settings.hungry_above, "a hunger from 0 to 1", "hunger", "a customer is hungry above this, and then wants a large order");
+}
+
+void add_reward_scale(OptionTable& table, double& scale) {
+  table.number("reward-scale", "C", scale, "a number from 0 to 1e9", "a factor",
+               "multiplies rewards in gradients, not in reported returns (the notebook calls it gamma; it discounts nothing)");
+}
+
+void add_learning_rate(OptionTable& table, double& rate) {
+  table.number("learning-rate", "RATE", rate, "a finite number above 0 that a float can hold (at most 3.4e38)", "a factor", "step size of the optimiser");
+}
+
+void add_optimizer(OptionTable& table, OptimizerSettings& optimizer) {
+  using Kind = OptimizerSettings::Kind;
+  using Form = OptimizerSettings::Form;
+  table.choice<Kind>("optimizer", optimizer.kind, {{"adam", Kind::adam}, {"sgd", Kind::sgd}}, "how parameters follow gradients");
+  add_learning_rate(table, optimizer.learning_rate);
+  const auto of_adam = [&](Option& option) {
+    option.applies = [&optimizer] { return optimizer.kind == Kind::adam; };
+    option.applies_with = "optimizer";
+  };
+  const char* const beta = "a number from 0 up to, not including, 1";
+  of_adam(table.number("adam-beta1", "B", optimizer.beta1, beta, "a factor", "Adam's decay of the mean gradient"));
+  of_adam(table.number("adam-beta2", "B", optimizer.beta2, beta, "a factor", "Adam's decay of the mean squared gradient"));
+  of_adam(table.number("adam-epsilon", "E", optimizer.epsilon, "a finite number, 0 or more, that a float can hold", "as a gradient",
+                       "Adam's guard against division by zero"));
+  of_adam(table.choice<Form>("adam-form", optimizer.form, {{"torch", Form::torch}, {"keras", Form::keras}},
+                             "whose formula: they differ in where epsilon stands"));
+}
+
+void add_parameters(OptionTable& table, Problem& problem, const std::string& what) {
+  table.number("weight", "W", problem.weight, kFloat, "logits per unit of hunger", what + " weight");
+  table.number("bias", "B", problem.bias, kFloat, "logits", what + " bias");
+}
+
+void add_policy_choice(OptionTable& table, Problem& problem, PolicyChoice& choice) {
+  Option parameters;
+  parameters.name = "parameters";
+  parameters.placeholder = "W,B";
+  parameters.accepted = "two finite numbers, weight and bias, with a comma between";
+  parameters.help = "the policy's weight and bias in one option";
+  parameters.setting = false;
+  parameters.value = [] { return Json(); };
+  parameters.read = [&problem, accepted = parameters.accepted](const std::string& text) {
+    const std::size_t comma = text.find(',');
+    const auto weight = parse_number(text.substr(0, comma));
+    const auto bias = comma == std::string::npos ? std::nullopt : parse_number(text.substr(comma + 1));
+    if (!weight || !bias) not_accepted(text, accepted);
+    problem.weight = *weight;
+    problem.bias = *bias;
+  };
+  table.add(parameters);
+  table.text("policy", "FILE", choice.file, "a policy's file, as train --save-policy writes it", "the policy that train --save-policy wrote to FILE");
+  for (const char* other : {"weight", "bias", "parameters"}) table.exclude(other, "policy");
+  for (const char* other : {"weight", "bias"}) table.exclude(other, "parameters");
+}
+
+Source policy_source(const OptionTable& table) {
+  Source source = Source::standard;
+  for (const char* name : {"weight", "bias", "parameters", "policy"}) source = std::max(source, table.find(name)->source);
+  return source;
+}
+
+void resolve_policy(const OptionTable& table, const std::string& environment, Problem& problem, const PolicyChoice& choice) {
+  const Option& option = *table.find("policy");
+  if (choice.file.empty() || option.source != policy_source(table)) return;
+  const SavedPolicy policy = read_policy_file(option.label, choice.file, environment);
+  problem.weight = static_cast<double>(policy.parameters[0]);
+  problem.bias = static_cast<double>(policy.parameters[1]);
+}
+
+}  // namespace fryer::cli

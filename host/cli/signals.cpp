@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// See signals.h.
+#include "host/cli/signals.h"
+
+#include <csignal>
+
+#include "host/cli/run_support.h"
+
+namespace fryer::cli {
+namespace {
+
+volatile std::sig_atomic_t received = 0;
+static_assert(StopToken::is_always_lock_free, "a signal handler may set it");
+
+extern "C" void request_stop(int signal) {
+  received = signal;
+  stop_requested.store(true);
+}
+
+}  // namespace
+
+void install_signal_handlers() {
+  struct sigaction action {};
+  action.sa_handler = request_stop;
+  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+  sigemptyset(&action.sa_mask);
+  // Ignored on purpose (nohup, a shell's background job) stays ignored.
+  for (const int signal : {SIGINT, SIGTERM}) {
+    struct sigaction before {};
+    if (sigaction(signal, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);
+  }
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+int stop_signal() { return received; }
+
+}  // namespace fryer::cli

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ctrl-C and SIGTERM ask the run to stop at its next pause; a second one ends the program at once. A closed pipe is a write error,
+// not a signal. Installed by main, once.
+#pragma once
+
+namespace fryer::cli {
+
+void install_signal_handlers();
+int stop_signal();  // the signal that asked to stop, or 0
+
+}  // namespace fryer::cli

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// The promise: one digest for each reference run, whatever the instruction set, the number of threads and the split of the work, and
+// that digest is the committed one, so every compiler and optimisation level that builds this test is held to it as well. Then what
+// the promise says of trainings: the two ways to spread them agree, and a longer run starts with the shorter one.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "tests/engine/effort.h"
+#include "tests/engine/reference_runs.h"
+
+namespace fryer {
+namespace {
+
+// The backend of an instruction set, or none where this machine or build lacks it.
+std::unique_ptr<Backend> backend_on(const std::string& isa, unsigned threads, std::uint64_t chunk) {
+  BackendChoice choice;
+  choice.device = BackendChoice::Device::cpu;
+  choice.isa = isa;
+  choice.threads = threads;
+  choice.chunk = chunk;
+  return make_backend(choice);
+}
+
+class Digests : public testing::TestWithParam<const char*> {};
+
+// Detects any dependence of any result on instruction set, threads or split.
+TEST_P(Digests, AreTheGoldenOnesForEverySplit) {
+  try {
+    backend_on(GetParam(), 1, 0);
+  } catch (const DeviceError& error) {
+    GTEST_SKIP() << error.what();
+  }
+  for (const test::ReferenceRun& reference : test::reference_runs()) {
+    for (const unsigned threads : {1u, 2u, 7u}) {
+      for (const std::uint64_t chunk : {1u, 7u, 4096u, 0u}) {
+        if (test::little_effort() && (threads == 2 || chunk == 1)) continue;
+        const auto backend = backend_on(GetParam(), threads, chunk);
+        // The choice took effect, or this test compares one executor with itself.
+        ASSERT_EQ(backend->info().isa, GetParam());
+        ASSERT_EQ(backend->info().threads, threads);
+        ASSERT_EQ(fmt::format("{:#018x}", reference.run(*backend)), fmt::format("{:#018x}", reference.digest))
+            << reference.name << ", " << threads << " threads, pieces of " << chunk;
+      }
+    }
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Isa, Digests, testing::Values("scalar", "avx2", "avx512"),
+                         [](const auto& isa) { return std::string(isa.param); });
+
+// The notebook runs on no backend; compilers and optimisation levels are what could change it.
+TEST(NotebookDigest, IsTheGoldenOne) {
+  NotebookConfiguration c;
+  EXPECT_EQ(fmt::format("{:#018x}", notebook(c).digest), fmt::format("{:#018x}", 0));
+  c.generator = NotebookConfiguration::Generator::philox;
+  EXPECT_EQ(fmt::format("{:#018x}", notebook(c).digest), fmt::format("{:#018x}", 0));
+}
+
+// A digest that did not depend on the result would pass everything above.
+TEST(Digest, DependsOnTheResult) {
+  const auto backend = make_backend({});
+  TrainConfiguration c;
+  c.updates = 20;
+  c.replicas = 10;
+  const std::uint64_t digest = train(c, *backend).digest;
+  EXPECT_EQ(train(c, *backend).digest, digest);
+  for (const auto change : {+[](TrainConfiguration& x) { x.seed += 1; }, +[](TrainConfiguration& x) { x.updates += 1; },
+                            +[](TrainConfiguration& x) { x.replicas += 1; }, +[](TrainConfiguration& x) { x.batch += 1; },
+                            +[](TrainConfiguration& x) { x.problem.bias += 1e-6; },
+                            +[](TrainConfiguration& x) { x.optimizer.learning_rate *= 1.0000002; }}) {
+    TrainConfiguration other = c;
+    change(other);
+    EXPECT_NE(train(other, *backend).digest, digest);
+  }
+}
+
+// A population's digest is the sum of its replicas' alone.
+TEST(Digest, OfAPopulationIsTheSumOfItsReplicas) {
+  const auto backend = make_backend({});
+  TrainConfiguration c;
+  c.updates = 50;
+  c.replicas = 100;
+  const std::uint64_t whole = train(c, *backend).digest;
+  std::uint64_t sum = 0;
+  c.replicas = 1;
+  for (int i = 0; i < 100; ++i, ++c.seed) sum += train(c, *backend).digest;
+  EXPECT_EQ(sum, whole);
+}
+
+void expect_equal_trainings(const TrainResult& a, const TrainResult& b) {
+  EXPECT_EQ(a.digest, b.digest);
+  ASSERT_EQ(a.table.size(), b.table.size());
+  for (std::size_t i = 0; i < a.table.size(); ++i) {
+    ASSERT_EQ(a.table.status[i], b.table.status[i]) << i;
+    ASSERT_EQ(a.table.updates[i], b.table.updates[i]) << i;
+    ASSERT_EQ(to_bits(a.table.weight[i]), to_bits(b.table.weight[i])) << i;
+    ASSERT_EQ(to_bits(a.table.bias[i]), to_bits(b.table.bias[i])) << i;
+  }
+  ASSERT_EQ(a.curve.size(), b.curve.size());
+  for (std::size_t i = 0; i < a.curve.size(); ++i) {
+    ASSERT_EQ(a.curve[i].count, b.curve[i].count) << i;
+    ASSERT_EQ(a.curve[i].mean_return, b.curve[i].mean_return) << i;
+    ASSERT_EQ(a.curve[i].sd, b.curve[i].sd) << i;
+    ASSERT_EQ(a.curve[i].quantiles, b.curve[i].quantiles) << i;
+  }
+  EXPECT_EQ(a.bias.mean, b.bias.mean);
+  EXPECT_EQ(a.bias.sd, b.bias.sd);
+  EXPECT_EQ(a.bias.quantiles, b.bias.quantiles);
+  EXPECT_EQ(a.solved, b.solved);
+  EXPECT_EQ(a.solved_updates.mean, b.solved_updates.mean);
+  EXPECT_EQ(a.failed.count, b.failed.count);
+  EXPECT_EQ(a.failed.seed, b.failed.seed);
+  EXPECT_EQ(a.failed.update, b.failed.update);
+  EXPECT_EQ(a.episodes, b.episodes);
+  EXPECT_EQ(a.optimizer_updates, b.optimizer_updates);
+}
+
+// Lanes that are episodes, reduced and stepped by the host, against lanes that are replicas: rows, curves, statistics, the same
+// bits. Batch 1 takes the lanes' shortcut around the integer sum.
+TEST(Spreads, GiveTheSameBits) {
+  const auto backend = make_backend({});
+  for (const std::uint64_t batch : {1u, 4u, 100u, 5000u}) {
+    for (const bool adam : {true, false}) {
+      for (const bool learn_weight : {false, true}) {
+        for (const bool until : {false, true}) {
+          SCOPED_TRACE(fmt::format("batch {} {} {} {}", batch, adam ? "Adam" : "SGD", learn_weight ? "learned weight" : "",
+                                   until ? "until" : ""));
+          TrainConfiguration c;
+          c.batch = batch;
+          c.updates = batch == 5000 ? 12 : 120;
+          c.replicas = 9;
+          c.seed = 77;
+          c.problem.learn_weight = learn_weight;
+          if (!adam) c.optimizer = {OptimizerSettings::Kind::sgd, OptimizerSettings::Form::torch, 3.0, 0.9, 0.999, 1e-8};
+          if (until) c.until = 0.25;
+          expect_equal_trainings(train(c, *backend, {}, Spread::replicas), train(c, *backend, {}, Spread::episodes));
+        }
+      }
+    }
+  }
+}
+
+TEST(Spreads, FailAlike) {
+  const auto backend = make_backend({});
+  TrainConfiguration c;
+  c.replicas = 20;
+  c.updates = 30;
+  c.optimizer.learning_rate = 1e38;
+  const TrainResult replicas = train(c, *backend, {}, Spread::replicas);
+  EXPECT_GT(replicas.failed.count, 0u);
+  expect_equal_trainings(replicas, train(c, *backend, {}, Spread::episodes));
+}
+
+// No bit depends on how many updates were asked for, nor on `until`: a longer run starts with the shorter one.
+TEST(Prefix, LongerRunsStartWithShorterOnes) {
+  const auto backend = make_backend({});
+  for (const Spread spread : {Spread::replicas, Spread::episodes}) {
+    for (const std::uint64_t batch : {1u, 6u}) {
+      TrainConfiguration c;
+      c.replicas = 30;
+      c.batch = batch;
+      c.updates = 90;
+      const TrainResult longer = train(c, *backend, {}, spread);
+      c.updates = 37;
+      const TrainResult shorter = train(c, *backend, {}, spread);
+      for (std::size_t i = 0; i < shorter.curve.size(); ++i) {
+        ASSERT_EQ(shorter.curve[i].mean_return, longer.curve[i].mean_return);
+        ASSERT_EQ(shorter.curve[i].sd, longer.curve[i].sd);
+      }
+      // A stopped replica is the training of as many updates as it made.
+      c.updates = 300;
+      c.until = 0.3;
+      const TrainResult stopped = train(c, *backend, {}, spread);
+      EXPECT_GT(stopped.solved, 0u);
+      for (std::size_t i = 0; i < stopped.table.size(); ++i) {
+        TrainConfiguration alone = c;
+        alone.until.reset();
+        alone.replicas = 1;
+        alone.seed = c.seed + i;
+        alone.updates = stopped.table.updates[i];
+        const TrainResult again = train(alone, *backend, {}, spread);
+        ASSERT_EQ(to_bits(again.table.bias[0]), to_bits(stopped.table.bias[i])) << i;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fryer
