@@ -214,16 +214,15 @@ void train_until(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_
   using Word = WordOf<Real>;
   constexpr std::uint32_t lane_count = kReplicaLanes;
   ReplicaLanes<Real, Word, kOptimizer, kLearnWeight, kSingle> lanes;
-  std::uint32_t seed_low[lane_count], made[lane_count], successes[lane_count];
+  std::uint32_t seed_low[lane_count];
   std::uint64_t row[lane_count];
-  bool busy[lane_count];
+  bool busy[lane_count];  // idle lanes go on training seeds that nobody counts, until the last busy one ends
   std::uint64_t next = 0;
   std::uint32_t running = 0;
   const auto take = [&](std::uint32_t i) FRYER_INLINE_LAMBDA {
     busy[i] = next < replicas;
     row[i] = next;
     seed_low[i] = static_cast<std::uint32_t>(first_seed + next);
-    made[i] = successes[i] = 0;
     for (std::uint32_t slot = 0; slot < work.window; ++slot) scratch[slot * lane_count + i] = 0;
     if (busy[i]) {
       ++next;
@@ -232,61 +231,73 @@ void train_until(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_
   };
   const std::uint32_t high = static_cast<std::uint32_t>(first_seed >> 32);
   for (std::uint32_t i = 0; i < lane_count; ++i) take(i);
-  Word seeds, updates;
+  Word seeds;
   load(seed_low, seeds);
-  load(made, updates);
   lanes.start(work, seeds, high);
+  Word updates = Word(0u), in_window = Word(0u);  // updates made; successes of the last `window` of them
   for (std::uint32_t slot = 0; running != 0; slot = slot + 1 == work.window ? 0 : slot + 1) {
     const Word correct = lanes.update(work, updates);
-    std::uint32_t each[lane_count], finite[lane_count];
+    const Word success = work.correct_pays_more ? correct : Word(work.batch) - correct;
+    std::uint32_t* const oldest_slot = scratch + slot * lane_count;
+    Word oldest;
+    load(oldest_slot, oldest);
+    store(success, oldest_slot);
+    in_window = in_window + success - oldest;
+
+    std::uint32_t each[lane_count], update[lane_count];
     store(correct, each);
-    store_mask(lanes.finite(), finite);
-    bool renewed = false;
+    store(updates, update);
     for (std::uint32_t i = 0; i < lane_count; ++i) {
       if (!busy[i]) continue;
-      const std::uint32_t update = made[i]++;
-      curve.count[update] += 1;
-      curve.correct[update] += each[i];
-      curve.squared[update] += static_cast<std::uint64_t>(each[i]) * each[i];
-      if (rows.correct != nullptr) rows.correct[update * rows.stride + row[i]] = each[i];
-      const std::uint32_t success = work.correct_pays_more ? each[i] : work.batch - each[i];
-      std::uint32_t& oldest = scratch[slot * lane_count + i];
-      successes[i] += success - oldest;
-      oldest = success;
-      ReplicaStatus status;
-      if (finite[i] == 0) {
-        status = ReplicaStatus::failed;
-      } else if (made[i] >= work.window && successes[i] >= work.window_target) {
-        status = ReplicaStatus::solved;
-      } else if (made[i] == work.updates) {
-        status = ReplicaStatus::finished;
-      } else {
-        continue;
+      curve.correct[update[i]] += each[i];
+      curve.squared[update[i]] += static_cast<std::uint64_t>(each[i]) * each[i];
+      if (rows.correct != nullptr) rows.correct[update[i] * rows.stride + row[i]] = each[i];
+    }
+
+    updates = updates + Word(1u);
+    const MaskOf<Real> failed = negate(lanes.finite());
+    const MaskOf<Real> solved = negate(either(less(updates, Word(work.window)), less(in_window, Word(work.window_target))));
+    const MaskOf<Real> ended = either(either(failed, solved), negate(less(updates, Word(work.updates))));
+    if (!any(ended)) continue;
+
+    // Rare: one lane at a time.
+    std::uint32_t is_ended[lane_count], is_failed[lane_count], is_solved[lane_count], made[lane_count], window[lane_count];
+    store_mask(ended, is_ended);
+    store_mask(failed, is_failed);
+    store_mask(solved, is_solved);
+    store(updates, made);
+    store(in_window, window);
+    float theta[2][lane_count], m[2][lane_count], v[2][lane_count];
+    FRYER_UNROLL for (int j = 0; j < 2; ++j) {
+      store(lanes.theta[j], theta[j]);
+      store(lanes.m[j], m[j]);
+      store(lanes.v[j], v[j]);
+    }
+    for (std::uint32_t i = 0; i < lane_count; ++i) {
+      if (is_ended[i] == 0) continue;
+      if (busy[i]) {
+        const ReplicaStatus status = is_failed[i] != 0   ? ReplicaStatus::failed
+                                     : is_solved[i] != 0 ? ReplicaStatus::solved
+                                                         : ReplicaStatus::finished;
+        store_row(rows, row[i], status, made[i], theta[0][i], theta[1][i]);
+        for (std::uint32_t u = 0; u < made[i]; ++u) curve.count[u] += 1;
+        --running;
       }
-      float theta[2][lane_count], m[2][lane_count], v[2][lane_count];
-      FRYER_UNROLL for (int j = 0; j < 2; ++j) {
-        store(lanes.theta[j], theta[j]);
-        store(lanes.m[j], m[j]);
-        store(lanes.v[j], v[j]);
-      }
-      store_row(rows, row[i], status, made[i], theta[0][i], theta[1][i]);
-      --running;
       take(i);
+      made[i] = window[i] = 0;
       theta[0][i] = work.initial_weight;
       theta[1][i] = work.initial_bias;
-      FRYER_UNROLL for (int j = 0; j < 2; ++j) {
-        m[j][i] = v[j][i] = 0.0f;
-        load(theta[j], lanes.theta[j]);
-        load(m[j], lanes.m[j]);
-        load(v[j], lanes.v[j]);
-      }
-      renewed = true;
+      m[0][i] = m[1][i] = v[0][i] = v[1][i] = 0.0f;
     }
     load(made, updates);
-    if (renewed) {
-      load(seed_low, seeds);
-      lanes.key.schedule(seeds, high);
+    load(window, in_window);
+    FRYER_UNROLL for (int j = 0; j < 2; ++j) {
+      load(theta[j], lanes.theta[j]);
+      load(m[j], lanes.m[j]);
+      load(v[j], lanes.v[j]);
     }
+    load(seed_low, seeds);
+    lanes.key.schedule(seeds, high);
   }
 }
 
