@@ -36,17 +36,6 @@ class DeviceBuffer {
   T* data() const { return data_; }
   std::uint64_t size() const { return size_; }
 
-  void clear(cudaStream_t stream) {
-    if (size_ != 0) FRYER_CUDA_CHECK(cudaMemsetAsync(data_, 0, size_ * sizeof(T), stream));
-  }
-  // All of it from or to host memory. The host's copy may be used after the stream has been waited for.
-  void copy_from(const T* host, cudaStream_t stream) {
-    if (size_ != 0) FRYER_CUDA_CHECK(cudaMemcpyAsync(data_, host, size_ * sizeof(T), cudaMemcpyHostToDevice, stream));
-  }
-  void copy_to(T* host, cudaStream_t stream) const {
-    if (size_ != 0) FRYER_CUDA_CHECK(cudaMemcpyAsync(host, data_, size_ * sizeof(T), cudaMemcpyDeviceToHost, stream));
-  }
-
  private:
   T* data_ = nullptr;
   std::uint64_t size_ = 0;

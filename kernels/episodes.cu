@@ -40,53 +40,53 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
 }
 
 template <bool kWeight, Moments kMoments>
-void launch_gradient_of(const CudaDevice& device, const EpisodeWork& work, EpisodeRange range, std::uint64_t* sums) {
+void launch_gradient_of(const Grid& grid, const EpisodeWork& work, EpisodeRange range, std::uint64_t* sums) {
   if (is_bounded(work)) {
     auto* const kernel = &bounded_gradient_kernel<kWeight, kMoments>;
-    const unsigned blocks = grid_blocks(device, kernel, kThreads, 0, range.count);
-    kernel<<<blocks, kThreads, 0, device.stream>>>(work, FryShack::make_word_rules(work.rules.environment), {work.policy}, range,
-                                                   sums);
+    const unsigned blocks = grid_blocks(grid, kernel, kThreads, 0, range.count);
+    kernel<<<blocks, kThreads, 0, grid.stream>>>(work, FryShack::make_word_rules(work.rules.environment), {work.policy}, range,
+                                                 sums);
     FRYER_CUDA_CHECK_LAUNCH("bounded_gradient_kernel");
   } else {
     auto* const kernel = &gradient_kernel<kWeight, kMoments>;
-    const unsigned blocks = grid_blocks(device, kernel, kThreads, 0, range.count);
-    kernel<<<blocks, kThreads, 0, device.stream>>>(work, range, sums);
+    const unsigned blocks = grid_blocks(grid, kernel, kThreads, 0, range.count);
+    kernel<<<blocks, kThreads, 0, grid.stream>>>(work, range, sums);
     FRYER_CUDA_CHECK_LAUNCH("gradient_kernel");
   }
 }
 
 template <class Policy>
-void launch_evaluate_of(const CudaDevice& device, const EpisodeWork& work, const Policy& policy, EpisodeRange range,
+void launch_evaluate_of(const Grid& grid, const EpisodeWork& work, const Policy& policy, EpisodeRange range,
                         std::uint64_t* counts) {
   auto* const kernel = &evaluate_kernel<Policy>;
-  const unsigned blocks = grid_blocks(device, kernel, kThreads, 0, range.count);
-  kernel<<<blocks, kThreads, 0, device.stream>>>(work, policy, range, counts);
+  const unsigned blocks = grid_blocks(grid, kernel, kThreads, 0, range.count);
+  kernel<<<blocks, kThreads, 0, grid.stream>>>(work, policy, range, counts);
   FRYER_CUDA_CHECK_LAUNCH("evaluate_kernel");
 }
 
 }  // namespace
 
-void launch_gradient(const CudaDevice& device, const EpisodeWork& work, EpisodeRange range, bool weight, Moments moments,
+void launch_gradient(const Grid& grid, const EpisodeWork& work, EpisodeRange range, bool weight, Moments moments,
                      std::uint64_t* sums) {
   if (moments == Moments::first) {
-    weight ? launch_gradient_of<true, Moments::first>(device, work, range, sums)
-           : launch_gradient_of<false, Moments::first>(device, work, range, sums);
+    weight ? launch_gradient_of<true, Moments::first>(grid, work, range, sums)
+           : launch_gradient_of<false, Moments::first>(grid, work, range, sums);
   } else {
-    weight ? launch_gradient_of<true, Moments::first_and_second>(device, work, range, sums)
-           : launch_gradient_of<false, Moments::first_and_second>(device, work, range, sums);
+    weight ? launch_gradient_of<true, Moments::first_and_second>(grid, work, range, sums)
+           : launch_gradient_of<false, Moments::first_and_second>(grid, work, range, sums);
   }
 }
 
-void launch_evaluate(const CudaDevice& device, const EpisodeWork& work, EpisodeRange range, std::uint64_t* counts) {
+void launch_evaluate(const Grid& grid, const EpisodeWork& work, EpisodeRange range, std::uint64_t* counts) {
   if (work.greedy) {
-    launch_evaluate_of(device, work, GreedyPolicy<float, 1>{work.policy}, range, counts);
+    launch_evaluate_of(grid, work, GreedyPolicy<float, 1>{work.policy}, range, counts);
   } else if (is_bounded(work)) {
-    const unsigned blocks = grid_blocks(device, &bounded_evaluate_kernel, kThreads, 0, range.count);
-    bounded_evaluate_kernel<<<blocks, kThreads, 0, device.stream>>>(work, FryShack::make_word_rules(work.rules.environment),
-                                                                    {work.policy}, range, counts);
+    const unsigned blocks = grid_blocks(grid, &bounded_evaluate_kernel, kThreads, 0, range.count);
+    bounded_evaluate_kernel<<<blocks, kThreads, 0, grid.stream>>>(work, FryShack::make_word_rules(work.rules.environment),
+                                                                  {work.policy}, range, counts);
     FRYER_CUDA_CHECK_LAUNCH("bounded_evaluate_kernel");
   } else {
-    launch_evaluate_of(device, work, work.policy, range, counts);
+    launch_evaluate_of(grid, work, work.policy, range, counts);
   }
 }
 

@@ -75,8 +75,10 @@ inline bool is_bounded(const EpisodeWork& work) {
   return inside(0.0f) && inside(0x1.fffffep23f) && !FryShack::large_order_may_be_certain(work.rules.environment);
 }
 
-// Episodes in flight in a lane. Measured by counting (sm_90): 76.8 instructions an episode at 4, 75.9 at 8, 75.9 at 16.
-inline constexpr int kEpisodesInFlight = 8;
+// Episodes in flight in a lane. Counted on sm_90, bounded gradient: 72.8 instructions an episode at 4, 72.1 at 8, 71.7 at 10, 71.6 at
+// 12, 72.0 at 16. The loop of 10 has 11.5 KB, within the 12 KB of the smallest first-level instruction cache that was measured
+// (Volta: Jia et al. 2018).
+inline constexpr int kEpisodesInFlight = 10;
 
 // Calls body(low word of the episode's number) for each episode of this lane; returns how many.
 template <class Warp, class Body>
@@ -100,8 +102,8 @@ FRYER_LANE void add_to(const Warp& warp, std::uint64_t* sums, std::uint32_t slot
 
 // Adds the gradient sums of a range to sums[kGradientSlots]. Rules, Policy: work's own, or their cheaper forms (see is_bounded).
 template <bool kWeight, Moments kMoments, WarpLike Warp, class Rules, class Policy>
-FRYER_LANE void gradient_body(const Warp& warp, WarpPlace place, const EpisodeWork& work, const Rules& rules, const Policy& policy,
-                              EpisodeRange range, std::uint64_t* sums) {
+FRYER_LANE void gradient_body(const Warp& warp, WarpPlace place, const EpisodeWork& work, const Rules& rules,
+                              const Policy& policy, EpisodeRange range, std::uint64_t* sums) {
   GradientAccumulator<float, kWeight, kMoments> accumulator;
   accumulator.clear();
   std::uint32_t correct = 0;
@@ -146,8 +148,8 @@ inline GradientSums to_gradient_sums(const std::uint64_t* sums, std::uint64_t ep
 
 // Adds the outcomes of a range to counts[2 * action + correct].
 template <WarpLike Warp, class Rules, class Policy>
-FRYER_LANE void evaluate_body(const Warp& warp, WarpPlace place, const EpisodeWork& work, const Rules& rules, const Policy& policy,
-                              EpisodeRange range, std::uint64_t* counts) {
+FRYER_LANE void evaluate_body(const Warp& warp, WarpPlace place, const EpisodeWork& work, const Rules& rules,
+                              const Policy& policy, EpisodeRange range, std::uint64_t* counts) {
   std::uint32_t norm = 0, correct = 0, norm_correct = 0;
   const std::uint32_t episodes = for_each_episode(warp, place, range, [&](std::uint32_t number) FRYER_INLINE_LAMBDA {
     const auto words = philox<float>(0u, work.rules.purpose_word, number, range.high, work.key);
@@ -186,7 +188,7 @@ struct LaneMemory {
   std::uint32_t* successes;  // of the last `window` updates
   std::uint32_t* replica;    // which one it trains
   std::uint32_t* busy;       // 1 if it trains one
-  std::uint32_t* ring;       // (window, lanes): successes of the last updates. 4 bytes a slot: at most 34 MB on an H200, in its L2
+  std::uint32_t* ring;  // (window, lanes): successes of the last updates. 4 bytes a slot: at most 34 MB on an H200, in its L2
 };
 
 inline constexpr std::uint32_t kFailedBits = 0x7fc00000u;
@@ -221,7 +223,8 @@ FRYER_LANE void load_lane(const LaneMemory& memory, std::uint64_t i, Lanes& lane
 // of each (`lanes` has the state at both ends, unless they are the first and the last).
 struct StepLaunch {
   std::uint32_t seed_low, seed_high;
-  std::uint32_t replicas;  // below 2^31
+  std::uint32_t key_high[kPhiloxRounds];  // seed_high's part of the key schedule: as an argument it costs no instruction
+  std::uint32_t replicas;                 // below 2^31
   std::uint32_t first_update, end_update;
   RowMemory rows;
   CurveMemory curve;
@@ -234,74 +237,89 @@ struct StepLaunch {
 template <OptimizerSettings::Kind kOptimizer, bool kLearnWeight, bool kSingle, WarpLike Warp>
 FRYER_LANE void train_in_step_body(const Warp& warp, WarpPlace place, const ReplicaWork& work, const StepLaunch& launch) {
   const std::uint32_t stride = place.warps * kWarpLanes;
-  for (std::uint32_t base = place.warp * kWarpLanes; base < launch.replicas; base += stride) {
-    const std::uint32_t index = base + warp.lane();
-    const bool used = index < launch.replicas;
-    ReplicaLanes<float, std::uint32_t, kOptimizer, kLearnWeight, kSingle> lanes;
+  std::uint32_t base = place.warp * kWarpLanes;
+  if (base >= launch.replicas) return;
+
+  ReplicaLanes<float, std::uint32_t, kOptimizer, kLearnWeight, kSingle> lanes;
+  std::uint32_t index, update, failed_after, live_lanes;
+  bool used, live;
+  const auto begin = [&]() FRYER_INLINE_LAMBDA {
+    index = base + warp.lane();
+    used = index < launch.replicas;
     lanes.start(work, launch.seed_low + index, launch.seed_high);
-    std::uint32_t failed_after = 0;
-    if (launch.first_update != 0 && used) {
+    FRYER_UNROLL for (int round = 0; round < kPhiloxRounds; ++round) lanes.key.high[round] = launch.key_high[round];
+    update = launch.first_update;
+    failed_after = 0;
+    if (update != 0 && used) {
       load_lane(launch.lanes, index, lanes);
       failed_after = launch.lanes.made[index];
     }
-    bool live = used && failed_after == 0;
-    std::uint32_t live_lanes = count_votes(warp.ballot(live));
+    live = used && failed_after == 0;
+    live_lanes = count_votes(warp.ballot(live));
+  };
 
-    std::uint32_t kept_count = 0, kept_correct = 0;
-    std::uint64_t kept_squared = 0;
-    const auto flush = [&](std::uint32_t update) FRYER_INLINE_LAMBDA {
-      if (kept_count == 0) return;
-      const std::uint32_t mine = (update & ~(kWarpLanes - 1)) + warp.lane();
-      warp.add(launch.curve.count + mine, std::uint64_t{kept_count});
-      warp.add(launch.curve.correct + mine, std::uint64_t{kept_correct});
-      warp.add(launch.curve.squared + mine, kSingle ? std::uint64_t{kept_correct} : kept_squared);
-      kept_count = 0;
-    };
+  std::uint32_t kept_count = 0, kept_correct = 0;
+  std::uint64_t kept_squared = 0;
+  const auto flush = [&]() FRYER_INLINE_LAMBDA {  // of the 32 updates that `update` is one of
+    if (kept_count == 0) return;
+    const std::uint32_t mine = (update & ~(kWarpLanes - 1)) + warp.lane();
+    warp.add(launch.curve.count + mine, std::uint64_t{kept_count});
+    warp.add(launch.curve.correct + mine, std::uint64_t{kept_correct});
+    warp.add(launch.curve.squared + mine, kSingle ? std::uint64_t{kept_correct} : kept_squared);
+    kept_count = 0;
+  };
 
-    std::uint32_t update = launch.first_update;
-    for (; update < launch.end_update && live_lanes != 0; ++update) {
-      const std::uint32_t correct = lanes.update(work, update);
-      std::uint32_t sum;
-      std::uint64_t squares = 0;
-      if constexpr (kSingle) {
-        sum = count_votes(warp.ballot(live && correct != 0));
-      } else {
-        const std::uint32_t counted = live ? correct : 0;
-        sum = warp.sum(counted);
-        squares = work.batch <= 8192 ? std::uint64_t{warp.sum(counted * counted)} : warp.sum(std::uint64_t{counted} * counted);
-      }
-      if (warp.lane() == update % kWarpLanes) {
-        kept_count = live_lanes;
-        kept_correct = sum;
-        kept_squared = squares;
-      }
-      if (update % kWarpLanes == kWarpLanes - 1) flush(update);
-      if (launch.rows.correct != nullptr && live) launch.rows.correct[update * launch.rows.stride + index] = correct;
-      const bool failing = live && !lanes.finite();
-      if (!warp.any(failing)) continue;
+  begin();
+  for (;;) {  // one loop over replicas and updates: key schedules that change in it stay in registers instead of being made anew
+    const std::uint32_t correct = lanes.update(work, update);
+    std::uint32_t sum;
+    std::uint64_t squares = 0;
+    if constexpr (kSingle) {
+      sum = count_votes(warp.ballot(live && correct != 0));
+    } else {
+      const std::uint32_t counted = live ? correct : 0;
+      sum = warp.sum(counted);
+      squares = work.batch <= 8192 ? std::uint64_t{warp.sum(counted * counted)} : warp.sum(std::uint64_t{counted} * counted);
+    }
+    if (warp.lane() == update % kWarpLanes) {
+      kept_count = live_lanes;
+      kept_correct = sum;
+      kept_squared = squares;
+    }
+    if (launch.rows.correct != nullptr && live) launch.rows.correct[update * launch.rows.stride + index] = correct;
+    const bool failing = live && !lanes.finite();
+    if (warp.any(failing)) {
       if (failing) {
         failed_after = update + 1;
         live = false;
       }
       live_lanes = count_votes(warp.ballot(live));
     }
-    if (update != launch.first_update) flush(update - 1);
+    const bool last = update + 1 == launch.end_update || live_lanes == 0;
+    if (last || update % kWarpLanes == kWarpLanes - 1) flush();
+    ++update;
+    if (!last) continue;
 
-    if (!used) continue;
-    if (launch.end_update != work.updates) {
-      save_lane(launch.lanes, index, lanes);
-      launch.lanes.made[index] = failed_after;
-    } else if (failed_after != 0) {
-      store_row(launch.rows, index, ReplicaStatus::failed, failed_after, 0.0f, 0.0f);
-    } else {
-      store_row(launch.rows, index, ReplicaStatus::finished, work.updates, lanes.theta[0], lanes.theta[1]);
+    if (used) {
+      if (launch.end_update != work.updates) {
+        save_lane(launch.lanes, index, lanes);
+        launch.lanes.made[index] = failed_after;
+      } else if (failed_after != 0) {
+        store_row(launch.rows, index, ReplicaStatus::failed, failed_after, 0.0f, 0.0f);
+      } else {
+        store_row(launch.rows, index, ReplicaStatus::finished, work.updates, lanes.theta[0], lanes.theta[1]);
+      }
     }
+    base += stride;
+    if (base >= launch.replicas) return;
+    begin();
   }
 }
 
 // One launch of trainings that may stop early. Lanes live from launch to launch in `lanes` and take replicas from `next`.
 struct UntilLaunch {
   std::uint32_t seed_low, seed_high;
+  std::uint32_t key_high[kPhiloxRounds];
   std::uint64_t replicas;
   std::uint64_t* next;     // the first replica not yet taken
   std::uint64_t* running;  // lanes that still train one at the end of the launch are added to it
@@ -315,7 +333,7 @@ struct UntilLaunch {
 
 // local: this warp's memory for the curve of this launch, local_curve_words(updates) words, or null to add straight to launch.curve
 // (correct, but the lanes of all warps queue up at the same addresses). Its 32 bits must hold 32 * steps * batch^2.
-inline constexpr std::uint32_t local_curve_words(std::uint32_t updates, bool single) { return updates * (single ? 2 : 3); }
+FRYER_LANE constexpr std::uint64_t local_curve_words(std::uint64_t updates, bool single) { return updates * (single ? 2 : 3); }
 
 // A lane whose replica ends stores the row and takes the next one at once. The window's slot is the same in all lanes: a lane's
 // successes of before its replica began are 0.
@@ -323,7 +341,7 @@ template <OptimizerSettings::Kind kOptimizer, bool kLearnWeight, bool kSingle, W
 FRYER_LANE void train_until_body(const Warp& warp, WarpPlace place, const ReplicaWork& work, const UntilLaunch& launch,
                                  std::uint32_t* local) {
   const std::uint32_t lane_count = place.warps * kWarpLanes, self = place.warp * kWarpLanes + warp.lane();
-  const std::uint32_t words = local_curve_words(work.updates, kSingle);
+  const auto words = static_cast<std::uint32_t>(local_curve_words(work.updates, kSingle));
   if (local != nullptr) {
     for (std::uint32_t i = warp.lane(); i < words; i += kWarpLanes) local[i] = 0;
     warp.sync();
@@ -332,20 +350,24 @@ FRYER_LANE void train_until_body(const Warp& warp, WarpPlace place, const Replic
   ReplicaLanes<float, std::uint32_t, kOptimizer, kLearnWeight, kSingle> lanes;
   std::uint32_t replica = 0, made = 0, successes = 0;
   bool busy = false;
+  const auto start = [&]() FRYER_INLINE_LAMBDA {
+    lanes.start(work, launch.seed_low + replica, launch.seed_high);
+    FRYER_UNROLL for (int round = 0; round < kPhiloxRounds; ++round) lanes.key.high[round] = launch.key_high[round];
+  };
   const auto take = [&]() FRYER_INLINE_LAMBDA {
     const std::uint64_t taken = warp.take(launch.next);
     busy = taken < launch.replicas;
     replica = static_cast<std::uint32_t>(taken);
     made = successes = 0;
     for (std::uint32_t slot = 0; slot < work.window; ++slot) launch.lanes.ring[slot * lane_count + self] = 0;
-    lanes.start(work, launch.seed_low + replica, launch.seed_high);
+    start();
   };
   if (launch.resume) {
     busy = launch.lanes.busy[self] != 0;
     replica = launch.lanes.replica[self];
     made = launch.lanes.made[self];
     successes = launch.lanes.successes[self];
-    lanes.start(work, launch.seed_low + replica, launch.seed_high);
+    start();
     load_lane(launch.lanes, self, lanes);
   } else {
     take();
@@ -408,6 +430,45 @@ FRYER_LANE void train_until_body(const Warp& warp, WarpPlace place, const Replic
       warp.add(launch.curve.correct + i, correct);
       warp.add(launch.curve.squared + i, kSingle ? correct : std::uint64_t{local[2 * work.updates + i]});
     }
+  }
+}
+
+// ---- the curve's quantiles
+
+// Order statistics of the successes of each update's batch over the replicas that made it: an update a warp, a histogram (successes
+// are small integers) and a walk along it. histograms: batch + 1 words a warp of the launch. positions, quantiles: (updates, count);
+// positions are 0-based, count at most 32, and an update that no replica made has quantiles 0.
+struct CurveQuantiles {
+  std::uint64_t replicas;
+  std::uint32_t count;
+  std::uint32_t* histograms;
+  const std::uint64_t *made, *positions;  // replicas that made each update; which of them to report
+  std::uint32_t* quantiles;
+};
+
+template <WarpLike Warp>
+FRYER_LANE void curve_quantiles_body(const Warp& warp, WarpPlace place, const ReplicaWork& work, const RowMemory& rows,
+                                     const CurveQuantiles& task) {
+  std::uint32_t* const histogram = task.histograms + place.warp * (std::uint64_t{work.batch} + 1);
+  for (std::uint32_t update = place.warp; update < work.updates; update += place.warps) {
+    for (std::uint32_t i = warp.lane(); i <= work.batch; i += kWarpLanes) histogram[i] = 0;
+    warp.sync();
+    for (std::uint64_t row = warp.lane(); row < task.replicas; row += kWarpLanes) {
+      if (rows.updates[row] <= update) continue;
+      const std::uint32_t correct = rows.correct[update * rows.stride + row];
+      warp.add(histogram + (work.correct_pays_more ? correct : work.batch - correct), std::uint32_t{1});
+    }
+    warp.sync();
+    if (warp.lane() < task.count) {
+      const std::uint64_t out = std::uint64_t{update} * task.count + warp.lane();
+      std::uint32_t value = 0;
+      if (task.made[update] != 0) {
+        std::uint64_t below = histogram[0];
+        while (below <= task.positions[out]) below += histogram[++value];
+      }
+      task.quantiles[out] = value;
+    }
+    warp.sync();
   }
 }
 

@@ -46,11 +46,12 @@ Arguments split_arguments(const OptionTable& table, const std::vector<std::strin
     if (values.empty()) continue;
     const std::string label = "--" + option.name;
     if (values.size() > 1 && !option.is_flag()) {
-      throw ConfigurationError(fmt::format("{}: given {} times, as {} and {}; give it once", label, values.size(), shown(values.front()),
-                                           shown(values.back())));
+      throw ConfigurationError(fmt::format("{}: given {} times, as {} and {}; give it once", label, values.size(),
+                                           shown(values.front()), shown(values.back())));
     }
     if (!option.is_flag() && values.back().starts_with("--")) {
-      throw ConfigurationError(fmt::format("{}: needs a value, but {} follows; {}", label, shown(values.back()), option.accepted));
+      throw ConfigurationError(
+          fmt::format("{}: needs a value, but {} follows; {}", label, shown(values.back()), option.accepted));
     }
     arguments.assignments.push_back({option.name, values.back(), label});
   }

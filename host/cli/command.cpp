@@ -40,10 +40,11 @@ const std::vector<Absent>& absent_options() {
   static const std::vector<Absent> absent = {
       {"an episode is one step, so there is nothing to discount (--reward-scale scales the rewards)", {"gamma"}},
       {"its loss has no entropy term", {"entropy-bonus"}},
-      {"its policy is one sigmoid of weight times hunger plus bias, without hidden layers (--weight, --bias)", {"hidden", "activation", "initialisation"}},
+      {"its policy is one sigmoid of weight times hunger plus bias, without hidden layers (--weight, --bias)",
+       {"hidden", "activation", "initialisation"}},
       {"those are settings of value learners (dqn, q-learning), which it does not have",
-       {"epsilon-start", "epsilon-end", "epsilon-decay-steps", "epsilon-schedule", "buffer", "warmup-steps", "train-every", "gradient-steps",
-        "target-mix", "target-every", "double", "loss", "clip-norm", "target", "terminal-mask", "truncation"}},
+       {"epsilon-start", "epsilon-end", "epsilon-decay-steps", "epsilon-schedule", "buffer", "warmup-steps", "train-every",
+        "gradient-steps", "target-mix", "target-every", "double", "loss", "clip-norm", "target", "terminal-mask", "truncation"}},
       {"those are settings of CartPole", {"integrator", "sutton-barto-reward", "precision"}},
   };
   return absent;
@@ -74,7 +75,9 @@ void Command::add_backend_options() {
   device.name = "device";
   device.placeholder = "auto|cpu|cuda[:I]";
   device.accepted = "auto, cpu, cuda or cuda:I with I from 0";
-  device.help = "where to run; auto takes the GPU if there is one and the work fills it, else the CPU. Results are the same bits everywhere";
+  device.help =
+      "where to run; auto takes the GPU if there is one and the work fills it, else the CPU. Results are the same bits "
+      "everywhere";
   device.read = [this](const std::string& text) { read_device(common_.backend, text); };
   device.value = [this] { return Json(device_text(common_.backend)); };
   device.setting = false;
@@ -95,10 +98,12 @@ void Command::add_backend_options() {
   threads.setting = false;
   table_.add(threads);
 
-  table_.text("config", "FILE", common_.config, "a TOML file, or the JSON of an earlier run",
-              "take settings from FILE: TOML with the options' names, _ for -, or the JSON of an earlier run, which is then repeated; "
-              "options on the command line win");
-  table_.flag("dry-run", common_.dry_run, "check everything, say what would run, how long and with how much memory, and stop").setting = false;
+  table_.text(
+      "config", "FILE", common_.config, "a TOML file, or the JSON of an earlier run",
+      "take settings from FILE: TOML with the options' names, _ for -, or the JSON of an earlier run, which is then repeated; "
+      "options on the command line win");
+  table_.flag("dry-run", common_.dry_run, "check everything, say what would run, how long and with how much memory, and stop")
+      .setting = false;
   add_output_options();
 }
 

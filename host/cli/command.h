@@ -15,7 +15,7 @@ namespace fryer::cli {
 
 struct Description {
   std::string name, arguments, summary;
-  std::string text;  // for --help, after the summary
+  std::string text;                                           // for --help, after the summary
   std::vector<std::pair<std::string, std::string>> examples;  // what it does, the words after "fryer"
 };
 

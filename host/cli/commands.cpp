@@ -15,8 +15,9 @@ namespace fryer::cli {
 
 const std::vector<CommandEntry>& commands() {
   static const std::vector<CommandEntry> entries = {
-      {"train", make_train_command},     {"gradient", make_gradient_command}, {"evaluate", make_evaluate_command}, {"notebook", make_notebook_command},
-      {"devices", make_devices_command}, {"list", make_list_command},         {"version", make_version_command},
+      {"train", make_train_command},       {"gradient", make_gradient_command}, {"evaluate", make_evaluate_command},
+      {"notebook", make_notebook_command}, {"devices", make_devices_command},   {"list", make_list_command},
+      {"version", make_version_command},
   };
   return entries;
 }
@@ -34,7 +35,8 @@ std::unique_ptr<Command> make_command(const std::string& name) {
     if (name == entry.name) return entry.make();
   }
   const std::vector<std::string> names = command_names();
-  throw ConfigurationError(fmt::format("{}: no such command; {}{}", shown(name), either(names), suggestion(name, names)));
+  throw ConfigurationError(
+      fmt::format("{}: no such command; accepted: {}{}", shown(name), either(names), suggestion(name, names)));
 }
 
 // Why `name` (without dashes) is no option or key of this command, with the nearest that is.
@@ -61,21 +63,26 @@ std::string explain(const Command& command, const std::string& word) {
 
 void choose_environment(Command& command, const std::vector<std::string>& words, const ConfigFile& file) {
   if (!command.takes_environment()) {
-    if (!words.empty()) throw ConfigurationError(fmt::format("{}: {} takes no argument of this kind", shown(words[0]), command.description().name));
+    if (!words.empty())
+      throw ConfigurationError(fmt::format("{}: {} takes no argument of this kind", shown(words[0]), command.description().name));
     if (file.environment && *file.environment != command.environment()) {
-      throw ConfigurationError(fmt::format("--config: it is for the environment {}, not for {}", shown(*file.environment), command.environment()));
+      throw ConfigurationError(
+          fmt::format("--config: it is for the environment {}, not for {}", shown(*file.environment), command.environment()));
     }
     return;
   }
   std::vector<std::string> names;
   for (const EnvironmentEntry& entry : kEnvironments) names.emplace_back(entry.name);
-  if (words.size() > 1) throw ConfigurationError(fmt::format("{}: one environment at a time; {} was given before it", shown(words[1]), shown(words[0])));
+  if (words.size() > 1)
+    throw ConfigurationError(
+        fmt::format("{}: one environment at a time; {} was given before it", shown(words[1]), shown(words[0])));
   if (words.empty() && !file.environment) {
     throw ConfigurationError(fmt::format("ENV: missing; fryer {} {} [options]", command.description().name, either(names)));
   }
   const std::string& name = words.empty() ? *file.environment : words[0];
   if (std::find(names.begin(), names.end(), name) == names.end()) {
-    throw ConfigurationError(fmt::format("{}: no such environment; {}{}", shown(name), either(names), suggestion(name, names)));
+    throw ConfigurationError(
+        fmt::format("{}: no such environment; accepted: {}{}", shown(name), either(names), suggestion(name, names)));
   }
   if (file.environment && *file.environment != name) {
     throw ConfigurationError(fmt::format("{}: cannot be combined with a --config file for {}", name, shown(*file.environment)));
@@ -85,7 +92,9 @@ void choose_environment(Command& command, const std::vector<std::string>& words,
 
 // A shell would read it back as the same word.
 std::string shell_word(const std::string& word) {
-  const bool plain = !word.empty() && word.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+=.,:/@%") == std::string::npos;
+  const bool plain =
+      !word.empty() &&
+      word.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+=.,:/@%") == std::string::npos;
   if (plain) return word;
   std::string text = "'";
   for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -101,16 +110,19 @@ ConfigFile read_config(Command& command, const std::string& path) {
   ConfigFile file = read_config_file(path);
   const std::string& own = command.description().name;
   if (file.command && *file.command != own) {
-    throw ConfigurationError(fmt::format("--config: {} is for `fryer {}`, not for `fryer {}`", shown(path), shown(*file.command), own));
+    throw ConfigurationError(
+        fmt::format("--config: {} is for `fryer {}`, not for `fryer {}`", shown(path), shown(*file.command), own));
   }
   for (const Assignment& assignment : file.assignments) {
-    if (command.table().find(assignment.name) == nullptr || assignment.name == "config") {
+    if (assignment.name == "config") throw ConfigurationError(assignment.label + ": a --config file cannot name another");
+    if (command.table().find(assignment.name) == nullptr) {
       throw ConfigurationError(fmt::format("{}: {}", assignment.label, unknown_option(command, assignment.name, true)));
     }
   }
   if (file.numerics_version && *file.numerics_version != kNumericsVersion) {
-    command.warnings.push_back(fmt::format("{} was made with numerics version {}, this is version {}: results will differ in their bits", shown(path),
-                                           *file.numerics_version, kNumericsVersion));
+    command.warnings.push_back(
+        fmt::format("{} was made with numerics version {}, this is version {}: results will differ in their bits", shown(path),
+                    *file.numerics_version, kNumericsVersion));
   }
   return file;
 }
@@ -125,7 +137,8 @@ std::unique_ptr<Command> parse_command_line(const std::vector<std::string>& word
   if (asks_for_help(words[0])) return make_help_command("");
   if (words[0] == "help") return make_help_command(words.size() > 1 ? make_command(words[1])->description().name : "");
   if (words[0].starts_with('-') && words[0] != "--version") {
-    throw ConfigurationError(fmt::format("{}: options come after the command; fryer COMMAND [options], and fryer --help", shown(words[0])));
+    throw ConfigurationError(
+        fmt::format("{}: options come after the command; fryer COMMAND [options], and fryer --help", shown(words[0])));
   }
   std::unique_ptr<Command> command = make_command(words[0] == "--version" ? "version" : words[0]);
   const std::vector<std::string> rest(words.begin() + 1, words.end());

@@ -12,7 +12,9 @@
 namespace fryer::cli {
 namespace {
 
-[[noreturn]] void refuse(const std::string& path, const std::string& what) { throw ConfigurationError(fmt::format("--config {}: {}", shown(path), what)); }
+[[noreturn]] void refuse(const std::string& path, const std::string& what) {
+  throw ConfigurationError(fmt::format("--config {}: {}", shown(path), what));
+}
 
 // The option that a key names: learning_rate is --learning-rate; a key with a dash names none.
 std::string option_of(std::string_view key) {
@@ -62,7 +64,8 @@ ConfigFile parse_json(const std::string& path, const std::string& text) {
     const auto version = document.find("numerics_version");
     if (version != document.end() && version->is_number_unsigned()) file.numerics_version = version->get<std::uint64_t>();
   }
-  for (const auto& [key, value] : (found != document.end() ? *found : document).items()) assign(file, path, key, text_of(value, path, key));
+  for (const auto& [key, value] : (found != document.end() ? *found : document).items())
+    assign(file, path, key, text_of(value, path, key));
   return file;
 }
 
@@ -72,7 +75,8 @@ std::string text_of(const toml::node& value, const std::string& path, std::strin
   if (const auto flag = value.value_exact<bool>()) return *flag ? "true" : "false";
   if (const auto word = value.value_exact<std::string_view>()) return std::string(*word);
   const toml::array* list = value.as_array();
-  if (list == nullptr) refuse(path, shown(key) + " is a table or a date; a setting is a number, true, false, a string or a list of numbers");
+  if (list == nullptr)
+    refuse(path, shown(key) + " is a table or a date; a setting is a number, true, false, a string or a list of numbers");
   std::string text;
   for (const toml::node& element : *list) {
     if (!element.is_number()) refuse(path, shown(key) + " may have numbers in its list, and nothing else");
@@ -96,7 +100,8 @@ ConfigFile parse_toml(const std::string& path, const std::string& text) {
     const toml::table table = toml::parse(text);
     for (const auto& [key, value] : table) assign(file, path, key.str(), text_of(value, path, key.str()));
   } catch (const toml::parse_error& error) {
-    refuse(path, fmt::format("line {}, column {}: {}", error.source().begin.line, error.source().begin.column, shown(error.description(), 300)));
+    refuse(path, fmt::format("line {}, column {}: {}", error.source().begin.line, error.source().begin.column,
+                             shown(error.description(), 300)));
   }
   return file;
 }

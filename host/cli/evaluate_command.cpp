@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "fryer/core/version.h"
 #include "host/cli/command.h"
 #include "host/cli/output/json.h"
 #include "host/cli/run_support.h"
@@ -19,7 +18,8 @@ Description describe() {
   d.arguments = "ENV";
   d.summary = "play episodes of a fixed policy and report their returns";
   d.text =
-      "The policy is the one at --weight and --bias, of --policy FILE, or --random. It samples its actions unless --greedy. Episodes of an "
+      "The policy is the one at --weight and --bias, of --policy FILE, or --random. It samples its actions unless --greedy. "
+      "Episodes of an "
       "evaluation are others than a training's with the same seed.";
   d.examples = {{"a policy that train --save-policy wrote", "evaluate FryShack-v0 --policy policy.json --episodes 1e8"},
                 {"what chance gives", "evaluate FryShack-v0 --random"}};
@@ -31,7 +31,7 @@ class EvaluateCommand : public Command {
   EvaluateCommand();
   bool takes_environment() const override { return true; }
   std::string why_not(const std::string& option) const override {
-    return option == "reward-scale" ? "returns are reported unscaled" : Command::why_not(option);
+    return option == "reward-scale" ? "evaluate has no such option: returns are reported unscaled" : Command::why_not(option);
   }
   void settle() override;
   void resolve() override;
@@ -82,9 +82,9 @@ Plan EvaluateCommand::plan() const {
   plan.what = fmt::format("{} episodes of {}", with_separators(c_.episodes), policy_name());
   plan.work = estimate(c_);
   plan.episodes = static_cast<double>(c_.episodes);
-  plan.pilot = [this](Backend& backend) {
+  plan.pilot = [this](Backend& backend, std::uint64_t wanted) {
     EvaluateConfiguration part = c_;
-    part.episodes = std::min<std::uint64_t>(c_.episodes, 1 << 20);
+    part.episodes = std::min(c_.episodes, wanted);
     return static_cast<double>(evaluate(part, backend).episodes);
   };
   return plan;
@@ -92,23 +92,26 @@ Plan EvaluateCommand::plan() const {
 
 std::string EvaluateCommand::policy_name() const {
   if (c_.random) return "the random policy";
-  return fmt::format("the policy with weight {}, bias {}{}", short_number(c_.problem.weight), short_number(c_.problem.bias), c_.greedy ? ", greedy" : "");
+  return fmt::format("the policy with weight {}, bias {}{}", c_.problem.weight, c_.problem.bias, c_.greedy ? ", greedy" : "");
 }
 
 std::string EvaluateCommand::text(const Console& console, const EvaluateResult& r) const {
   const double n = static_cast<double>(r.episodes);
-  std::string text = fmt::format("Mean return of {}: {:.6g} (standard error {:.2g}); sd {:.4g}, from {:g} to {:g}\n\n", policy_name(), r.mean, r.standard_error, r.sd,
-                                 r.min, r.max);
+  std::string text = fmt::format("Mean return of {}: {:.6g} (standard error {:.2g}); sd {:.4g}, from {:g} to {:g}\n\n",
+                                 policy_name(), r.mean, r.standard_error, r.sd, r.min, r.max);
   Table table;
   table.headings = {"<", "visits", "share", "right order", "wrong order"};
   for (const int action : {1, 0}) {
-    const double wrong = static_cast<double>(r.outcomes[static_cast<std::size_t>(2 * action)]), right = static_cast<double>(r.outcomes[static_cast<std::size_t>(2 * action + 1)]);
+    const double wrong = static_cast<double>(r.outcomes[static_cast<std::size_t>(2 * action)]),
+                 right = static_cast<double>(r.outcomes[static_cast<std::size_t>(2 * action + 1)]);
     const double visits = wrong + right;
     const auto share = [&](double part) { return visits > 0 ? fmt::format("{:.2f} %", 100 * part / visits) : "-"; };
-    table.rows.push_back({action == 1 ? "Norm's" : "Squatch's", human_count(visits), fmt::format("{:.2f} %", 100 * visits / n), share(right), share(wrong)});
+    table.rows.push_back({action == 1 ? "Norm's" : "Squatch's", human_count(visits), fmt::format("{:.2f} %", 100 * visits / n),
+                          share(right), share(wrong)});
   }
   text += render(console.out, table);
-  text += fmt::format("\n{} episodes of one step: {} terminated, {} truncated\n", with_separators(r.episodes), with_separators(r.terminated), with_separators(r.truncated));
+  text += fmt::format("\n{} episodes of one step: {} terminated, {} truncated\n", with_separators(r.episodes),
+                      with_separators(r.terminated), with_separators(r.truncated));
   return text;
 }
 
@@ -131,13 +134,12 @@ int EvaluateCommand::run(const Console& console) {
     document["terminated"] = r.terminated;
     document["truncated"] = r.truncated;
     document["length_histogram"] = r.length_histogram;
-    document["outcomes"] = {{"norm", {{"right", r.outcomes[3]}, {"wrong", r.outcomes[2]}}}, {"squatch", {{"right", r.outcomes[1]}, {"wrong", r.outcomes[0]}}}};
+    document["outcomes"] = {{"norm", {{"right", r.outcomes[3]}, {"wrong", r.outcomes[2]}}},
+                            {"squatch", {{"right", r.outcomes[1]}, {"wrong", r.outcomes[0]}}}};
     console.print(to_text(document));
     return 0;
   }
-  console.print(text(console, r) + fmt::format("{} episodes in {}, {} on {}\ndigest {} (numerics version {})\n", human_count(static_cast<double>(r.episodes)),
-                                               human_seconds(seconds), human_rate(static_cast<double>(r.episodes) / seconds, "episodes"),
-                                               backend_text(backend->info()), hex16(r.digest), kNumericsVersion));
+  console.print(text(console, r) + closing_text(r.episodes, seconds, backend->info(), r.digest));
   return 0;
 }
 

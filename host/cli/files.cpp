@@ -61,7 +61,8 @@ std::string read_file(const std::string& option, const std::string& path) {
   return bytes;
 }
 
-OutputFile::OutputFile(std::string option, std::string path) : option_(std::move(option)), path_(std::move(path)), target_(path_) {
+OutputFile::OutputFile(std::string option, std::string path)
+    : option_(std::move(option)), path_(std::move(path)), target_(path_) {
   struct stat status {};
   if (::stat(path_.c_str(), &status) == 0) {
     if (S_ISDIR(status.st_mode)) fail(EISDIR);
@@ -91,7 +92,8 @@ OutputFile::OutputFile(std::string option, std::string path) : option_(std::move
   // mkostemp made it private; the finished file has the rights that any new file gets, or those of the one it replaces.
   const mode_t mask = ::umask(0);
   ::umask(mask);
-  ::fchmod(descriptor_, S_ISREG(status.st_mode) ? status.st_mode & 07777 : 0666 & ~mask);  // some file systems have no rights to set
+  ::fchmod(descriptor_,
+           S_ISREG(status.st_mode) ? status.st_mode & 07777 : 0666 & ~mask);  // some file systems have no rights to set
 }
 
 OutputFile::~OutputFile() {

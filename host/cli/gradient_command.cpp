@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "fryer/core/version.h"
 #include "host/cli/command.h"
 #include "host/cli/output/json.h"
 #include "host/cli/run_support.h"
@@ -19,8 +18,10 @@ Description describe() {
   d.arguments = "ENV";
   d.summary = "estimate the policy gradient at given parameters";
   d.text =
-      "The ascent direction: the derivative of reward_scale times the expected return, estimated by REINFORCE from N episodes, with its "
-      "standard error, the exact value where a closed form exists, and z, the difference in standard errors. FryShack-v0's episodes are "
+      "The ascent direction: the derivative of reward_scale times the expected return, estimated by REINFORCE from N episodes, "
+      "with its "
+      "standard error, the exact value where a closed form exists, and z, the difference in standard errors. FryShack-v0's "
+      "episodes are "
       "one step, so gamma does not come into it.";
   d.examples = {{"the gradient where the notebook starts, from a billion episodes", "gradient FryShack-v0 --episodes 1e9"},
                 {"near the optimum", "gradient FryShack-v0 --bias -10 --episodes 100_000_000 --json"}};
@@ -28,7 +29,10 @@ Description describe() {
 }
 
 Json estimate_json(const Estimate& e) {
-  return {{"estimate", finite(e.estimate)}, {"standard_error", finite(e.standard_error)}, {"exact", finite(e.exact)}, {"z", e.z ? finite(*e.z) : Json()}};
+  return {{"estimate", finite(e.estimate)},
+          {"standard_error", finite(e.standard_error)},
+          {"exact", finite(e.exact)},
+          {"z", e.z ? finite(*e.z) : Json()}};
 }
 Json moment_json(double estimate, double exact) { return {{"estimate", finite(estimate)}, {"exact", finite(exact)}}; }
 
@@ -63,9 +67,9 @@ Plan GradientCommand::plan() const {
   plan.what = fmt::format("the gradient from {} episodes", with_separators(c_.episodes));
   plan.work = estimate(c_);
   plan.episodes = static_cast<double>(c_.episodes);
-  plan.pilot = [this](Backend& backend) {
+  plan.pilot = [this](Backend& backend, std::uint64_t wanted) {
     GradientConfiguration part = c_;
-    part.episodes = std::min<std::uint64_t>(c_.episodes, 1 << 20);
+    part.episodes = std::min(c_.episodes, wanted);
     return static_cast<double>(gradient(part, backend).episodes);
   };
   return plan;
@@ -75,8 +79,8 @@ std::string GradientCommand::text(const Console& console, const GradientResult& 
   Table table;
   table.headings = {"<", "estimate", "standard error", "exact", "z"};
   const auto add = [&](const char* name, const Estimate& e) {
-    table.rows.push_back({name, fmt::format("{:.6g}", e.estimate), fmt::format("{:.2g}", e.standard_error), fmt::format("{:.6g}", e.exact),
-                          e.z ? fmt::format("{:.2f}", *e.z) : "-"});
+    table.rows.push_back({name, fmt::format("{:.6g}", e.estimate), fmt::format("{:.2g}", e.standard_error),
+                          fmt::format("{:.6g}", e.exact), e.z ? fmt::format("{:.2f}", *e.z) : "-"});
   };
   const auto add_moment = [&](const char* name, double estimate, double exact) {
     table.rows.push_back({name, fmt::format("{:.6g}", estimate), "", fmt::format("{:.6g}", exact), ""});
@@ -86,7 +90,7 @@ std::string GradientCommand::text(const Console& console, const GradientResult& 
   add_moment("second moment of weight", r.second_moment_weight, r.second_moment_weight_exact);
   add_moment("second moment of bias", r.second_moment_bias, r.second_moment_bias_exact);
   add("mean return", r.mean_return);
-  return fmt::format("At weight {}, bias {}:\n", short_number(c_.problem.weight), short_number(c_.problem.bias)) + render(console.out, table);
+  return fmt::format("At weight {}, bias {}:\n", c_.problem.weight, c_.problem.bias) + render(console.out, table);
 }
 
 int GradientCommand::run(const Console& console) {
@@ -110,9 +114,7 @@ int GradientCommand::run(const Console& console) {
     console.print(to_text(document));
     return 0;
   }
-  console.print(text(console, r) + fmt::format("\n{} episodes in {}, {} on {}\ndigest {} (numerics version {})\n", human_count(static_cast<double>(r.episodes)),
-                                               human_seconds(seconds), human_rate(static_cast<double>(r.episodes) / seconds, "episodes"),
-                                               backend_text(backend->info()), hex16(r.digest), kNumericsVersion));
+  console.print(text(console, r) + closing_text(r.episodes, seconds, backend->info(), r.digest));
   return 0;
 }
 

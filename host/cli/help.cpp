@@ -21,7 +21,8 @@ std::string option_text(const Terminal& terminal, const Option& option) {
   std::string name = "--" + option.name;
   if (!option.short_name.empty()) name = "-" + option.short_name + ", " + name;
   if (!option.is_flag()) name += ' ' + option.placeholder;
-  std::string text = fmt::format("  {}\n{:{}}{}\n", paint(terminal, Style::bold, name), "", kIndent, wrapped(option.help, kIndent, terminal.width));
+  std::string text = fmt::format("  {}\n{:{}}{}\n", paint(terminal, Style::bold, name), "", kIndent,
+                                 wrapped(option.help, kIndent, terminal.width));
   std::string facts;
   if (!option.is_flag()) {
     facts = fmt::format("default {}; ", default_text(option));
@@ -47,12 +48,15 @@ std::string command_help(const Terminal& terminal, const Command& command) {
 }
 
 std::string program_help(const Terminal& terminal) {
-  std::string text = "fryer: reinforcement-learning episodes by the million, with the same bits everywhere\n\nusage: fryer COMMAND [options]\n\n";
+  std::string text =
+      "fryer: reinforcement-learning episodes by the million, with the same bits everywhere\n\nusage: fryer COMMAND "
+      "[options]\n\n";
   text += paint(terminal, Style::bold, "Commands") + '\n';
   for (const CommandEntry& entry : commands()) {
     const std::unique_ptr<Command> command = entry.make();
     const Description& d = command->description();
-    text += fmt::format("  {:<14}{}\n", d.arguments.empty() ? d.name : d.name + ' ' + d.arguments, wrapped(d.summary, 16, terminal.width));
+    text += fmt::format("  {:<14}{}\n", d.arguments.empty() ? d.name : d.name + ' ' + d.arguments,
+                        wrapped(d.summary, 16, terminal.width));
   }
   text += "\nfryer COMMAND --help explains every option. fryer --version says what this program is.\n\n";
   text += paint(terminal, Style::bold, "Examples") + '\n';

@@ -11,6 +11,9 @@
 #ifndef FRYER_BUILD_TYPE
 #define FRYER_BUILD_TYPE "unknown"
 #endif
+#ifndef FRYER_SANITIZERS
+#define FRYER_SANITIZERS ""
+#endif
 #ifndef FRYER_CUDA_COMPILER
 #define FRYER_CUDA_COMPILER ""
 #endif
@@ -18,7 +21,8 @@
 namespace fryer::cli {
 namespace {
 
-Description describe(const char* name, const char* summary, const char* text, std::vector<std::pair<std::string, std::string>> examples) {
+Description describe(const char* name, const char* summary, const char* text,
+                     std::vector<std::pair<std::string, std::string>> examples) {
   Description d;
   d.name = name;
   d.summary = summary;
@@ -75,7 +79,8 @@ Json words(std::string_view comma_separated) {
 class ListCommand : public Command {
  public:
   ListCommand()
-      : Command(describe("list", "environments, policies, algorithms and presets", "As the registry has them.", {{"a table", "list"}, {"for programs", "list --json"}})) {
+      : Command(describe("list", "environments, policies, algorithms and presets", "As the registry has them.",
+                         {{"a table", "list"}, {"for programs", "list --json"}})) {
     add_output_options();
   }
   int run(const Console& console) override {
@@ -98,7 +103,8 @@ class ListCommand : public Command {
     }
     document["policies"] = policies;
     document["algorithms"] = Json::array();
-    for (const AlgorithmEntry& a : kAlgorithms) document["algorithms"].push_back({{"name", std::string(a.name)}, {"summary", std::string(a.summary)}});
+    for (const AlgorithmEntry& a : kAlgorithms)
+      document["algorithms"].push_back({{"name", std::string(a.name)}, {"summary", std::string(a.summary)}});
     document["presets"] = Json::array();
     for (const PresetEntry& p : kPresets) {
       document["presets"].push_back({{"name", std::string(p.name)},
@@ -112,7 +118,8 @@ class ListCommand : public Command {
     const auto heading = [&](const char* text) { return paint(console.out, Style::bold, text) + '\n'; };
     std::string text = heading("Environments");
     for (const EnvironmentEntry& e : kEnvironments) {
-      text += fmt::format("  {}  {}\n    policy {}, parameters {}, {}; algorithms {}\n", e.name, e.summary, e.policy, e.parameters[0], e.parameters[1], e.algorithms);
+      text += fmt::format("  {}  {}\n    policy {}, parameters {}, {}; algorithms {}\n", e.name, e.summary, e.policy,
+                          e.parameters[0], e.parameters[1], e.algorithms);
     }
     text += heading("Algorithms");
     for (const AlgorithmEntry& a : kAlgorithms) text += fmt::format("  {}  {}\n", a.name, a.summary);
@@ -131,25 +138,20 @@ std::string compiler() {
 }
 
 std::string build() {
-  std::string text = FRYER_BUILD_TYPE;
-#if defined(__SANITIZE_ADDRESS__)
-  text += ", AddressSanitizer";
-#endif
-#if defined(__SANITIZE_THREAD__)
-  text += ", ThreadSanitizer";
-#endif
-  return text;
+  const std::string sanitizers = FRYER_SANITIZERS;
+  return FRYER_BUILD_TYPE + (sanitizers.empty() ? "" : ", sanitizers " + sanitizers);
 }
 
 class VersionCommand : public Command {
  public:
   VersionCommand()
-      : Command(describe("version", "version, numerics version, compilers and build", "The numerics version changes when the bits of any result do.",
+      : Command(describe("version", "version, numerics version, compilers and build",
+                         "The numerics version changes when the bits of any result do.",
                          {{"the same as --version", "version"}, {"for programs", "version --json"}})) {
     add_output_options();
   }
   int run(const Console& console) override {
-    const std::string cuda = *FRYER_CUDA_COMPILER != '\0' ? FRYER_CUDA_COMPILER : "built without CUDA";
+    const std::string cuda = *FRYER_CUDA_COMPILER != '\0' ? FRYER_CUDA_COMPILER : "none (built without it)";
     if (common_.json) {
       Json document = head(*this);
       document["compiler"] = compiler();
@@ -157,7 +159,8 @@ class VersionCommand : public Command {
       document["build"] = build();
       console.print(to_text(document));
     } else {
-      console.print(fmt::format("fryer {}\nnumerics version {}\ncompiler {}\nCUDA {}\nbuild {}\n", kVersion, kNumericsVersion, compiler(), cuda, build()));
+      console.print(fmt::format("fryer {}\nnumerics version {}\ncompiler {}\nCUDA {}\nbuild {}\n", kVersion, kNumericsVersion,
+                                compiler(), cuda, build()));
     }
     return 0;
   }

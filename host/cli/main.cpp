@@ -33,7 +33,8 @@ int run(const std::vector<std::string>& words, const Console& console) {
   }
   const int code = command->run(console);
   // Some file systems tell of a full disk only here.
-  if (::close(STDOUT_FILENO) != 0 && errno != EBADF) throw FileError(fmt::format("standard output: cannot write: {}", std::strerror(errno)));
+  if (::close(STDOUT_FILENO) != 0 && errno != EBADF)
+    throw FileError(fmt::format("standard output: cannot write: {}", std::strerror(errno)));
   return code;
 }
 

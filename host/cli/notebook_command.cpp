@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "fryer/core/version.h"
 #include "host/cli/command.h"
 #include "host/cli/output/json.h"
 #include "host/cli/output/train_report.h"
@@ -24,10 +23,13 @@ Description describe() {
   d.name = "notebook";
   d.summary = "the StatQuest notebook as it stands, and how unusual its result is";
   d.text =
-      "One training of FryShack-v0 with PyTorch's CPU generator in the notebook's order of draws: seed 42 ends at a bias of -10.34, as the "
-      "notebook prints. Then the same recipe with the seeds 1 to N of fryer's own generator (Philox), and where the notebook's bias lies among "
+      "One training of FryShack-v0 with PyTorch's CPU generator in the notebook's order of draws: seed 42 ends at a bias of "
+      "-10.34, as the "
+      "notebook prints. Then the same recipe with the seeds 1 to N of fryer's own generator (Philox), and where the notebook's "
+      "bias lies among "
       "theirs.";
-  d.examples = {{"what the notebook prints", "notebook"}, {"another seed, every epoch, without the population", "notebook --seed 7 --population 0 -v"}};
+  d.examples = {{"what the notebook prints", "notebook"},
+                {"another seed, every epoch, without the population", "notebook --seed 7 --population 0 -v"}};
   return d;
 }
 
@@ -36,6 +38,19 @@ struct Comparison {
   TrainResult result;
   double at_or_below = 0, at_or_above = 0;  // shares of the finite ones
 };
+
+// Refusals of --replicas, which this command does not have, name the option that stands for it.
+template <class Check>
+void named(const char* option, Check check) {
+  try {
+    check();
+  } catch (const ConfigurationError& error) {
+    const std::string what = error.what();
+    const std::string replicas = "--replicas";
+    if (!what.starts_with(replicas)) throw;
+    throw ConfigurationError(option + what.substr(replicas.size()));
+  }
+}
 
 class NotebookCommand : public Command {
  public:
@@ -62,10 +77,12 @@ NotebookCommand::NotebookCommand() : Command(describe()) {
   add_seed(table_, c_.seed, "seed of the notebook's training; PyTorch's generator takes the low 32 bits");
   table_.choice<Generator>("generator", c_.generator, {{"torch", Generator::torch}, {"philox", Generator::philox}},
                            "whose random numbers: PyTorch's, or fryer's own");
-  table_.integer("updates", "U", c_.updates, "a whole number from 1 to 1e8", "updates", "length of the training; an epoch is four updates");
+  table_.integer("updates", "U", c_.updates, "a whole number from 1 to 1e8", "updates",
+                 "length of the training; an epoch is four updates");
   add_learning_rate(table_, c_.learning_rate);
   add_rewards(table_, c_.reward_correct, c_.reward_wrong);
-  table_.integer("population", "N", population_, "a whole number from 0 to 4294967296", "trainings", "how many other seeds to compare with; 0: none");
+  table_.integer("population", "N", population_, "a whole number from 0 to 4294967296", "trainings",
+                 "how many other seeds to compare with; 0: none");
   add_backend_options();
 }
 
@@ -81,18 +98,19 @@ TrainConfiguration NotebookCommand::population() const {
 }
 
 void NotebookCommand::resolve() {
-  validate(c_);
+  named("--updates", [&] { validate(c_); });
   if (population_ == 0) {
     if (common_.backend.device == BackendChoice::Device::cuda) {
-      throw ConfigurationError(fmt::format("{}: a GPU serves the population only, and --population is 0", table_.find("device")->label));
+      throw ConfigurationError(
+          fmt::format("{}: a GPU serves the population only, and --population is 0", table_.find("device")->label));
     }
     return;
   }
   if (population_ > std::uint64_t{1} << 32) {
-    throw ConfigurationError(fmt::format("{}: {} is not accepted; {}", table_.find("population")->label, population_, table_.find("population")->accepted));
+    throw ConfigurationError(fmt::format("{}: {} is not accepted; {}", table_.find("population")->label, population_,
+                                         table_.find("population")->accepted));
   }
-  validate(population());
-  check_memory("--population", population_, estimate(population()));
+  named("--population", [&] { validate(population()); });
 }
 
 Plan NotebookCommand::plan() const {
@@ -100,9 +118,10 @@ Plan NotebookCommand::plan() const {
   plan.what = fmt::format("the notebook's {} updates", with_separators(c_.updates));
   plan.episodes = static_cast<double>(c_.updates) * static_cast<double>(std::max<std::uint64_t>(population_, 1));
   if (population_ == 0) {
-    plan.pilot = [this](Backend&) {
+    plan.work.updates_or_episodes = plan.episodes;
+    plan.pilot = [this](Backend&, std::uint64_t wanted) {
       NotebookConfiguration part = c_;
-      part.updates = std::min<std::uint64_t>(c_.updates, 10'000);
+      part.updates = std::min(c_.updates, wanted);
       try {
         return static_cast<double>(notebook(part).updates.size());
       } catch (const RunError&) {  // it fails early; so will the run
@@ -113,10 +132,10 @@ Plan NotebookCommand::plan() const {
   }
   plan.what += fmt::format(" and a population of {}", with_separators(population_));
   plan.work = estimate(population());
-  plan.pilot = [this](Backend& backend) {
+  plan.pilot = [this](Backend& backend, std::uint64_t wanted) {
     TrainConfiguration part = population();
     part.updates = std::min<std::uint64_t>(part.updates, 256);
-    part.replicas = std::clamp<std::uint64_t>((1 << 20) / part.updates, 1, part.replicas);
+    part.replicas = std::clamp<std::uint64_t>(wanted / part.updates, 1, part.replicas);
     return static_cast<double>(train(part, backend).episodes);
   };
   return plan;
@@ -124,8 +143,8 @@ Plan NotebookCommand::plan() const {
 
 Comparison NotebookCommand::compare(const Console& console, Backend& backend, double final_bias) const {
   Comparison comparison;
-  comparison.result =
-      run_watched(*this, console, "episodes", 1, [&](const RunControl& control) { return train(population(), backend, control); });
+  comparison.result = run_watched(*this, console, "episodes", 1,
+                                  [&](const RunControl& control) { return train(population(), backend, control); });
   std::uint64_t below = 0, above = 0;
   for (const float bias : comparison.result.table.bias) {  // a failed training's NaN is neither
     below += static_cast<double>(bias) <= final_bias;
@@ -143,7 +162,7 @@ std::string NotebookCommand::epochs(const Console& console, const NotebookResult
   const std::size_t count = (updates + kUpdatesPerEpoch - 1) / kUpdatesPerEpoch;
   std::size_t stride = 1;
   for (std::size_t power = 1; count / stride > 16 && !common_.verbose; power *= 10) {
-    for (const std::size_t factor : {2, 5, 10}) {
+    for (const std::size_t factor : {2u, 5u, 10u}) {
       if (count / stride > 16) stride = factor * power;
     }
   }
@@ -160,11 +179,15 @@ std::string NotebookCommand::epochs(const Console& console, const NotebookResult
       loss += static_cast<double>(notebook.updates[i].loss);
     }
     const double n = static_cast<double>(end - begin);
-    table.rows.push_back({std::to_string(epoch + 1), std::to_string(norm), std::to_string(end - begin - norm), fmt::format("{:.2f}", reward / n),
-                          fmt::format("{:.4f}", loss / n), fmt::format("{:.4f}", static_cast<double>(notebook.updates[end - 1].bias))});
+    table.rows.push_back({std::to_string(epoch + 1), std::to_string(norm), std::to_string(end - begin - norm),
+                          fmt::format("{:.2f}", reward / n), fmt::format("{:.4f}", loss / n),
+                          fmt::format("{:.4f}", static_cast<double>(notebook.updates[end - 1].bias))});
   }
   std::string text = render(console.out, table);
-  if (stride > 1) text += paint(console.out, Style::dim, fmt::format("(every {}th of {} epochs of four updates; -v prints all)", stride, count)) + '\n';
+  if (stride > 1)
+    text +=
+        paint(console.out, Style::dim, fmt::format("(every {}th of {} epochs of four updates; -v prints all)", stride, count)) +
+        '\n';
   return text;
 }
 
@@ -173,9 +196,12 @@ std::string NotebookCommand::context(const Comparison& comparison, double final_
   if (s.count == 0) return fmt::format("Of {} other seeds none ends at a finite bias.\n", with_separators(population_));
   const bool low = comparison.at_or_below <= comparison.at_or_above;
   const double share = low ? comparison.at_or_below : comparison.at_or_above;
-  std::string text = fmt::format("{} other seeds of the same recipe end at {:.3f} on average, with a standard deviation of {:.3f}.\n", with_separators(s.count), s.mean, s.sd);
+  std::string text =
+      fmt::format("{} other seeds of the same recipe end at {:.3f} on average, with a standard deviation of {:.3f}.\n",
+                  with_separators(s.count), s.mean, s.sd);
   const std::string one_in = share > 0 && share < 0.1 ? fmt::format(", one in {:.0f},", 1 / share) : "";
-  return text + fmt::format("{:.2f} % of them{} end at {:.2f} or {}.\n", share * 100, one_in, final_bias, low ? "below" : "above");
+  return text +
+         fmt::format("{:.2f} % of them{} end at {:.2f} or {}.\n", share * 100, one_in, final_bias, low ? "below" : "above");
 }
 
 Json NotebookCommand::document(const NotebookResult& r, const Comparison* comparison) const {

@@ -36,8 +36,8 @@ Option& OptionTable::add(Option option) {
   return options_.back();
 }
 
-Option& OptionTable::integer(std::string name, std::string placeholder, std::uint64_t& target, std::string accepted, std::string unit,
-                             std::string help) {
+Option& OptionTable::integer(std::string name, std::string placeholder, std::uint64_t& target, std::string accepted,
+                             std::string unit, std::string help) {
   Option option = row(std::move(name), std::move(placeholder), std::move(accepted), std::move(unit), std::move(help));
   option.value = [&target] { return Json(target); };
   option.read = [&target, accepted = option.accepted](const std::string& text) {
@@ -71,7 +71,8 @@ Option& OptionTable::flag(std::string name, bool& target, std::string help) {
   return add(std::move(option));
 }
 
-Option& OptionTable::text(std::string name, std::string placeholder, std::string& target, std::string accepted, std::string help) {
+Option& OptionTable::text(std::string name, std::string placeholder, std::string& target, std::string accepted,
+                          std::string help) {
   Option option = row(std::move(name), std::move(placeholder), std::move(accepted), "", std::move(help));
   option.value = [&target] { return target.empty() ? Json() : Json(target); };
   option.read = [&target, accepted = option.accepted](const std::string& value) {

@@ -28,11 +28,11 @@ struct Option {
   std::string accepted;     // after "X is not accepted; ", and in --help
   std::string unit;         // of the value, for --help; empty for names and files
   std::string help;
-  std::function<void(const std::string&)> read;     // throws ConfigurationError without the option's name
-  std::function<Json()> value;                      // what is in force
-  bool setting = true;              // can change the result: part of `configuration`
-  std::function<bool()> applies;    // if there is one and it says no, the option means nothing next to
-  std::string applies_with;         // this other option's value
+  std::function<void(const std::string&)> read;  // throws ConfigurationError without the option's name
+  std::function<Json()> value;                   // what is in force
+  bool setting = true;                           // can change the result: part of `configuration`
+  std::function<bool()> applies;                 // if there is one and it says no, the option means nothing next to
+  std::string applies_with;                      // this other option's value
   std::vector<std::string> choices;
   std::string short_name;
   Source source = Source::standard;
@@ -44,8 +44,10 @@ struct Option {
 class OptionTable {
  public:
   // Each binds a row to a variable, whose value now is the default.
-  Option& integer(std::string name, std::string placeholder, std::uint64_t& target, std::string accepted, std::string unit, std::string help);
-  Option& number(std::string name, std::string placeholder, double& target, std::string accepted, std::string unit, std::string help);
+  Option& integer(std::string name, std::string placeholder, std::uint64_t& target, std::string accepted, std::string unit,
+                  std::string help);
+  Option& number(std::string name, std::string placeholder, double& target, std::string accepted, std::string unit,
+                 std::string help);
   Option& flag(std::string name, bool& target, std::string help);
   Option& text(std::string name, std::string placeholder, std::string& target, std::string accepted, std::string help);
   template <class Enum>
@@ -93,7 +95,7 @@ Option& OptionTable::choice(std::string name, Enum& target, std::vector<std::pai
     }
     return Json();
   };
-  option.read = [&target, choices, accepted = option.accepted, words = option.choices](const std::string& text) {
+  option.read = [&target, choices, accepted = "accepted: " + option.accepted, words = option.choices](const std::string& text) {
     for (const auto& [word, value] : choices) {
       if (word == text) {
         target = value;

@@ -38,7 +38,8 @@ void ProgressMeter::show(std::uint64_t finished, std::uint64_t planned) {
   const std::size_t room = console_.err.width - std::min(console_.err.width - 6, text.size() + 5);
   const std::string filled = bar(share_ * static_cast<double>(room), room);
   const auto used = static_cast<std::size_t>(share_ * static_cast<double>(room) + 0.9375);
-  write_all(STDERR_FILENO, fmt::format("\r\x1b[K{}{} {}", paint(console_.err, Style::bar, filled), std::string(room - std::min(room, used), ' '), text));
+  write_all(STDERR_FILENO, fmt::format("\r\x1b[K{}{} {}", paint(console_.err, Style::bar, filled),
+                                       std::string(room - std::min(room, used), ' '), text));
   drawn_ = true;
 }
 

@@ -3,7 +3,6 @@
 #include "host/cli/run_support.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "fryer/core/version.h"
 #include "host/cli/output/json.h"
@@ -30,6 +29,13 @@ std::string backend_text(const BackendInfo& info) {
   return fmt::format("cpu ({}, {} thread{})", info.isa, info.threads, info.threads == 1 ? "" : "s");
 }
 
+std::string closing_text(std::uint64_t episodes, double seconds, const BackendInfo& info, std::uint64_t digest) {
+  const auto count = static_cast<double>(episodes);
+  return fmt::format("\n{} episode{} in {}, {} on {}\ndigest {} (numerics version {})\n", human_count(count),
+                     episodes == 1 ? "" : "s", human_seconds(seconds), human_rate(count / seconds, "episodes"),
+                     backend_text(info), hex16(digest), kNumericsVersion);
+}
+
 Json backend_json(const BackendInfo& info) {
   return {{"device", info.device}, {"isa", info.isa}, {"threads", info.threads}, {"reason", info.reason}};
 }
@@ -45,20 +51,30 @@ Json document_head(const Command& command, std::uint64_t seed) {
   return document;
 }
 
-void check_memory(const std::string& option, std::uint64_t value, const WorkEstimate& work) {
-  const double installed = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
-  const auto needed = static_cast<double>(work.memory_bytes);
-  if (needed <= installed) return;
-  throw ConfigurationError(fmt::format("{}: {} is not accepted; it needs {} of memory and this machine has {}", option, value, human_bytes(needed),
-                                       human_bytes(installed)));
+namespace {
+
+// Episodes per second, the best of larger and larger parts: small ones are slowed by starting, and any by what else the machine does.
+double measured_rate(const Plan& plan, Backend& backend) {
+  constexpr int kLeastParts = 4;
+  constexpr double kEnough = 0.04;  // seconds
+  const Stopwatch whole;
+  double rate = 0;
+  std::uint64_t part = 1 << 12;
+  for (int i = 0; i < kLeastParts || (whole.seconds() < kEnough && part < 1 << 28); ++i) {
+    const Stopwatch watch;
+    const double done = plan.pilot(backend, part);
+    rate = std::max(rate, done / std::max(watch.seconds(), 1e-7));
+    part *= 4;
+  }
+  return rate;
 }
+
+}  // namespace
 
 int run_dry(const Command& command, const Console& console, std::uint64_t seed, const Plan& plan) {
   const Stopwatch whole;
   const std::unique_ptr<Backend> backend = open_backend(command, plan.work, console);
-  plan.pilot(*backend);  // the first run wakes threads and caches
-  const Stopwatch watch;
-  const double rate = plan.pilot(*backend) / std::max(watch.seconds(), 1e-7);
+  const double rate = measured_rate(plan, *backend);
   const double seconds = plan.episodes / rate;
   if (command.common().json) {
     Json document = document_head(command, seed);
@@ -76,7 +92,9 @@ int run_dry(const Command& command, const Console& console, std::uint64_t seed, 
   }
   std::string text = fmt::format("would run: {} on {}\n", plan.what, backend_text(backend->info()));
   text += fmt::format("time:      about {} (measured here: {})\n", human_seconds(seconds), human_rate(rate, "episodes"));
-  text += fmt::format("memory:    about {} beside the program's own\n", human_bytes(static_cast<double>(plan.work.memory_bytes)));
+  const auto bytes = static_cast<double>(plan.work.memory_bytes);
+  text += fmt::format("memory:    {}\n", bytes > 0 ? "about " + human_bytes(bytes) + " beside the program's own"
+                                                   : "nothing beside the program's own");
   for (const std::string& output : plan.outputs) text += fmt::format("would write {}\n", shown(output, 1000));
   if (command.common().verbose) text += fmt::format("settings:  {}\n", command.table().configuration().dump());
   console.print(text);
@@ -84,8 +102,9 @@ int run_dry(const Command& command, const Console& console, std::uint64_t seed, 
 }
 
 void say_stopped(const Command& command, const Console& console, double share) {
-  console.note(fmt::format("fryer: stopped after {:.0f} % of the work; a {} is kept only when it is complete. To run it again: {}", share * 100,
-                           command.description().name == "train" ? "training" : "result", command.command_line));
+  console.note(
+      fmt::format("fryer: stopped after {:.0f} % of the work; a {} is kept only when it is complete. To run it again: {}",
+                  share * 100, command.description().name == "train" ? "training" : "result", command.command_line));
 }
 
 }  // namespace fryer::cli

@@ -33,22 +33,21 @@ auto run_watched(const Command& command, const Console& console, const char* uni
 // command, environment, algorithm, configuration, seed, numerics_version.
 Json document_head(const Command& command, std::uint64_t seed);
 Json backend_json(const BackendInfo& info);
-std::string backend_text(const BackendInfo& info);  // cpu avx512, 2 threads
+std::string backend_text(const BackendInfo& info);  // cpu (avx512, 2 threads)
+// How much was done, how fast, where, and the digest: the last two lines for people.
+std::string closing_text(std::uint64_t episodes, double seconds, const BackendInfo& info, std::uint64_t digest);
 
 // What would run, for --dry-run.
 struct Plan {
-  std::string what;         // "1,000,000 trainings of 280 updates"
+  std::string what;  // "1,000,000 trainings of 280 updates"
   WorkEstimate work;
-  double episodes = 0;      // all of them
+  double episodes = 0;  // all of them
   std::vector<std::string> outputs;
-  // Runs a small part and returns how many episodes it was.
-  std::function<double(Backend&)> pilot;
+  // Runs a part of about this many episodes and returns how many it was.
+  std::function<double(Backend&, std::uint64_t episodes)> pilot;
 };
 // Measures the rate on a small part, prints the plan and returns 0.
 int run_dry(const Command& command, const Console& console, std::uint64_t seed, const Plan& plan);
-
-// Refuses work that this machine's memory cannot hold. `option` is what to make smaller.
-void check_memory(const std::string& option, std::uint64_t value, const WorkEstimate& work);
 
 // Where a signal stops everything; set by main.
 extern StopToken stop_requested;

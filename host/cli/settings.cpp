@@ -26,9 +26,11 @@ void add_rewards(OptionTable& table, double& correct, double& wrong) {
 void add_fry_shack(OptionTable& table, FryShack::Settings& settings) {
   add_rewards(table, settings.reward_correct, settings.reward_wrong);
   const char* const probability = "a probability from 0 to 1";
-  table.number("large-order-norm", "P", settings.large_order_norm, probability, "probability", "how often Norm's serves a large order");
+  table.number("large-order-norm", "P", settings.large_order_norm, probability, "probability",
+               "how often Norm's serves a large order");
   table.number("large-order-squatch", "P", settings.large_order_squatch, probability, "probability", "how often Squatch's does");
-  table.number("hungry-above", "H", settings.hungry_above, "a hunger from 0 to 1", "hunger", "a customer is hungry above this, and then wants a large order");
+  table.number("hungry-above", "H", settings.hungry_above, "a hunger from 0 to 1", "hunger",
+               "a customer is hungry above this, and then wants a large order");
 }
 
 void add_reward_scale(OptionTable& table, double& scale) {
@@ -37,7 +39,8 @@ void add_reward_scale(OptionTable& table, double& scale) {
 }
 
 void add_learning_rate(OptionTable& table, double& rate) {
-  table.number("learning-rate", "RATE", rate, "a finite number above 0 that a float can hold (at most 3.4e38)", "a factor", "step size of the optimiser");
+  table.number("learning-rate", "RATE", rate, "a finite number above 0 that a float can hold (at most 3.4e38)", "a factor",
+               "step size of the optimiser");
 }
 
 void add_optimizer(OptionTable& table, OptimizerSettings& optimizer) {
@@ -52,8 +55,8 @@ void add_optimizer(OptionTable& table, OptimizerSettings& optimizer) {
   const char* const beta = "a number from 0 up to, not including, 1";
   of_adam(table.number("adam-beta1", "B", optimizer.beta1, beta, "a factor", "Adam's decay of the mean gradient"));
   of_adam(table.number("adam-beta2", "B", optimizer.beta2, beta, "a factor", "Adam's decay of the mean squared gradient"));
-  of_adam(table.number("adam-epsilon", "E", optimizer.epsilon, "a finite number, 0 or more, that a float can hold", "as a gradient",
-                       "Adam's guard against division by zero"));
+  of_adam(table.number("adam-epsilon", "E", optimizer.epsilon, "a finite number, 0 or more, that a float can hold",
+                       "as a gradient", "Adam's guard against division by zero"));
   of_adam(table.choice<Form>("adam-form", optimizer.form, {{"torch", Form::torch}, {"keras", Form::keras}},
                              "whose formula: they differ in where epsilon stands"));
 }
@@ -80,7 +83,8 @@ void add_policy_choice(OptionTable& table, Problem& problem, PolicyChoice& choic
     problem.bias = *bias;
   };
   table.add(parameters);
-  table.text("policy", "FILE", choice.file, "a policy's file, as train --save-policy writes it", "the policy that train --save-policy wrote to FILE");
+  table.text("policy", "FILE", choice.file, "a policy's file, as train --save-policy writes it",
+             "the policy that train --save-policy wrote to FILE");
   for (const char* other : {"weight", "bias", "parameters"}) table.exclude(other, "policy");
   for (const char* other : {"weight", "bias"}) table.exclude(other, "parameters");
 }

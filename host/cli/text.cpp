@@ -137,7 +137,8 @@ std::optional<std::string> nearest(std::string_view word, const std::vector<std:
   std::size_t smallest = 0;
   for (const std::string& name : names) {
     const std::size_t distance = edit_distance(word, name);
-    if (distance <= std::max<std::size_t>(1, std::max(word.size(), name.size()) / 3) && (best == nullptr || distance < smallest)) {
+    if (distance <= std::max<std::size_t>(1, std::max(word.size(), name.size()) / 3) &&
+        (best == nullptr || distance < smallest)) {
       best = &name;
       smallest = distance;
     }

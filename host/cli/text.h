@@ -36,12 +36,12 @@ std::string suggestion(std::string_view word, const std::vector<std::string>& na
 // "a, b or c".
 std::string either(const std::vector<std::string>& names);
 
-std::string with_separators(std::uint64_t n);  // 1,000,000
-std::string human_bytes(double bytes);         // 17 MB
-std::string human_seconds(double seconds);     // 0.3 ms, 4.2 s, 3 min 20 s, 2 h 5 min
-std::string human_count(double n);             // 950, 1.23 million, 4.5e+12
+std::string with_separators(std::uint64_t n);                      // 1,000,000
+std::string human_bytes(double bytes);                             // 17 MB
+std::string human_seconds(double seconds);                         // 0.3 ms, 4.2 s, 3 min 20 s, 2 h 5 min
+std::string human_count(double n);                                 // 950, 1.23 million, 4.5e+12
 std::string human_rate(double per_second, std::string_view unit);  // 1.23 billion episodes/s
-std::string hex16(std::uint64_t word);         // 16 digits
+std::string hex16(std::uint64_t word);                             // 16 digits
 
 // Text broken at spaces to lines of at most `width` columns, each after the first indented.
 std::string wrapped(std::string_view text, std::size_t indent, std::size_t width);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "fryer/core/version.h"
 #include "fryer/engine/registry.h"
 #include "host/cli/command.h"
 #include "host/cli/output/policy_file.h"
@@ -22,11 +21,13 @@ Description describe() {
   d.arguments = "ENV";
   d.summary = "train one policy, or N independent ones with seeds S, S+1, ..., S+N-1";
   d.text =
-      "Replica k of a population is the training of --seed S+k alone, to the bit, on every device. A training whose parameters stop being "
+      "Replica k of a population is the training of --seed S+k alone, to the bit, on every device. A training whose parameters "
+      "stop being "
       "finite has failed: the others go on, and fryer ends with exit code 1.";
   d.examples = {{"the notebook's recipe a million times, and where the bias ends", "train FryShack-v0 --replicas 1e6"},
                 {"both parameters by SGD, 64 episodes an update, every row saved",
-                 "train FryShack-v0 --learn-weight --optimizer sgd --learning-rate 0.5 --batch 64 --replicas 1000 --save-replicas rows.npy"}};
+                 "train FryShack-v0 --learn-weight --optimizer sgd --learning-rate 0.5 --batch 64 --replicas 1000 "
+                 "--save-replicas rows.npy"}};
   return d;
 }
 
@@ -47,7 +48,9 @@ class TrainCommand : public Command {
   void add_files();
   Plan plan() const;
   // How many episodes all updates of all replicas are, at most.
-  double episodes() const { return static_cast<double>(c_.updates) * static_cast<double>(c_.batch) * static_cast<double>(c_.replicas); }
+  double episodes() const {
+    return static_cast<double>(c_.updates) * static_cast<double>(c_.batch) * static_cast<double>(c_.replicas);
+  }
   std::unique_ptr<OutputFile> open(const char* option, const std::string& path) const {
     return path.empty() ? nullptr : std::make_unique<OutputFile>(option, path);
   }
@@ -63,15 +66,19 @@ TrainCommand::TrainCommand() : Command(describe()) {
   std::vector<std::pair<std::string, std::string>> algorithms;
   for (const AlgorithmEntry& entry : kAlgorithms) algorithms.emplace_back(entry.name, entry.name);
   table_.choice<std::string>("algorithm", algorithm_, algorithms, "how to learn");
-  Option& preset = table_.text("preset", "NAME", preset_, "notebook", "all settings from a named set (fryer list shows them); other options override them");
+  Option& preset = table_.text("preset", "NAME", preset_, "notebook",
+                               "all settings from a named set (fryer list shows them); other options override them");
   for (const PresetEntry& entry : kPresets) preset.choices.emplace_back(entry.name);
   preset.read = [this, choices = preset.choices](const std::string& text) {
-    if (std::find(choices.begin(), choices.end(), text) == choices.end()) not_accepted(text, either(choices), choices);
+    if (std::find(choices.begin(), choices.end(), text) == choices.end())
+      not_accepted(text, "accepted: " + either(choices), choices);
     preset_ = text;
   };
-  table_.integer("replicas", "N", c_.replicas, "a whole number from 1 to 4294967296", "trainings", "independent trainings, seeds S to S+N-1");
+  table_.integer("replicas", "N", c_.replicas, "a whole number from 1 to 4294967296", "trainings",
+                 "independent trainings, seeds S to S+N-1");
   add_seed(table_, c_.seed, "seed of the (first) training; seed + replicas - 1 must stay below 2^64");
-  Option& updates = table_.integer("updates", "U", c_.updates, "a whole number from 1 to 2147483647", "updates", "steps of the optimiser");
+  Option& updates =
+      table_.integer("updates", "U", c_.updates, "a whole number from 1 to 2147483647", "updates", "steps of the optimiser");
   updates.read = [this, read = updates.read](const std::string& text) {
     read(text);
     episodes_.reset();
@@ -135,18 +142,21 @@ void TrainCommand::add_baseline() {
 }
 
 void TrainCommand::add_files() {
-  Option& replicas = table_.text("save-replicas", "FILE", save_replicas_, "a file name that ends in .npy or .csv",
-                                 "write a row for each replica, in seed order: seed, status, updates, episodes, steps, weight, bias");
+  Option& replicas =
+      table_.text("save-replicas", "FILE", save_replicas_, "a file name that ends in .npy or .csv",
+                  "write a row for each replica, in seed order: seed, status, updates, episodes, steps, weight, bias");
   replicas.read = [this, accepted = replicas.accepted](const std::string& text) {
     if (!text.ends_with(".npy") && !text.ends_with(".csv")) not_accepted(text, accepted);
     save_replicas_ = text;
   };
-  table_.text("save-policy", "FILE", save_policy_, "a file name", "write the trained policy, for evaluate --policy; needs --replicas 1");
+  table_.text("save-policy", "FILE", save_policy_, "a file name",
+              "write the trained policy, for evaluate --policy; needs --replicas 1");
 }
 
 std::string TrainCommand::why_not(const std::string& option) const {
-  if (option == "parameters" || option == "policy") return "training starts from --weight and --bias";
-  if (option == "random" || option == "greedy") return "actions are sampled from the policy that is being trained";
+  if (option == "parameters" || option == "policy") return "train has no such option: training starts from --weight and --bias";
+  if (option == "random" || option == "greedy")
+    return "train has no such option: actions are sampled from the policy that is being trained";
   return Command::why_not(option);
 }
 
@@ -162,42 +172,44 @@ void TrainCommand::apply_preset(const std::string& name) {
 void TrainCommand::resolve() {
   if (episodes_ && c_.batch != 0) {
     if (*episodes_ % c_.batch != 0) {
-      const std::uint64_t below = *episodes_ / c_.batch * c_.batch;
-      throw ConfigurationError(fmt::format("{}: {} is not accepted; a multiple of --batch {}, {}{}", table_.find("episodes")->label, *episodes_, c_.batch,
-                                           below != 0 ? fmt::format("such as {} or ", below) : "such as ", below + c_.batch));
+      throw ConfigurationError(fmt::format("{}: {} is not accepted; a multiple of --batch {}, such as {}",
+                                           table_.find("episodes")->label, *episodes_, c_.batch,
+                                           std::max(*episodes_ / c_.batch, std::uint64_t{1}) * c_.batch));
     }
     c_.updates = *episodes_ / c_.batch;
     if (c_.updates > 2147483647) {
-      throw ConfigurationError(fmt::format("{}: {} is not accepted; at most 2147483647 updates of --batch {}", table_.find("episodes")->label, *episodes_, c_.batch));
+      throw ConfigurationError(fmt::format("{}: {} is not accepted; at most 2147483647 updates of --batch {}",
+                                           table_.find("episodes")->label, *episodes_, c_.batch));
     }
   }
   validate(c_);
-  check_memory(c_.replicas > c_.updates ? "--replicas" : "--updates", std::max(c_.replicas, c_.updates), estimate(c_));
   if (!save_policy_.empty() && c_.replicas > 1) {
-    throw ConfigurationError(fmt::format("{}: cannot be combined with --replicas {}: which policy? --save-replicas keeps all their parameters",
-                                         table_.find("save-policy")->label, c_.replicas));
+    throw ConfigurationError(
+        fmt::format("{}: cannot be combined with --replicas {}: which policy? --save-replicas keeps all their parameters",
+                    table_.find("save-policy")->label, c_.replicas));
   }
   if (!save_policy_.empty() && save_policy_ == save_replicas_) {
-    throw ConfigurationError(fmt::format("{}: {} is the file of --save-replicas too", table_.find("save-policy")->label, shown(save_policy_)));
+    throw ConfigurationError(
+        fmt::format("{}: {} is the file of --save-replicas too", table_.find("save-policy")->label, shown(save_policy_)));
   }
 }
 
 Plan TrainCommand::plan() const {
   Plan plan;
-  plan.what = fmt::format("{} training{} of {} update{} of {} episode{}{}", with_separators(c_.replicas), c_.replicas == 1 ? "" : "s", with_separators(c_.updates),
-                          c_.updates == 1 ? "" : "s", with_separators(c_.batch), c_.batch == 1 ? "" : "s", c_.until ? " (or fewer, by --until)" : "");
+  plan.what = fmt::format("{} training{} of {} update{} of {} episode{}{}", with_separators(c_.replicas),
+                          c_.replicas == 1 ? "" : "s", with_separators(c_.updates), c_.updates == 1 ? "" : "s",
+                          with_separators(c_.batch), c_.batch == 1 ? "" : "s", c_.until ? " (or fewer, by --until)" : "");
   plan.work = estimate(c_);
   plan.episodes = episodes();
   for (const std::string& path : {save_replicas_, save_policy_}) {
     if (!path.empty()) plan.outputs.push_back(path);
   }
-  plan.pilot = [this](Backend& backend) {
-    constexpr std::uint64_t kEpisodes = 1 << 20;
+  plan.pilot = [this](Backend& backend, std::uint64_t wanted) {
     TrainConfiguration part = c_;
     part.until.reset();
-    part.batch = std::min<std::uint64_t>(c_.batch, 65536);
-    part.updates = std::clamp<std::uint64_t>(std::min<std::uint64_t>(c_.updates, 256), 1, std::max<std::uint64_t>(1, kEpisodes / part.batch));
-    part.replicas = std::clamp<std::uint64_t>(kEpisodes / (part.batch * part.updates), 1, c_.replicas);
+    part.batch = std::min(c_.batch, wanted);
+    part.updates = std::clamp<std::uint64_t>(wanted / part.batch, 1, std::min<std::uint64_t>(c_.updates, 256));
+    part.replicas = std::clamp<std::uint64_t>(wanted / (part.batch * part.updates), 1, c_.replicas);
     return static_cast<double>(train(part, backend).episodes);
   };
   return plan;
@@ -220,7 +232,8 @@ void TrainCommand::save_policy(OutputFile& file, const TrainResult& result) cons
 
 int TrainCommand::run(const Console& console) {
   // Places for the files first: work without a place for its result is lost.
-  const std::unique_ptr<OutputFile> replicas_file = open("--save-replicas", save_replicas_), policy_file = open("--save-policy", save_policy_);
+  const std::unique_ptr<OutputFile> replicas_file = open("--save-replicas", save_replicas_),
+                                    policy_file = open("--save-policy", save_policy_);
   if (common_.dry_run) return run_dry(*this, console, c_.seed, plan());
   const Stopwatch watch;
   const std::unique_ptr<Backend> backend = open_backend(*this, estimate(c_), console);
@@ -239,9 +252,7 @@ int TrainCommand::run(const Console& console) {
     console.print(to_text(document));
   } else {
     std::string text = train_text(console.out, c_, result, common_.verbose);
-    text += fmt::format("\n{} episodes in {}, {} on {}\n", human_count(static_cast<double>(result.episodes)), human_seconds(seconds),
-                        human_rate(static_cast<double>(result.episodes) / seconds, "episodes"), backend_text(backend->info()));
-    text += fmt::format("digest {} (numerics version {})\n", hex16(result.digest), kNumericsVersion);
+    text += closing_text(result.episodes, seconds, backend->info(), result.digest);
     console.print(text);
   }
   if (result.failed.count != 0) throw RunError(failure_text(c_, result.failed));

@@ -39,7 +39,7 @@ struct Reference {
 
   void step(Extended g) {
     ++t;
-    const Extended beta1 = s.beta1, beta2 = s.beta2;
+    const auto beta1 = static_cast<Extended>(s.beta1), beta2 = static_cast<Extended>(s.beta2);
     m = beta1 * m + (1 - beta1) * g;
     v = beta2 * v + (1 - beta2) * g * g;
     const Extended correction1 = 1 - std::pow(beta1, t), correction2 = 1 - std::pow(beta2, t);
@@ -58,7 +58,7 @@ struct Reference {
 template <class Real>
 void compare_adam(const OptimizerSettings& settings, Extended eps) {
   const OptimizerConstants<Real> constants = make_optimizer_constants<Real>(settings);
-  const Extended beta1 = settings.beta1, beta2 = settings.beta2;
+  const auto beta1 = static_cast<Extended>(settings.beta1), beta2 = static_cast<Extended>(settings.beta2);
   AdamSchedule schedule(settings);
   Reference reference{settings};
   std::mt19937_64 random(7);
@@ -176,6 +176,9 @@ TEST(Adam, FlushesTinyMoments) {
     ASSERT_FALSE(std::fpclassify(m) == FP_SUBNORMAL || std::fpclassify(v) == FP_SUBNORMAL) << t;
   }
   EXPECT_EQ(m, 0.0f);
+  v = 0x1.0001p-126f;  // the next step takes it below 2^-126
+  adam_step(c, 0.1f, 1.0f, 0.0f, m, v, theta);
+  EXPECT_EQ(to_bits(v), 0u);
   const float settled = theta;
   adam_step(c, 0.1f, 1.0f, 0.0f, m, v, theta);
   EXPECT_EQ(theta, settled);

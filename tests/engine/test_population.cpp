@@ -101,32 +101,38 @@ TEST(Population, ReplicasAreTrainingsOfTheirSeedAlone) {
   expect_replicas_alone(c, test::little_effort() ? 100 : 1000);
 }
 
-TEST(Population, ReplicasAreTrainingsOfTheirSeedAloneWithEverySetting) {
+// One step of SGD this large overflows for 3.5 % of the seeds, after one to three updates; the others end at p = 0 or 1.
+TrainConfiguration failing_sometimes(std::uint64_t replicas) {
   TrainConfiguration c;
-  c.replicas = 3000;
-  c.seed = ~std::uint64_t{0} - 2999;  // the last seeds there are
+  c.replicas = replicas;
+  c.updates = 40;
+  c.problem.environment.reward_correct = 2;
+  c.problem.environment.reward_wrong = -2;
+  c.optimizer.kind = OptimizerSettings::Kind::sgd;
+  c.optimizer.learning_rate = 3.4e38;
+  return c;
+}
+
+TEST(Population, ReplicasAreTrainingsOfTheirSeedAloneWithEverySetting) {
+  const std::uint64_t compared = test::little_effort() ? 10 : 100;
+  TrainConfiguration c;
+  c.replicas = test::little_effort() ? 300 : 3000;
+  c.seed = ~std::uint64_t{0} - (c.replicas - 1);  // the last seeds there are
   c.updates = 150;
   c.until = 0.35;
-  expect_replicas_alone(c, 100);
+  expect_replicas_alone(c, compared);
   c.problem.learn_weight = true;
   c.batch = 5;
-  expect_replicas_alone(c, 100);
+  expect_replicas_alone(c, compared);
   c.until.reset();
   c.optimizer.kind = OptimizerSettings::Kind::sgd;
-  expect_replicas_alone(c, 100);
-  c.optimizer = {};
-  c.optimizer.learning_rate = 3e37;  // some overflow, some do not
-  c.batch = 1;
-  c.updates = 40;
-  expect_replicas_alone(c, 100);
+  expect_replicas_alone(c, compared);
+  expect_replicas_alone(failing_sometimes(c.replicas), c.replicas);
 }
 
 // Trainings that fail are rows and are counted; the others, and the statistics over them, do not notice.
 TEST(Population, FailedReplicasAreCountedAndLeftOut) {
-  TrainConfiguration c;
-  c.replicas = 2000;
-  c.updates = 40;
-  c.optimizer.learning_rate = 3e37;
+  const TrainConfiguration c = failing_sometimes(2000);
   const TrainResult r = train(c, *make_backend({}));
   std::uint64_t failed = 0, first = 0;
   std::uint64_t made = 0;
@@ -156,10 +162,10 @@ TEST(Population, StopsAtTheFirstWindowThatReachesTheTarget) {
   for (const std::uint64_t batch : {1u, 7u, 100u, 300u}) {
     TrainConfiguration c;
     c.batch = batch;
-    c.updates = batch == 1 ? 600 : 120;
+    c.updates = batch == 1 ? 600 : test::little_effort() ? 30 : 120;
     c.until = 0.36;
     int solved = 0;
-    for (c.seed = 1; c.seed <= 20; ++c.seed) {
+    for (c.seed = 1; c.seed <= (test::little_effort() ? 2u : 20u); ++c.seed) {
       const TrainResult r = train(c, *backend);
       TrainConfiguration whole = c;
       whole.until.reset();
@@ -179,7 +185,7 @@ TEST(Population, StopsAtTheFirstWindowThatReachesTheTarget) {
       ASSERT_EQ(r.solved, reached ? 1u : 0u);
       solved += reached ? 1 : 0;
     }
-    EXPECT_GT(solved, 0) << batch;
+    EXPECT_TRUE(solved > 0 || test::little_effort()) << batch;
   }
 }
 

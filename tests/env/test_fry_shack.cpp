@@ -11,8 +11,8 @@ namespace {
 
 using Words = RandomBlock<std::uint32_t>;
 
-// A word whose uniform number is `units` * 2^-24; the low 8 bits, which must not matter, are set.
-std::uint32_t word_of(std::uint32_t units) { return units << 8 | 0xffu; }
+// A word whose uniform number is `units` * 2^-24; the low 8 bits must not matter.
+std::uint32_t word_of(std::uint32_t units, std::uint32_t low = 0xffu) { return units << 8 | low; }
 
 // The rule as the notebook words it, in double on the uniform numbers themselves.
 bool correct_by_definition(const FryShack::Settings& s, double hunger, double portion, bool norm) {
@@ -40,17 +40,36 @@ TEST(FryShack, FollowsItsDefinitionAtEveryEdge) {
         for (const std::uint32_t hunger : edges) {
           for (const std::uint32_t portion : edges) {
             for (const bool action : {false, true}) {
-              const Words words{word_of(hunger), 0, word_of(portion), 0};
-              ASSERT_EQ(FryShack::correct<float>(rules, words, action),
-                        correct_by_definition(settings, hunger * 0x1p-24, portion * 0x1p-24, action))
+              const Words words{word_of(hunger), 0, word_of(portion), 0}, lowest{word_of(hunger, 0), 0, word_of(portion, 0), 0};
+              const bool correct = FryShack::correct<float>(rules, words, action);
+              ASSERT_EQ(correct, correct_by_definition(settings, hunger * 0x1p-24, portion * 0x1p-24, action))
                   << "hunger " << hunger << " portion " << portion << " Norm " << action << " settings " << norm << ' ' << squatch
                   << ' ' << hungry_above;
+              ASSERT_EQ(FryShack::correct<float>(rules, lowest, action), correct);
+              // whole words compared, where no large order is certain
+              if (!FryShack::large_order_may_be_certain(rules)) {
+                const FryShack::WordRules word_rules = FryShack::make_word_rules(rules);
+                ASSERT_EQ(FryShack::correct<float>(word_rules, words, action), correct);
+                ASSERT_EQ(FryShack::correct<float>(word_rules, lowest, action), correct);
+              }
             }
           }
         }
       }
     }
   }
+}
+
+// The short cut for whole words is taken for every probability but 1 (or so near that it is 1 in multiples of 2^-24).
+TEST(FryShack, KnowsWhereALargeOrderIsCertain) {
+  const auto certain = [](double norm, double squatch) {
+    return FryShack::large_order_may_be_certain(FryShack::make_rules({1, -1, norm, squatch, 0.5}));
+  };
+  EXPECT_FALSE(certain(0.8, 0.2));
+  EXPECT_FALSE(certain(0, 1 - 0x1p-24));
+  EXPECT_TRUE(certain(0, 1 - 0x1p-25));
+  EXPECT_TRUE(certain(0.8, 1));
+  EXPECT_TRUE(certain(1, 0));
 }
 
 // A probability of 0 or 1 never errs; one below 2^-24 happens for exactly one word.

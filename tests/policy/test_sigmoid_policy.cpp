@@ -112,6 +112,37 @@ TEST(SigmoidPolicy, BackwardPassIsTheDerivativeOfTheLoss) {
   }
 }
 
+// Without clamping: the same decisions wherever it may be used, its ends included.
+TEST(SigmoidPolicy, BoundedPolicyIsTheSamePolicy) {
+  const float observation[1] = {0};
+  for (float bias = kSigmoidZeroBelow; bias <= kSigmoidOneFrom; bias += 0.0123f) {
+    for (const float b : {bias, kSigmoidOneFrom}) {
+      const SigmoidPolicy<float, 1> policy = policy_of<float>(0, static_cast<double>(b));
+      for (const std::uint32_t word : {0u, 0x7fffffffu, 0xffffffffu}) {
+        const Decision<float> expected = policy.sample(observation, word);
+        const Decision<float> bounded = BoundedPolicy<float, 1>{policy}.sample(observation, word);
+        ASSERT_EQ(bounded.action, expected.action) << b;
+        ASSERT_EQ(to_bits(bounded.error24), to_bits(expected.error24)) << b;
+      }
+    }
+  }
+}
+
+// The more probable action, whatever the word.
+TEST(SigmoidPolicy, GreedyPolicyTakesTheMoreProbableAction) {
+  for (double bias = -30; bias <= 30; bias += 0.37) {
+    const SigmoidPolicy<float, 1> policy = policy_of<float>(0, bias);
+    const float observation[1] = {0};
+    for (const std::uint32_t word : {0u, 0x80000000u, 0xffffffffu}) {
+      const Decision<float> decision = GreedyPolicy<float, 1>{policy}.sample(observation, word);
+      EXPECT_EQ(decision.action, sigmoid24(static_cast<float>(bias)) > 0x1p23f) << bias;
+      EXPECT_EQ(decision.error24, 0.0f);
+    }
+  }
+  const float observation[1] = {5};
+  EXPECT_FALSE((GreedyPolicy<float, 1>{policy_of<float>(0, 0)}.sample(observation, 0u).action));  // p = 1/2 is not above it
+}
+
 // One policy shared by all lanes and one a lane are the same arithmetic.
 TEST(SigmoidPolicy, SharedAndPerLaneParametersAgree) {
   const SigmoidPolicy<float, 1> shared = policy_of<float>(20 * 0x1p-24, -7.3);

@@ -12,7 +12,8 @@ namespace {
 std::string leaf(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 void append(std::string& text, const Json& value, std::size_t indent) {
-  const bool nested = value.is_object() || (value.is_array() && std::any_of(value.begin(), value.end(), [](const Json& e) { return e.is_structured(); }));
+  const bool nested = value.is_object() || (value.is_array() && std::any_of(value.begin(), value.end(),
+                                                                            [](const Json& e) { return e.is_structured(); }));
   if (!nested || value.empty()) {
     text += leaf(value);
     return;
@@ -49,8 +50,11 @@ Json quantiles_json(const std::array<double, kQuantiles.size()>& quantiles, doub
 
 Json summary_json(const Summary& s, double scale) {
   if (s.count == 0) return Json();
-  return {{"mean", finite(s.mean * scale)}, {"sd", finite(s.sd * scale)},   {"min", finite(s.min * scale)},
-          {"max", finite(s.max * scale)},   {"quantiles", quantiles_json(s.quantiles, scale)}};
+  return {{"mean", finite(s.mean * scale)},
+          {"sd", finite(s.sd * scale)},
+          {"min", finite(s.min * scale)},
+          {"max", finite(s.max * scale)},
+          {"quantiles", quantiles_json(s.quantiles, scale)}};
 }
 
 }  // namespace fryer::cli

@@ -57,21 +57,28 @@ std::string policy_text(const SavedPolicy& policy) {
   return to_text(document);
 }
 
-SavedPolicy parse_policy(const std::string& option, const std::string& path, const std::string& text, const std::string& environment) {
-  const auto damaged = [&](const std::string& what) { throw DamagedFileError(fmt::format("{}: {}: {}", option, shown(path), what)); };
+SavedPolicy parse_policy(const std::string& option, const std::string& path, const std::string& text,
+                         const std::string& environment) {
+  const auto damaged = [&](const std::string& what) {
+    throw DamagedFileError(fmt::format("{}: {}: {}", option, shown(path), what));
+  };
   SavedPolicy policy;
   try {
     const nlohmann::json document = nlohmann::json::parse(text, [&](int depth, auto, const auto&) {
       if (depth > kDeepest) damaged("not a policy: too deeply nested");
       return true;
     });
-    if (!document.is_object() || document.value("format", "") != kFormat) damaged("this is not a policy that train --save-policy wrote");
+    if (!document.is_object() || document.value("format", "") != kFormat)
+      damaged("this is not a policy that train --save-policy wrote");
     const std::uint64_t version = document.at("version").get<std::uint64_t>();
-    if (version != kVersionOfFormat) damaged(fmt::format("version {} of the format; this program reads version {}", version, kVersionOfFormat));
-    if (document.at("checksum").get<std::string>() != checksum_of(document)) damaged("the checksum does not fit: the file was damaged or edited");
+    if (version != kVersionOfFormat)
+      damaged(fmt::format("version {} of the format; this program reads version {}", version, kVersionOfFormat));
+    if (document.at("checksum").get<std::string>() != checksum_of(document))
+      damaged("the checksum does not fit: the file was damaged or edited");
     policy.environment = document.at("environment").get<std::string>();
     if (policy.environment != environment) {
-      throw ConfigurationError(fmt::format("{}: {} holds a policy for {}, not for {}", option, shown(path), shown(policy.environment), environment));
+      throw ConfigurationError(
+          fmt::format("{}: {} holds a policy for {}, not for {}", option, shown(path), shown(policy.environment), environment));
     }
     for (const std::string_view name : entry_of(environment).parameters) {
       const double value = document.at("parameters").at(std::string(name)).get<double>();

@@ -35,15 +35,16 @@ void write_csv(OutputFile& file, const ReplicaRows& rows) {
   file.write(fmt::format("seed,status,updates,episodes,steps,{},{}\n", rows.weight, rows.bias));
   for (std::size_t i = 0; i < table.size(); ++i) {
     const std::uint64_t episodes = table.updates[i] * rows.batch;
-    file.write(fmt::format("{},{},{},{},{},{},{}\n", table.first_seed + i, status_name(table.status[i]), table.updates[i], episodes,
-                           episodes * rows.steps_per_episode, csv_number(table.weight[i]), csv_number(table.bias[i])));
+    file.write(fmt::format("{},{},{},{},{},{},{}\n", table.first_seed + i, status_name(table.status[i]), table.updates[i],
+                           episodes, episodes * rows.steps_per_episode, csv_number(table.weight[i]), csv_number(table.bias[i])));
   }
 }
 
 void write_npy(OutputFile& file, const ReplicaRows& rows) {
   const ReplicaTable& table = rows.table;
   std::string header = fmt::format(
-      "{{'descr': [('seed', '<u8'), ('status', '|S8'), ('updates', '<u8'), ('episodes', '<u8'), ('steps', '<u8'), ('{}', '<f4'), ('{}', '<f4')], "
+      "{{'descr': [('seed', '<u8'), ('status', '|S8'), ('updates', '<u8'), ('episodes', '<u8'), ('steps', '<u8'), ('{}', '<f4'), "
+      "('{}', '<f4')], "
       "'fortran_order': False, 'shape': ({},), }}",
       rows.weight, rows.bias, table.size());
   constexpr std::size_t kPreamble = 10;  // magic, version, length

@@ -17,7 +17,7 @@ std::string_view status_name(std::uint8_t status);
 // What the rows need beside the table.
 struct ReplicaRows {
   const ReplicaTable& table;
-  std::uint64_t batch;             // episodes per update
+  std::uint64_t batch;  // episodes per update
   std::uint64_t steps_per_episode;
   std::string weight = "weight", bias = "bias";  // the parameters' names
 };

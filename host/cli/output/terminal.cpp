@@ -18,7 +18,8 @@ namespace {
 
 // Columns that UTF-8 text takes: one for each character.
 std::size_t columns(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
 std::string padded(std::string_view text, std::size_t width, bool left) {
@@ -129,7 +130,8 @@ std::string histogram(const Terminal& terminal, const std::vector<float>& values
     if (counts[row] == 0 && (row == 0 || row == rows + 1)) continue;
     const double share = static_cast<double>(counts[row]) / static_cast<double>(summary.count);
     const double length = static_cast<double>(counts[row]) / static_cast<double>(most) * static_cast<double>(bar_width);
-    text += fmt::format("  {:>{}} {:>6.2f} % {}\n", labels[row], label_width, share * 100, paint(terminal, Style::bar, bar(length, bar_width)));
+    const std::string drawn = paint(terminal, Style::bar, bar(length, bar_width));
+    text += fmt::format("  {:>{}} {:>6.2f} %{}{}\n", labels[row], label_width, share * 100, drawn.empty() ? "" : " ", drawn);
   }
   return text;
 }

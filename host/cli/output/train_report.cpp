@@ -15,7 +15,9 @@ namespace {
 
 constexpr std::array<double, 2> kHungers = {0.1, 0.9};
 
-bool failed(const ReplicaTable& table, std::size_t i) { return table.status[i] == static_cast<std::uint8_t>(ReplicaStatus::failed); }
+bool failed(const ReplicaTable& table, std::size_t i) {
+  return table.status[i] == static_cast<std::uint8_t>(ReplicaStatus::failed);
+}
 
 Json final_parameters(const TrainConfiguration& c, const TrainResult& r) {
   if (c.replicas > 1) return {{"weight", summary_json(r.weight)}, {"bias", summary_json(r.bias)}};
@@ -52,7 +54,8 @@ Json curve_json(const std::vector<CurvePoint>& curve) {
     for (std::size_t i = 0; point.quantiles && i < kQuantiles.size(); ++i) quantiles[i].push_back(finite((*point.quantiles)[i]));
   }
   const bool have_quantiles = quantiles[0].size() == curve.size() && !curve.empty();
-  Json json = {{"update", std::move(update)}, {"mean_return", std::move(mean)}, {"count", std::move(count)}, {"sd", std::move(sd)}};
+  Json json = {
+      {"update", std::move(update)}, {"mean_return", std::move(mean)}, {"count", std::move(count)}, {"sd", std::move(sd)}};
   if (have_quantiles) {
     Json& all = json["quantiles"] = Json::object();
     for (std::size_t i = 0; i < kQuantiles.size(); ++i) all[quantile_name(i)] = std::move(quantiles[i]);
@@ -61,7 +64,8 @@ Json curve_json(const std::vector<CurvePoint>& curve) {
 }
 
 // About twelve rows, each the mean over a range of updates.
-std::string curve_text(const Terminal& terminal, const TrainConfiguration& c, const std::vector<CurvePoint>& curve, bool verbose) {
+std::string curve_text(const Terminal& terminal, const TrainConfiguration& c, const std::vector<CurvePoint>& curve,
+                       bool verbose) {
   const std::size_t rows = verbose ? std::min<std::size_t>(curve.size(), 1000) : std::min<std::size_t>(curve.size(), 12);
   if (rows == 0) return "";
   const FryShack::Settings& s = c.problem.environment;
@@ -70,7 +74,7 @@ std::string curve_text(const Terminal& terminal, const TrainConfiguration& c, co
   Table table;
   table.headings = {"updates", "episodes", "mean return"};
   if (trainings) table.headings.push_back("trainings");
-  table.headings.push_back(fmt::format("<{} .. {}", short_number(low), short_number(high)));
+  table.headings.push_back(fmt::format("<{} .. {}", low, high));
   const std::size_t room = terminal.width - std::min<std::size_t>(terminal.width - 10, trainings ? 60 : 48);
   std::uint64_t episodes = 0;
   for (std::size_t row = 0; row < rows; ++row) {
@@ -82,8 +86,8 @@ std::string curve_text(const Terminal& terminal, const TrainConfiguration& c, co
       episodes += curve[i].count * c.batch;
     }
     const double mean = weight > 0 ? sum / weight : 0;
-    std::vector<std::string> cells = {begin + 1 == end ? fmt::format("{}", end) : fmt::format("{} - {}", begin + 1, end), human_count(static_cast<double>(episodes)),
-                                      fmt::format("{:.4g}", mean)};
+    std::vector<std::string> cells = {begin + 1 == end ? fmt::format("{}", end) : fmt::format("{} - {}", begin + 1, end),
+                                      human_count(static_cast<double>(episodes)), fmt::format("{:.4g}", mean)};
     if (trainings) cells.push_back(with_separators(curve[end - 1].count));
     cells.push_back(high > low ? bar((mean - low) / (high - low) * static_cast<double>(room), room) : "");
     table.rows.push_back(cells);
@@ -93,18 +97,21 @@ std::string curve_text(const Terminal& terminal, const TrainConfiguration& c, co
 
 std::string single_text(const TrainConfiguration& c, const TrainResult& r) {
   const ReplicaTable& table = r.table;
-  if (failed(table, 0)) return "";
-  std::string text = fmt::format("Final parameters: weight {}{}, bias {}\n", short_number(static_cast<double>(table.weight[0])), c.problem.learn_weight ? "" : " (fixed)",
-                                 short_number(static_cast<double>(table.bias[0])));
+  if (failed(table, 0)) return "The training failed.\n";
+  std::string text = fmt::format(
+      "Final parameters: weight {}, bias {}\n",
+      c.problem.learn_weight ? short_number(static_cast<double>(table.weight[0])) : fmt::format("{} (fixed)", c.problem.weight),
+      short_number(static_cast<double>(table.bias[0])));
   Problem learned = c.problem;
   learned.weight = static_cast<double>(table.weight[0]);
   learned.bias = static_cast<double>(table.bias[0]);
   text += fmt::format("Goes to Norm's with probability {:.3g} at hunger 0.1 and {:.3g} at hunger 0.9; expected return {:.4g}\n",
-                      norm_probability(table.weight[0], table.bias[0], 0.1), norm_probability(table.weight[0], table.bias[0], 0.9),
-                      fry_shack_exact(learned).mean_return);
+                      norm_probability(table.weight[0], table.bias[0], 0.1),
+                      norm_probability(table.weight[0], table.bias[0], 0.9), fry_shack_exact(learned).mean_return);
   if (c.until) {
     text += table.status[0] == static_cast<std::uint8_t>(ReplicaStatus::solved)
-                ? fmt::format("Reached a mean return of {} after {} updates, {} episodes\n", *c.until, table.updates[0], with_separators(r.episodes))
+                ? fmt::format("Reached a mean return of {} after {} updates, {} episodes\n", *c.until, table.updates[0],
+                              with_separators(r.episodes))
                 : fmt::format("Did not reach a mean return of {}\n", *c.until);
   }
   return text;
@@ -114,17 +121,22 @@ std::string population_text(const Terminal& terminal, const TrainConfiguration& 
   std::string text;
   if (c.until) {
     const Interval interval = wilson(r.solved, c.replicas);
-    text += fmt::format("Reached a mean return of {}: {} of {} trainings, {:.2f} % (95 % interval {:.2f} to {:.2f} %)\n", *c.until, with_separators(r.solved),
-                        with_separators(c.replicas), 100 * static_cast<double>(r.solved) / static_cast<double>(c.replicas), 100 * interval.lower, 100 * interval.upper);
-    if (r.solved != 0) text += fmt::format("after {:.1f} updates on average, half of them within {:.0f}\n", r.solved_updates.mean, r.solved_updates.quantiles[5]);
+    text += fmt::format("Reached a mean return of {}: {} of {} trainings, {:.2f} % (95 % interval {:.2f} to {:.2f} %)\n",
+                        *c.until, with_separators(r.solved), with_separators(c.replicas),
+                        100 * static_cast<double>(r.solved) / static_cast<double>(c.replicas), 100 * interval.lower,
+                        100 * interval.upper);
+    if (r.solved != 0)
+      text += fmt::format("after {:.1f} updates on average, half of them within {:.0f}\n", r.solved_updates.mean,
+                          r.solved_updates.quantiles[5]);
     text += '\n';
   }
-  if (r.bias.count == 0) return text;
+  if (r.bias.count == 0) return text + "No training ended with finite parameters.\n";
   std::vector<NamedSummary> summaries;
   if (c.problem.learn_weight) summaries.push_back({"weight", r.weight});
   summaries.push_back({"bias", r.bias});
   for (const auto& [name, s] : summaries) {
-    text += fmt::format("Final {}: mean {}, sd {}, from {} to {}\n", name, short_number(s.mean), short_number(s.sd), short_number(s.min), short_number(s.max));
+    text += fmt::format("Final {}: mean {}, sd {}, from {} to {}\n", name, short_number(s.mean), short_number(s.sd),
+                        short_number(s.min), short_number(s.max));
   }
   text += quantile_table(terminal, summaries);
   for (const auto& [name, s] : summaries) {
@@ -172,8 +184,10 @@ Summary summarise(std::vector<double>& values) {
 }
 
 std::string failure_text(const TrainConfiguration& c, const Failure& failure) {
-  return fmt::format("{} of {} trainings failed; the first: seed {}, whose {} stopped being finite at update {} (a smaller --learning-rate may help)",
-                     with_separators(failure.count), with_separators(c.replicas), failure.seed, failure.quantity, failure.update);
+  return fmt::format(
+      "{} of {} trainings failed; the first: seed {}, whose {} stopped being finite at update {} (a smaller --learning-rate may "
+      "help)",
+      with_separators(failure.count), with_separators(c.replicas), failure.seed, failure.quantity, failure.update);
 }
 
 Json train_json(const TrainConfiguration& c, const TrainResult& r) {
@@ -184,7 +198,8 @@ Json train_json(const TrainConfiguration& c, const TrainResult& r) {
   json["final_parameters"] = final_parameters(c, r);
   json["norm_probability"] = norm_probabilities(c, r);
   json["failed"] = {{"count", r.failed.count}, {"first", Json()}};
-  if (r.failed.count != 0) json["failed"]["first"] = {{"seed", r.failed.seed}, {"update", r.failed.update}, {"quantity", r.failed.quantity}};
+  if (r.failed.count != 0)
+    json["failed"]["first"] = {{"seed", r.failed.seed}, {"update", r.failed.update}, {"quantity", r.failed.quantity}};
   json["solved"] = Json();
   const Summary none;
   const Summary& solved = c.until ? r.solved_updates : none;
@@ -204,7 +219,8 @@ Json train_json(const TrainConfiguration& c, const TrainResult& r) {
 }
 
 std::string train_text(const Terminal& terminal, const TrainConfiguration& c, const TrainResult& r, bool verbose) {
-  return curve_text(terminal, c, r.curve, verbose) + '\n' + (c.replicas > 1 ? population_text(terminal, c, r) : single_text(c, r));
+  return curve_text(terminal, c, r.curve, verbose) + '\n' +
+         (c.replicas > 1 ? population_text(terminal, c, r) : single_text(c, r));
 }
 
 }  // namespace fryer::cli

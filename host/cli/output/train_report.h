@@ -12,7 +12,8 @@ namespace fryer::cli {
 Json train_json(const TrainConfiguration& configuration, const TrainResult& result);
 
 // Learning curve, final parameters, quantiles and histogram of a population.
-std::string train_text(const Terminal& terminal, const TrainConfiguration& configuration, const TrainResult& result, bool verbose);
+std::string train_text(const Terminal& terminal, const TrainConfiguration& configuration, const TrainResult& result,
+                       bool verbose);
 
 // "seed 42 failed at update 3: ...", for the error that ends a run with failed trainings.
 std::string failure_text(const TrainConfiguration& configuration, const Failure& failure);

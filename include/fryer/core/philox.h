@@ -4,6 +4,8 @@
 // moving state. Words of a block are named x, y, z, w.
 #pragma once
 
+#include <type_traits>
+
 #include "fryer/core/real.h"
 
 #if defined(__CUDA_ARCH__)
@@ -50,20 +52,26 @@ FRYER_LANE UniformKey make_uniform_key(std::uint64_t seed) {
   return key;
 }
 
-// A seed a lane, all with the same high word (work is split where the high word changes). Wide is the type of a word in a 64-bit
-// slot: the schedule is made when a lane takes a new seed.
+// A seed a lane, all with the same high word (work is split where the high word changes). The schedule is made when a lane takes a
+// new seed. Vectors keep its words in 64-bit slots, ready for the rounds; for one lane nvcc would make 64-bit products of those.
 template <class Real>
 struct LaneKey {
-  WideOf<Real> low[kPhiloxRounds];
+  using Slot = std::conditional_t<LaneTypes<Real>::kLanes == 1, WordOf<Real>, WideOf<Real>>;
+  Slot low[kPhiloxRounds];
   WordOf<Real> last_low;
   std::uint32_t high[kPhiloxRounds];
-  FRYER_LANE WideOf<Real> first(int round) const { return low[round]; }
+  FRYER_LANE Slot first(int round) const { return low[round]; }
   FRYER_LANE std::uint32_t second(int round) const { return high[round]; }
   FRYER_LANE WordOf<Real> last_first() const { return last_low; }
   FRYER_LANE std::uint32_t last_second() const { return high[kPhiloxRounds - 1]; }
   FRYER_LANE void schedule(WordOf<Real> seed_low, std::uint32_t seed_high) {
     FRYER_UNROLL for (int round = 0; round < kPhiloxRounds; ++round) {
-      low[round] = widen(seed_low + WordOf<Real>(kPhiloxWeyl0 * static_cast<std::uint32_t>(round)));
+      const WordOf<Real> word = seed_low + WordOf<Real>(kPhiloxWeyl0 * static_cast<std::uint32_t>(round));
+      if constexpr (LaneTypes<Real>::kLanes == 1) {
+        low[round] = word;
+      } else {
+        low[round] = widen(word);
+      }
       high[round] = seed_high + kPhiloxWeyl1 * static_cast<std::uint32_t>(round);
     }
     last_low = seed_low + WordOf<Real>(kPhiloxWeyl0 * static_cast<std::uint32_t>(kPhiloxRounds - 1));

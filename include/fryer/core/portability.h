@@ -20,6 +20,8 @@
 // Put before a loop whose trip count is a small constant: unrolled completely, so that arrays become registers.
 #if defined(__CUDA_ARCH__)
 #define FRYER_UNROLL _Pragma("unroll")
+#elif defined(__CUDACC__)  // nvcc reading host code: its front end knows none of these, and no lane runs there
+#define FRYER_UNROLL
 #elif defined(__clang__)
 #define FRYER_UNROLL _Pragma("clang loop unroll(full)")
 #else

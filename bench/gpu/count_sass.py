@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Counts what the kernels' hot loops cost, without a GPU: compiles them, disassembles them, finds the loop in which each spends its
+time, and prints JSON with its instructions by pipe and the rate at which a GPU could run it at most (the roof).
+
+    python3 bench/gpu/count_sass.py --arch 90                    # compiles kernels/episodes.cu and replicas.cu
+    python3 bench/gpu/count_sass.py FILE.cubin [FILE.o ...]      # or counts what is there already
+    python3 bench/gpu/count_sass.py --arch 90 --check            # exit 1 if the project's limits are exceeded
+
+Needs nvcc (with --arch) and cuobjdump: from the CUDA toolkit, or $CUOBJDUMP, or a Python package that carries it (triton:
+triton/backends/nvidia/bin). The hot loop is the innermost loop with the most instructions among those that draw random numbers (wide
+multiplications) and take sigmoids. `exact` says that nothing in it is jumped over; else the count includes blocks that seldom run.
+"""
+
+import argparse
+import collections
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+FLAGS = "-std=c++20 --expt-relaxed-constexpr -O3 -DNDEBUG -fmad=false -ftz=false -prec-div=true -prec-sqrt=true".split()
+
+# Issue slots a multiprocessor has in each clock, in lanes, by pipe. sm_90's (CUDA programming guide, arithmetic throughput); `wide`
+# is the integer multiplier with 64-bit results, which may have half of it.
+LANES = {"issue": 128, "fp32": 128, "alu": 64, "imad": 64, "wide": 64, "xu": 16, "fp64": 64}
+
+# The project's limits (instructions an episode, sm_90), by a part of the kernel's name.
+LIMITS = {"bounded_gradient_kernel<false, (Moments)0>": 72, "gradient_kernel<false, (Moments)0>": 76}
+
+PIPES = [  # the first that matches
+    ("wide", r"IMAD\.(WIDE|HI)"),
+    ("imad", r"IMAD"),
+    ("fp32", r"(FFMA|FADD|FMUL)2?\b"),
+    ("fp64", r"(DFMA|DADD|DMUL)\b"),
+    ("xu", r"(MUFU|F2F|F2I|I2F\b|FCHK|POPC|FLO|BREV)"),
+    ("memory", r"(LD|ST|ATOM|RED|SHFL|LDC)"),
+    ("vote", r"VOTE"),
+    ("uniform", r"(U[A-Z0-9]+|R2UR|S2UR|VOTEU)\b"),
+    ("control", r"(BRA|BSSY|BSYNC|CALL|RET|EXIT|WARPSYNC|BREAK|YIELD|BMOV|JMP)"),
+]
+
+
+def opcode(text):
+    return re.sub(r"^@!?U?P\w+\s+", "", text).split()[0]
+
+
+def pipe_of(text):
+    name = opcode(text)
+    for pipe, pattern in PIPES:
+        if re.match(pattern, name):
+            return pipe
+    return "alu"
+
+
+def find_tool(name, variable):
+    if os.environ.get(variable):
+        return os.environ[variable]
+    found = shutil.which(name) or next((p for p in [f"/usr/local/cuda/bin/{name}"] if os.path.exists(p)), None)
+    if not found:
+        try:
+            import triton  # a Python package that carries NVIDIA's binary tools
+
+            found = os.path.join(os.path.dirname(triton.__file__), "backends", "nvidia", "bin", name)
+        except ImportError:
+            pass
+    if not found or not os.path.exists(found):
+        sys.exit(f"count_sass.py: {name} was not found; set {variable} to its path")
+    return found
+
+
+def run(*command):
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"count_sass.py: {' '.join(command)}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def demangle(names):
+    filt = shutil.which("c++filt")
+    plain = run(filt, "-p", *names).splitlines() if filt and names else names
+    return dict(zip(names, [p.replace("fryer::(anonymous namespace)::", "").replace("fryer::", "") for p in plain]))
+
+
+def disassemble(path, cuobjdump):
+    """{kernel: [(address, text), ...]}"""
+    kernels, current = {}, None
+    for line in run(cuobjdump, "-sass", path).splitlines():
+        if m := re.search(r"Function : (\S+)", line):
+            current = kernels.setdefault(m.group(1), [])
+        elif current is not None and (m := re.match(r"\s+/\*([0-9a-f]{4,5})\*/\s+(.*?)\s*;", line)):
+            if opcode(m.group(2)) != "NOP":
+                current.append((int(m.group(1), 16), m.group(2)))
+    return kernels
+
+
+def resources(path, cuobjdump):
+    """{kernel: {registers, stack, shared}}"""
+    found, name = {}, None
+    for line in run(cuobjdump, "-res-usage", path).splitlines():
+        if m := re.search(r"Function (\S+):", line):
+            name = m.group(1)
+        elif name and (m := re.search(r"REG:(\d+) STACK:(\d+) SHARED:(\d+) LOCAL:(\d+)", line)):
+            found[name] = {"registers": int(m.group(1)), "stack_bytes": int(m.group(2)), "local_bytes": int(m.group(4))}
+            name = None
+    return found
+
+
+def target(text):
+    m = re.search(r"(0x[0-9a-f]+)\s*$", text)
+    return int(m.group(1), 16) if m and opcode(text).startswith("BRA") else None
+
+
+def hot_loop(code):
+    """Instructions of the hot loop, and whether all of them run each time."""
+    loops = [(to, at) for at, text in code if (to := target(text)) is not None and to <= at]
+    random = [(begin, end) for begin, end in loops if sum(pipe_of(t) == "wide" for a, t in code if begin <= a <= end) >= 16]
+    sigmoid = [(begin, end) for begin, end in random if any("MUFU.RCP" in t for a, t in code if begin <= a <= end)]
+    random = sigmoid or random  # a greedy policy has none
+    innermost = [l for l in random if not any(o != l and l[0] <= o[0] and o[1] <= l[1] for o in random)]
+    if not innermost:
+        return [], False
+    begin, end = max(innermost, key=lambda l: l[1] - l[0])
+    body = [(a, t) for a, t in code if begin <= a <= end]
+    jumps = [t for a, t in body[:-1] if opcode(t).startswith(("BRA", "CALL", "BSSY", "BSYNC", "EXIT", "RET"))]
+    return [t for _, t in body], not jumps
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", help="cubins or objects")
+    parser.add_argument("--arch", help="compile for it first: 75, 80, 90, ...")
+    parser.add_argument("--kernel", default=".", help="only kernels whose name matches this pattern")
+    parser.add_argument("--multiprocessors", type=int, default=132, help="of the GPU whose roof is wanted (default: H200)")
+    parser.add_argument("--clock", type=float, default=1.98e9, help="its clock in Hz")
+    parser.add_argument("--check", action="store_true", help="exit 1 if a limit is exceeded (--arch 90) or a kernel uses stack memory")
+    options = parser.parse_args()
+    cuobjdump = find_tool("cuobjdump", "CUOBJDUMP")
+    header = open(os.path.join(ROOT, "kernels", "warp_bodies.h")).read()
+    in_flight = int(re.search(r"kEpisodesInFlight = (\d+)", header).group(1))
+
+    report, failures = {}, []
+    with tempfile.TemporaryDirectory() as folder:
+        files = list(options.files)
+        if options.arch:
+            nvcc = find_tool("nvcc", "NVCC")
+            for source in ["episodes", "replicas"]:
+                files.append(os.path.join(folder, source + ".cubin"))
+                run(nvcc, f"-arch=sm_{options.arch}", *FLAGS, "-I", os.path.join(ROOT, "include"), "-I", ROOT, "-cubin", "-o", files[-1],
+                    os.path.join(ROOT, "kernels", source + ".cu"))
+        if not files:
+            parser.error("nothing to count: give files, or --arch")
+        for path in files:
+            kernels, used = disassemble(path, cuobjdump), resources(path, cuobjdump)
+            names = demangle(list(kernels))
+            for mangled, code in sorted(kernels.items(), key=lambda k: names[k[0]]):
+                name = names[mangled]
+                if not re.search(options.kernel, name):
+                    continue
+                body, exact = hot_loop(code)
+                counts = collections.Counter(pipe_of(t) for t in body)
+                episodes = in_flight if "episodes" in mangled else 1
+                entry = {**used.get(mangled, {}), "hot_loop": len(body), "exact": exact, "episodes_in_it": episodes,
+                         "instructions_an_episode": round(len(body) / episodes, 2),
+                         "pipes": {p: round(n / episodes, 2) for p, n in sorted(counts.items())}}
+                if exact:
+                    lanes = {"issue": len(body), **{p: counts[p] for p in LANES if p != "issue"}}
+                    lanes["imad"] += lanes["wide"]  # one multiplier
+                    clocks = {p: n / LANES[p] / episodes for p, n in lanes.items()}
+                    bound = max(clocks, key=clocks.get)
+                    entry["bound_by"], entry["roof_episodes_per_second"] = bound, round(options.multiprocessors * options.clock / clocks[bound], -8)
+                report[name] = entry
+                limit = next((n for part, n in LIMITS.items() if name.startswith(part)), None)
+                if options.arch == "90" and limit and entry["instructions_an_episode"] > limit:
+                    failures.append(f"{name}: {entry['instructions_an_episode']} instructions an episode, at most {limit}")
+                if entry.get("stack_bytes") or entry.get("local_bytes"):
+                    failures.append(f"{name}: uses stack memory")
+    print(json.dumps({"arch": options.arch, "multiprocessors": options.multiprocessors, "clock": options.clock, "kernels": report}, indent=1))
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    return 1 if options.check and failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

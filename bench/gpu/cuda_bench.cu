@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fry-shack throughput on a GPU, beside the roof that the kernels' instruction counts allow (bench/results/sass_sm90.md) and cuRAND's
+// bulk rate. Every benchmark checks its digest against the committed one first. Without a GPU each says why it did not run.
+#include <benchmark/benchmark.h>
+#include <cuda_runtime.h>
+
+#include <string>
+
+#include "fryer/engine/api.h"
+#include "kernels/device_buffer.cuh"
+#ifdef FRYER_HAVE_CURAND
+#include <curand.h>
+#endif
+
+namespace fryer {
+namespace {
+
+// The same runs as in bench/fry_shack_bench.cpp (numerics_version 1).
+constexpr std::uint64_t kBiasGradientSum = 0x01e6e2f7b1c5305c;
+constexpr std::uint64_t kGradientDigest = 0x16472d766d9a9486;
+constexpr std::uint64_t kEvaluationDigest = 0x5987b1f0bb20e5a9;
+constexpr std::uint64_t kPopulationDigest = 0x52f479b7f136dd88;
+constexpr std::uint64_t kCheckedEpisodes = std::uint64_t{1} << 26;
+
+// Instructions an episode in the hot loops, by bench/gpu/count_sass.py for sm_90.
+constexpr double kBiasGradientInstructions = 71.7, kFullGradientInstructions = 91.5, kEvaluationInstructions = 68.5;
+
+// null, and the benchmark marked as skipped, where there is no GPU.
+std::unique_ptr<Backend> gpu(benchmark::State& state) {
+  const std::string missing = cuda_unavailable_reason();
+  if (missing.empty()) return make_cuda_backend(0, "a benchmark");
+  state.SkipWithError(missing.c_str());
+  return nullptr;
+}
+
+bool check(benchmark::State& state, std::uint64_t digest, std::uint64_t expected) {
+  if (digest == expected) return true;
+  state.SkipWithError("wrong bits: the digest is not the committed one");
+  return false;
+}
+
+void count_work(benchmark::State& state, const char* what, double per_iteration) {
+  state.counters[what] = benchmark::Counter(per_iteration * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+}
+// The share of what 128 lanes of issue a multiprocessor and clock allow at the GPU's highest clock.
+void count_episodes(benchmark::State& state, double episodes, double instructions) {
+  count_work(state, "episodes/s", episodes);
+  int multiprocessors = 0, kilohertz = 0;
+  if (cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0) != cudaSuccess) return;
+  if (cudaDeviceGetAttribute(&kilohertz, cudaDevAttrClockRate, 0) != cudaSuccess) return;
+  const double roof = 128.0 * multiprocessors * (1e3 * kilohertz) / instructions;
+  state.counters["roof"] = roof;
+  state.counters["of roof"] =
+      benchmark::Counter(episodes * static_cast<double>(state.iterations()) / roof, benchmark::Counter::kIsRate);
+}
+
+void bias_gradient(benchmark::State& state) {
+  const auto backend = gpu(state);
+  if (!backend) return;
+  EpisodeWork work{};
+  work.key = make_uniform_key(42);
+  work.rules = {FryShack::make_rules({}), purpose_word(Purpose::action), 0.99f, -0.99f};
+  work.policy = {{20 * 0x1p-24f}, 0};
+  work.fixed_point = make_fixed_point(kCheckedEpisodes, 0.99f, -0.99f);
+  const auto sum = [&](std::uint64_t n) { return backend->gradient(work, 0, n, false, Moments::first, {}).gradient[1]; };
+  if (!check(state, static_cast<std::uint64_t>(sum(kCheckedEpisodes)), kBiasGradientSum)) return;
+  const auto episodes = static_cast<std::uint64_t>(state.range(0));
+  work.fixed_point = make_fixed_point(episodes, 0.99f, -0.99f);
+  for (auto _ : state) benchmark::DoNotOptimize(sum(episodes));
+  count_episodes(state, static_cast<double>(episodes), kBiasGradientInstructions);
+}
+
+void full_gradient(benchmark::State& state) {
+  const auto backend = gpu(state);
+  if (!backend) return;
+  GradientConfiguration c;
+  c.episodes = kCheckedEpisodes;
+  if (!check(state, gradient(c, *backend).digest, kGradientDigest)) return;
+  c.episodes = static_cast<std::uint64_t>(state.range(0));
+  for (auto _ : state) benchmark::DoNotOptimize(gradient(c, *backend).digest);
+  count_episodes(state, static_cast<double>(c.episodes), kFullGradientInstructions);
+}
+
+void evaluation(benchmark::State& state) {
+  const auto backend = gpu(state);
+  if (!backend) return;
+  EvaluateConfiguration c;
+  c.episodes = kCheckedEpisodes;
+  if (!check(state, evaluate(c, *backend).digest, kEvaluationDigest)) return;
+  c.episodes = static_cast<std::uint64_t>(state.range(0));
+  for (auto _ : state) benchmark::DoNotOptimize(evaluate(c, *backend).digest);
+  count_episodes(state, static_cast<double>(c.episodes), kEvaluationInstructions);
+}
+
+// Notebooks, results and statistics included; until > 0: with a threshold, in hundredths.
+void population(benchmark::State& state) {
+  const auto backend = gpu(state);
+  if (!backend) return;
+  TrainConfiguration c;
+  c.replicas = 1'000'000;
+  if (!check(state, train(c, *backend).digest, kPopulationDigest)) return;
+  c.replicas = static_cast<std::uint64_t>(state.range(0));
+  if (state.range(1) != 0) c.until = 0.01 * static_cast<double>(state.range(1));
+  double updates = 0;
+  for (auto _ : state) updates = static_cast<double>(train(c, *backend).optimizer_updates);
+  count_work(state, "updates/s", updates);
+  count_work(state, "trainings/s", static_cast<double>(c.replicas));
+}
+
+constexpr std::int64_t kSmall = 1 << 16, kLarge = std::int64_t{1} << 36;
+BENCHMARK(bias_gradient)->Name("cuda/bias_gradient")->Arg(kSmall)->Arg(kLarge)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(full_gradient)->Name("cuda/full_gradient")->Arg(kLarge)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(evaluation)->Name("cuda/evaluation")->Arg(kLarge)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(population)
+    ->Name("cuda/population")
+    ->Args({1'000'000, 0})
+    ->Args({1 << 25, 0})
+    ->Args({1'000'000, 40})
+    ->Args({1 << 25, 40})
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+
+#ifdef FRYER_HAVE_CURAND
+// cuRAND's own Philox filling memory: words a second. A fry-shack episode uses four and stores none.
+void curand_bulk(benchmark::State& state) {
+  if (const auto backend = gpu(state); !backend) return;
+  constexpr std::uint64_t words = std::uint64_t{1} << 28;
+  DeviceBuffer<unsigned> out(words);
+  curandGenerator_t generator;
+  if (curandCreateGenerator(&generator, CURAND_RNG_PSEUDO_PHILOX4_32_10) != CURAND_STATUS_SUCCESS) {
+    state.SkipWithError("curandCreateGenerator failed");
+    return;
+  }
+  for (auto _ : state) {
+    if (curandGenerate(generator, out.data(), words) != CURAND_STATUS_SUCCESS || cudaDeviceSynchronize() != cudaSuccess) {
+      state.SkipWithError("curandGenerate failed");
+      break;
+    }
+  }
+  curandDestroyGenerator(generator);
+  count_work(state, "words/s", static_cast<double>(words));
+}
+BENCHMARK(curand_bulk)->Name("cuda/curand_bulk")->Unit(benchmark::kMillisecond)->UseRealTime();
+#endif
+
+}  // namespace
+}  // namespace fryer

@@ -1,0 +1,140 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Everything that only a GPU can confirm, in one command, for whoever has one:
+#   sh bench/gpu/verify.sh [--built DIR] [FOLDER]      (FOLDER: verify-<GPU>-<date> if none is given)
+# Builds for the GPU that is here (or takes what was built elsewhere, in DIR, for a machine without a compiler), runs every CUDA
+# test, compares the program's digests on CPU and GPU, runs compute-sanitizer where it is installed, and the benchmarks where their
+# library is. FOLDER gets one log a step and summary.txt, a line `PASS|FAIL|SKIP step: detail` each; the exit status is 1 if a line
+# says FAIL. Needs nvcc, cmake and what the project builds with (`sh cmake/bootstrap.sh test` installs that). Changes nothing on
+# the GPU. About ten minutes.
+set -u
+root=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
+built=''
+if [ "${1:-}" = --built ]; then
+  built=$(cd "$2" && pwd) || exit 1
+  shift 2
+fi
+gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1)
+capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -n 1 | tr -d .)
+if [ -z "$capability" ]; then
+  echo "verify.sh: no GPU found: nvidia-smi names none here" >&2
+  exit 1
+fi
+out=${1:-verify-$(echo "$gpu" | tr -cs 'A-Za-z0-9\n' '-')-$(date +%Y%m%d-%H%M%S)}
+mkdir -p "$out" || exit 1
+out=$(cd "$out" && pwd)
+cd "$root" || exit 1
+build=${built:-$root/build/verify}
+summary=$out/summary.txt
+: >"$summary"
+
+say() { echo "$*" | tee -a "$summary"; }
+# step NAME COMMAND...: runs it with its output in NAME.log
+step() {
+  name=$1
+  shift
+  started=$(date +%s)
+  if "$@" >"$out/$name.log" 2>&1 </dev/null; then
+    say "PASS $name: $(($(date +%s) - started)) s"
+  else
+    status=$?
+    say "FAIL $name: exit $status after $(($(date +%s) - started)) s, see $name.log"
+    tail -n 25 "$out/$name.log"
+    return 1
+  fi
+}
+
+{
+  nvidia-smi
+  nvcc --version || /usr/local/cuda/bin/nvcc --version
+  c++ --version
+  git log -1 --format='commit %H%n%s' && git status --short
+} >"$out/machine.log" 2>&1
+say "GPU: $gpu, sm_$capability, driver $(nvidia-smi --query-gpu=driver_version --format=csv,noheader | head -n 1), commit $(git rev-parse --short HEAD 2>/dev/null)"
+
+# ---- build
+
+benchmarks=OFF
+if [ -n "$(find /usr/include /usr/local/include -name benchmark.h -path '*benchmark/benchmark.h' 2>/dev/null | head -n 1)" ]; then
+  benchmarks=ON
+fi
+generator=''
+command -v ninja >/dev/null && generator='-G Ninja'
+configure() { # shellcheck disable=SC2086
+  cmake -S "$root" -B "$build" $generator -DCMAKE_BUILD_TYPE=Release -DFRYER_CUDA=ON -DFRYER_CUDA_ARCHITECTURES="$capability" \
+    -DFRYER_BUILD_TESTS=ON -DFRYER_BUILD_BENCHMARKS="$benchmarks"
+}
+targets='fryer_program test_cuda_kernels test_cuda_backend test_warp_bodies test_digests'
+[ "$benchmarks" = ON ] && targets="$targets fryer_bench"
+if [ -z "$built" ]; then
+  step configure configure || exit 1
+  # shellcheck disable=SC2086
+  step build cmake --build "$build" -j "$(nproc)" --target $targets || exit 1
+else
+  say "SKIP build: the programs in $build are run"
+  [ -x "$build/fryer_bench" ] && benchmarks=ON || benchmarks=OFF
+fi
+
+# ---- tests
+
+# gtest BINARY: passes if it ran tests, and none failed or was skipped
+gtest() {
+  "$build/tests/$1" >"$out/$1.output" 2>&1
+  status=$?
+  cat "$out/$1.output"
+  [ "$status" -eq 0 ] || return "$status"
+  skipped=$(grep -c '^\[  SKIPPED \]' "$out/$1.output")
+  rm "$out/$1.output"
+  [ "$skipped" -eq 0 ]
+}
+step cuda_kernels gtest test_cuda_kernels
+step cuda_backend gtest test_cuda_backend
+step warp_bodies gtest test_warp_bodies
+step digests gtest test_digests
+
+# ---- the program: same digest on both, for work large enough to fill the GPU
+
+fryer=$build/fryer
+digest_of() { sed -n 's/.*"digest": *"\([0-9a-f]*\)".*/\1/p' | head -n 1; }
+same_digest() {
+  on_gpu=$("$fryer" "$@" --device cuda --json --quiet | digest_of)
+  on_cpu=$("$fryer" "$@" --device cpu --json --quiet | digest_of)
+  echo "$*: $on_gpu on the GPU, $on_cpu on the CPU"
+  [ -n "$on_gpu" ] && [ "$on_gpu" = "$on_cpu" ]
+}
+step devices "$fryer" devices
+step program_population same_digest train FryShack-v0 --replicas 1e6
+step program_threshold same_digest train FryShack-v0 --replicas 3e5 --until 0.4 --batch 2
+step program_gradient same_digest gradient FryShack-v0 --episodes 1e9 --bias -7
+step program_evaluate same_digest evaluate FryShack-v0 --episodes 1e9
+
+# ---- compute-sanitizer: on small work, it is a hundred times slower
+
+sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null)
+if [ -n "$sanitizer" ]; then
+  for tool in memcheck racecheck synccheck initcheck; do
+    step "sanitizer_$tool" timeout 900 "$sanitizer" --tool "$tool" --error-exitcode 9 "$build/tests/test_cuda_backend" \
+      --gtest_filter='*GivesTheReferenceDigests'
+  done
+else
+  say "SKIP sanitizer: compute-sanitizer is not installed"
+fi
+
+# ---- speed
+
+if [ "$benchmarks" = ON ]; then
+  step benchmark "$build/fryer_bench" --benchmark_filter='^cuda/' --benchmark_repetitions=3 \
+    --benchmark_out="$out/benchmark.json" --benchmark_out_format=json
+  grep -q 'ERROR OCCURRED' "$out/benchmark.log" && say "FAIL benchmark_checks: see benchmark.log"
+else
+  say "SKIP benchmark: Google Benchmark is not installed (libbenchmark-dev)"
+fi
+if command -v python3 >/dev/null && { [ -n "${CUOBJDUMP:-}" ] || command -v cuobjdump >/dev/null || [ -x /usr/local/cuda/bin/cuobjdump ]; }; then
+  step count_sass sh -c "python3 bench/gpu/count_sass.py --arch $capability --check >'$out/sass.json'"
+else
+  say "SKIP count_sass: needs python3 and cuobjdump"
+fi
+
+failed=$(grep -c '^FAIL' "$summary")
+say "$(grep -c '^PASS' "$summary") passed, $failed failed, $(grep -c '^SKIP' "$summary") skipped; everything is in $out"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CUDA backend but for CUDA: cuts numbered work into launches that are short enough for progress and Ctrl-C, keeps a population's
+// rows in device memory until the statistics over them are made, and brings them back once. A template over a Device, which is a GPU
+// (cuda_backend.cu) or, in the tests, 32 host threads a warp: so all of this is tested where there is no GPU.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+#include "fryer/core/error.h"
+#include "fryer/engine/backend.h"
+#include "kernels/cuda_backend.h"
+#include "kernels/pacer.h"
+#include "kernels/warp_bodies.h"
+
+namespace fryer {
+
+// Trainings until a threshold: the grid is the same in all launches of a run, since lanes live on from one to the next.
+struct UntilShape {
+  std::uint64_t lanes;
+  std::uint32_t most_steps;  // of one launch, so that 32-bit curve sums cannot overflow
+  std::size_t curve_bytes;   // a block's curves; 0: they do not fit
+};
+
+struct PopulationSummaries {
+  Summary weight, bias, solved_updates;
+};
+
+// Bytes as people read them.
+inline std::string gibibytes(std::uint64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f GiB", static_cast<double>(bytes) * 0x1p-30);
+  return text;
+}
+
+// What a Device offers, all of it asynchronous until wait() but copy_to_host and the statistics:
+//   Buffer<T>(size), data(), size(): device memory with an owner;
+//   use(): everything below is about this device from here on; wait(); free_bytes();
+//   clear(pointer, size), copy_to_device(buffer, host pointer), copy_to_host(host pointer, device pointer, size);
+//   launch_gradient, launch_evaluate, step_lanes, launch_step, until_shape, launch_until (what they run: warp_bodies.h);
+//   summarise_rows, curve_quantiles, statistics_bytes.
+template <class Device>
+class DeviceBackend final : public Backend {
+ public:
+  template <class T>
+  using Buffer = typename Device::template Buffer<T>;
+
+  DeviceBackend(Device device, BackendInfo info, const CudaOptions& options)
+      : device_(std::move(device)), info_(std::move(info)), options_(options), sums_(kSums) {}
+  ~DeviceBackend() override { device_.use_if_possible(); }  // for the members that free memory of it
+  DeviceBackend(const DeviceBackend&) = delete;
+  DeviceBackend& operator=(const DeviceBackend&) = delete;
+
+  const BackendInfo& info() const override { return info_; }
+
+  GradientSums gradient(const EpisodeWork& work, std::uint64_t first, std::uint64_t count, bool weight, Moments moments,
+                        const RunControl& control) override {
+    GradientSums total;
+    run_episodes(
+        first, count, control, [&](EpisodeRange range) { device_.launch_gradient(work, range, weight, moments, sums_.data()); },
+        [&](const std::uint64_t* sums, std::uint64_t episodes) { total.add(to_gradient_sums(sums, episodes)); });
+    return total;
+  }
+
+  std::array<std::uint64_t, FryShack::kOutcomes> evaluate(const EpisodeWork& work, std::uint64_t first, std::uint64_t count,
+                                                          const RunControl& control) override {
+    std::array<std::uint64_t, FryShack::kOutcomes> total{};
+    run_episodes(
+        first, count, control, [&](EpisodeRange range) { device_.launch_evaluate(work, range, sums_.data()); },
+        [&](const std::uint64_t* counts, std::uint64_t) {
+          for (std::size_t i = 0; i < total.size(); ++i) total[i] += counts[i];
+        });
+    return total;
+  }
+
+  Population train(const TrainRequest& request, const RunControl& control) override {
+    device_.use();
+    ReplicaWork work = request.work;
+    const std::uint64_t replicas = request.replicas, updates = work.updates;
+    const bool quantiles = request.curve_quantiles;
+    if (work.batch > kLargestBatch) {
+      throw DeviceError("a lane of " + info_.device + " plays batches of at most " + std::to_string(kLargestBatch) +
+                        " episodes, not " + std::to_string(work.batch));
+    }
+    check_memory(work, replicas, quantiles);
+
+    Buffer<float> step(request.table->step.size()), root_scale(request.table->root_scale.size());
+    device_.copy_to_device(step, request.table->step.data());
+    device_.copy_to_device(root_scale, request.table->root_scale.data());
+    work.step = step.data();
+    work.root_scale = root_scale.data();
+    const Rows rows(replicas, quantiles ? updates * replicas : 0);
+    Buffer<std::uint64_t> curve(3 * updates);
+    device_.clear(curve.data(), curve.size());
+    const CurveMemory curve_memory = {curve.data(), curve.data() + updates, curve.data() + 2 * updates};
+
+    for (std::uint64_t done = 0; done < replicas;) {  // pieces of one high word of the seed
+      const std::uint64_t first = request.first_seed + done;
+      const Piece piece = {first, done, std::min(replicas - done, kSpan - (first & (kSpan - 1))), replicas};
+      if (work.window == 0) {
+        train_in_step(work, piece, rows, curve_memory, control);
+      } else {
+        train_until(work, piece, rows, curve_memory, control);
+      }
+      done += piece.replicas;
+    }
+
+    Population population;
+    ReplicaTable& table = population.table;
+    table.first_seed = request.first_seed;
+    copy_column(table.status, rows.status);
+    copy_column(table.updates, rows.updates);
+    copy_column(table.weight, rows.weight);
+    copy_column(table.bias, rows.bias);
+    std::vector<std::uint64_t> sums;
+    copy_column(sums, curve);
+    CurveTotals& totals = population.curve;
+    totals.count.assign(sums.begin(), sums.begin() + static_cast<std::ptrdiff_t>(updates));
+    totals.correct.resize(updates);
+    totals.squared.resize(updates);
+    for (std::uint64_t u = 0; u < updates; ++u) {
+      totals.correct[u].add(static_cast<std::int64_t>(sums[updates + u]));
+      totals.squared[u].add(static_cast<std::int64_t>(sums[2 * updates + u]));
+    }
+    const PopulationSummaries summaries = device_.summarise_rows(rows.from(0), replicas);
+    population.weight = summaries.weight;
+    population.bias = summaries.bias;
+    population.solved_updates = summaries.solved_updates;
+    if (quantiles) population.curve_quantiles = device_.curve_quantiles(work, rows.from(0), replicas, totals.count);
+    return population;
+  }
+
+ private:
+  static constexpr std::uint64_t kSpan = std::uint64_t{1} << 32;
+  static constexpr std::uint64_t kSums = std::max<std::uint64_t>(kGradientSlots, FryShack::kOutcomes);
+
+  // Work of the first launch: under a millisecond on a large GPU, under a second on the smallest. Of a training in step a quarter of
+  // the episodes; of one with a threshold so many updates a lane.
+  static constexpr std::uint64_t kFirstEpisodes = std::uint64_t{1} << 28, kFirstSteps = 512;
+  // Larger batches belong to gradient(): a lane would play one for seconds, and its 32-bit counters would not suffice.
+  static constexpr std::uint32_t kLargestBatch = 65536;
+
+  using Clock = std::chrono::steady_clock;
+  static double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+  static void check_stop(const RunControl& control) {
+    if (control.stop != nullptr && control.stop->load(std::memory_order_relaxed)) throw Stopped();
+  }
+  static void report(const RunControl& control, std::uint64_t finished, std::uint64_t planned) {
+    if (control.progress) control.progress(finished, planned);
+  }
+
+  // A population's rows on the device.
+  struct Rows {
+    Buffer<std::uint8_t> status;
+    Buffer<std::uint32_t> updates, correct;
+    Buffer<float> weight, bias;
+    std::uint64_t replicas;
+
+    Rows(std::uint64_t n, std::uint64_t curve_numbers)
+        : status(n), updates(n), correct(curve_numbers), weight(n), bias(n), replicas(n) {}
+    RowMemory from(std::uint64_t first) const {
+      return {status.data() + first,
+              updates.data() + first,
+              weight.data() + first,
+              bias.data() + first,
+              correct.size() != 0 ? correct.data() + first : nullptr,
+              replicas};
+    }
+  };
+
+  // What lanes keep between launches.
+  struct Lanes {
+    static constexpr std::uint64_t kFloats = 6, kStepWords = 1, kUntilWords = 4;  // a lane, without the window
+    Buffer<float> floats;
+    Buffer<std::uint32_t> words;
+    std::uint64_t lanes;
+
+    Lanes(std::uint64_t n, std::uint64_t words_a_lane) : floats(kFloats * n), words(words_a_lane * n), lanes(n) {}
+    LaneMemory memory() const {
+      const auto f = [&](std::uint64_t column) { return floats.data() + column * lanes; };
+      const auto w = [&](std::uint64_t column) {
+        return column * lanes < words.size() ? words.data() + column * lanes : nullptr;
+      };
+      return {{f(0), f(1)}, {f(2), f(3)}, {f(4), f(5)}, w(0), w(1), w(2), w(3), w(4)};
+    }
+  };
+
+  // Replicas with seeds from first_seed on, of one high word; they are rows first_row on of `all`.
+  struct Piece {
+    std::uint64_t first_seed, first_row, replicas, all;
+  };
+
+  template <class T>
+  void copy_column(std::vector<T>& host, const Buffer<T>& column) {
+    host.resize(column.size());
+    device_.copy_to_host(host.data(), column.data(), column.size());
+  }
+
+  // Runs launch(range) and add(sums of it, episodes) over first .. first + count - 1, ranges that no multiple of 2^32 lies within.
+  template <class Launch, class Add>
+  void run_episodes(std::uint64_t first, std::uint64_t count, const RunControl& control, const Launch& launch, const Add& add) {
+    device_.use();
+    Pacer pacer(kFirstEpisodes, options_.chunk, options_.seconds_per_launch);
+    for (std::uint64_t done = 0; done < count;) {
+      check_stop(control);
+      const std::uint64_t number = first + done;
+      const std::uint64_t episodes = std::min({count - done, kSpan - (number & (kSpan - 1)), pacer.size()});
+      const auto start = Clock::now();
+      device_.clear(sums_.data(), kSums);
+      launch({static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(number >> 32), episodes});
+      std::uint64_t sums[kSums];
+      device_.copy_to_host(sums, sums_.data(), kSums);
+      pacer.took(episodes, seconds_since(start));
+      add(sums, episodes);
+      done += episodes;
+      report(control, done, count);
+    }
+  }
+
+  // All memory of a training at once, before it starts.
+  void check_memory(const ReplicaWork& work, std::uint64_t replicas, bool quantiles) {
+    const double n = static_cast<double>(replicas), updates = static_cast<double>(work.updates);
+    const std::uint64_t lanes =
+        work.window == 0 ? std::min(device_.step_lanes(work), replicas) : device_.until_shape(work, replicas).lanes;
+    const std::uint64_t words = work.window == 0 ? Lanes::kStepWords : Lanes::kUntilWords + work.window;
+    const double needed = 13 * n + 32 * updates + (quantiles ? 4 * n * updates : 0) +
+                          4.0 * static_cast<double>(lanes * (Lanes::kFloats + words)) +
+                          static_cast<double>(device_.statistics_bytes(work, replicas, quantiles));
+    const std::uint64_t free = device_.free_bytes();
+    if (needed > static_cast<double>(free)) {
+      const auto bytes = static_cast<std::uint64_t>(needed);
+      throw DeviceError("out of memory on " + info_.device + ": " + std::to_string(replicas) + " replicas need " +
+                        std::to_string(bytes) + " bytes (" + gibibytes(bytes) + "), and " + gibibytes(free) +
+                        " are free; run fewer replicas at once, or on the CPU");
+    }
+  }
+
+  void train_in_step(const ReplicaWork& work, const Piece& piece, const Rows& rows, const CurveMemory& curve,
+                     const RunControl& control) {
+    const std::uint64_t updates = work.updates, most_lanes = device_.step_lanes(work);
+    // Lanes that are kept waiting between launches, where a whole training would be too long for one.
+    const Lanes lanes(std::min(most_lanes, piece.replicas), Lanes::kStepWords);
+    StepLaunch launch{};
+    launch.seed_high = static_cast<std::uint32_t>(piece.first_seed >> 32);
+    copy_key(launch.key_high, piece.first_seed);
+    launch.curve = curve;
+    launch.lanes = lanes.memory();
+    // In updates of one replica, which are `batch` episodes each.
+    Pacer pacer(std::max<std::uint64_t>(kFirstEpisodes / 4 / work.batch, 1), options_.chunk, options_.seconds_per_launch);
+    const auto run = [&](std::uint64_t replicas, std::uint64_t first_update, std::uint64_t end_update) {
+      check_stop(control);
+      launch.replicas = static_cast<std::uint32_t>(replicas);
+      launch.first_update = static_cast<std::uint32_t>(first_update);
+      launch.end_update = static_cast<std::uint32_t>(end_update);
+      const auto start = Clock::now();
+      device_.launch_step(work, launch);
+      device_.wait();
+      pacer.took(replicas * (end_update - first_update), seconds_since(start));
+    };
+    for (std::uint64_t done = 0; done < piece.replicas;) {
+      const std::uint64_t left = piece.replicas - done, waiting = std::min(left, lanes.lanes);
+      launch.seed_low = static_cast<std::uint32_t>(piece.first_seed + done);
+      launch.rows = rows.from(piece.first_row + done);
+      std::uint64_t replicas = std::min({left, pacer.size() / updates, kSpan / 2});
+      if (replicas >= waiting) {                                 // whole trainings,
+        if (replicas < left) replicas -= replicas % most_lanes;  // and whole rounds of lanes
+        run(replicas, 0, updates);
+      } else {
+        replicas = waiting;
+        for (std::uint64_t update = 0; update < updates;) {
+          const std::uint64_t end = std::min(updates, update + std::max<std::uint64_t>(pacer.size() / waiting, 1));
+          run(replicas, update, end);
+          update = end;
+          if (update < updates) report(control, (piece.first_row + done) * updates + replicas * update, piece.all * updates);
+        }
+      }
+      done += replicas;
+      report(control, (piece.first_row + done) * updates, piece.all * updates);
+    }
+  }
+
+  void train_until(const ReplicaWork& work, const Piece& piece, const Rows& rows, const CurveMemory& curve,
+                   const RunControl& control) {
+    const UntilShape shape = device_.until_shape(work, piece.replicas);
+    const Lanes lanes(shape.lanes, Lanes::kUntilWords + work.window);
+    Buffer<std::uint64_t> counters(2);  // replicas taken, lanes still running
+    device_.clear(counters.data(), 2);
+    UntilLaunch launch{};
+    launch.seed_low = static_cast<std::uint32_t>(piece.first_seed);
+    launch.seed_high = static_cast<std::uint32_t>(piece.first_seed >> 32);
+    copy_key(launch.key_high, piece.first_seed);
+    launch.replicas = piece.replicas;
+    launch.next = counters.data();
+    launch.running = counters.data() + 1;
+    launch.rows = rows.from(piece.first_row);
+    launch.curve = curve;
+    launch.lanes = lanes.memory();
+    // In updates of one lane.
+    const std::uint64_t fixed = options_.chunk != 0 ? std::max<std::uint64_t>(options_.chunk / shape.lanes, 1) : 0;
+    Pacer pacer(std::max<std::uint64_t>(kFirstSteps / work.batch, 1), fixed, options_.seconds_per_launch);
+    std::uint64_t now[2];
+    do {
+      check_stop(control);
+      launch.steps = static_cast<std::uint32_t>(std::min<std::uint64_t>(pacer.size(), shape.most_steps));
+      const auto start = Clock::now();
+      device_.clear(launch.running, 1);
+      device_.launch_until(work, launch, shape);
+      device_.copy_to_host(now, counters.data(), 2);
+      pacer.took(launch.steps, seconds_since(start));
+      launch.resume = true;
+      launch.slot = (launch.slot + launch.steps % work.window) % work.window;
+      const std::uint64_t ended = std::min(now[0], piece.replicas) - now[1];
+      report(control, (piece.first_row + ended) * work.updates, piece.all * work.updates);
+    } while (now[1] != 0);
+  }
+
+  static void copy_key(std::uint32_t (&high)[kPhiloxRounds], std::uint64_t seed) {
+    const UniformKey key = make_uniform_key(seed);
+    std::copy(key.high, key.high + kPhiloxRounds, high);
+  }
+
+  Device device_;
+  BackendInfo info_;
+  CudaOptions options_;
+  Buffer<std::uint64_t> sums_;
+};
+
+}  // namespace fryer

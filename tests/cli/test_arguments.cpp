@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line without running anything: what --help promises, precedence of sources, and that no words or files, however
+// broken, do anything but parse or be refused with one of the library's errors.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "host/cli/command.h"
+#include "host/cli/config_file.h"
+#include "host/cli/files.h"
+#include "tests/cli/program.h"
+
+namespace fryer::cli {
+namespace {
+
+std::string refusal(const Words& words) {
+  try {
+    parse_command_line(words);
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+TEST(Table, EveryOptionHasADefaultAndSaysWhatIsAccepted) {
+  for (const CommandEntry& entry : commands()) {
+    const auto command = entry.make();
+    EXPECT_EQ(command->description().examples.size(), 2u) << entry.name;
+    for (const Option& option : command->table().options()) {
+      EXPECT_FALSE(option.help.empty()) << entry.name << " --" << option.name;
+      EXPECT_FALSE(option.accepted.empty()) << entry.name << " --" << option.name;
+      ASSERT_TRUE(option.value && option.read) << entry.name << " --" << option.name;
+      EXPECT_NO_THROW(option.value()) << entry.name << " --" << option.name;
+    }
+  }
+}
+
+TEST(Table, ExamplesOfHelpAreAccepted) {
+  for (const CommandEntry& entry : commands()) {
+    const auto command = entry.make();
+    for (const auto& [what, line] : command->description().examples) {
+      Words words;
+      for (std::size_t begin = 0; begin < line.size();) {
+        const std::size_t end = std::min(line.find(' ', begin), line.size());
+        words.push_back(line.substr(begin, end - begin));
+        begin = end + 1;
+      }
+      const std::string error = refusal(words);
+      // The one file that an example reads does not exist here.
+      EXPECT_TRUE(error.empty() || error.find("cannot read policy.json") != std::string::npos) << line << '\n' << error;
+    }
+  }
+}
+
+// What a command's configuration says once `words` are parsed.
+Json configuration(const Words& words) { return parse_command_line(words)->table().configuration(); }
+
+TEST(Precedence, CommandLineOverridesFileOverridesPreset) {
+  const Folder folder;
+  const std::string file = folder / "settings.toml";
+  write_bytes(file,
+              "updates = 7\nbatch = 4\nlearning_rate = 0.25\nlearn_weight = true\nuntil = 0.5\nenvironment = "
+              "\"FryShack-v0\"\ncommand = \"train\"\n");
+  const Json c =
+      configuration({"train", "--preset", "notebook", "--config", file, "--batch", "8", "--learn-weight=false", "--until=none"});
+  EXPECT_EQ(c["updates"], 7);
+  EXPECT_EQ(c["batch"], 8);
+  EXPECT_EQ(c["learning_rate"], 0.25);
+  EXPECT_EQ(c["learn_weight"], false);
+  EXPECT_EQ(c["until"], nullptr);
+  EXPECT_EQ(c["reward_scale"], 0.99);
+}
+
+TEST(Precedence, EpisodesAndUpdatesReplaceEachOther) {
+  const Folder folder;
+  const std::string file = folder / "settings.toml";
+  write_bytes(file, "updates = 7\nbatch = 4\n");
+  EXPECT_EQ(configuration({"train", "FryShack-v0", "--config", file, "--episodes", "40"})["updates"], 10);
+  write_bytes(file, "episodes = 40\nbatch = 4\n");
+  EXPECT_EQ(configuration({"train", "FryShack-v0", "--config", file})["updates"], 10);
+  EXPECT_EQ(configuration({"train", "FryShack-v0", "--config", file, "--updates", "3"})["updates"], 3);
+  EXPECT_NE(refusal({"train", "FryShack-v0", "--config", file, "--batch", "7"}).find("a multiple of --batch 7, such as 35"),
+            std::string::npos);
+}
+
+TEST(Precedence, SgdDropsAFilesAdamSettingsAndRefusesOnesGivenBesideIt) {
+  const Folder folder;
+  const std::string file = folder / "settings.toml";
+  write_bytes(file, "adam_beta1 = 0.5\n");
+  const Json c = configuration({"train", "FryShack-v0", "--config", file, "--optimizer", "sgd"});
+  EXPECT_FALSE(c.contains("adam_beta1"));
+  write_bytes(file, "adam_beta1 = 0.5\noptimizer = 'sgd'\n");
+  EXPECT_NE(refusal({"train", "FryShack-v0", "--config", file}).find("adam_beta1: has no meaning with --optimizer sgd"),
+            std::string::npos);
+}
+
+TEST(Precedence, APolicyOnTheCommandLineReplacesAFilesRandom) {
+  const Folder folder;
+  const std::string file = folder / "settings.toml";
+  write_bytes(file, "random = true\n");
+  const Json c = configuration({"evaluate", "FryShack-v0", "--config", file, "--parameters", "20,-10"});
+  EXPECT_EQ(c["random"], false);
+  EXPECT_EQ(c["bias"], -10.0);
+  EXPECT_FALSE(configuration({"evaluate", "FryShack-v0", "--config", file}).contains("bias"));
+}
+
+TEST(Integers, AreTheSameInEveryNotationAndSource) {
+  const Folder folder;
+  const std::string file = folder / "settings.toml";
+  write_bytes(file, "seed = \"18446744073709551615\"\nupdates = 1e3\nbatch = 1_000\n");
+  const Json c = configuration({"train", "FryShack-v0", "--config", file});
+  EXPECT_EQ(c["seed"], std::uint64_t{18446744073709551615u});
+  EXPECT_EQ(c["updates"], 1000);
+  EXPECT_EQ(c["batch"], 1000);
+}
+
+TEST(ConfigFile, RefusesUnknownKeysWithTheNearest) {
+  const Folder folder;
+  const std::string file = folder / "settings.toml";
+  const auto refused = [&](const std::string& text) {
+    write_bytes(file, text);
+    return refusal({"train", "FryShack-v0", "--config", file});
+  };
+  EXPECT_NE(refused("leraning_rate = 1").find("leraning_rate: no such option of train; did you mean learning_rate?"),
+            std::string::npos);
+  EXPECT_NE(refused("learning-rate = 1").find("did you mean learning_rate?"), std::string::npos);
+  EXPECT_NE(refused("gamma = 0.9").find("nothing to discount"), std::string::npos);
+  EXPECT_NE(refused("batch = -1").find("settings.toml: batch: -1 is not accepted"), std::string::npos);
+  EXPECT_NE(refused("batch = [1, 2]").find("1,2 is not accepted"), std::string::npos);
+  EXPECT_NE(refused("[grid]\nbatch = [1]").find("is a table"), std::string::npos);
+  EXPECT_NE(refused("batch = \n").find("line 1"), std::string::npos);
+  EXPECT_NE(refused("# caf\xc3\xa9\n").find("ASCII"), std::string::npos);
+  EXPECT_NE(refused("{\"configuration\": 3}").find("not an object"), std::string::npos);
+  EXPECT_NE(refused("{\"command\": \"gradient\", \"configuration\": {}}").find("`fryer gradient`"), std::string::npos);
+  EXPECT_NE(refused("{").find("damaged JSON"), std::string::npos);
+  EXPECT_NE(refused("environment = 'CartPole-v1'").find("CartPole-v1"), std::string::npos);
+}
+
+// ---- broken input
+
+const std::vector<Words> kValid = {
+    {"train", "FryShack-v0", "--replicas", "1e3", "--updates", "28", "--json"},
+    {"train", "--seed", "18446744073709551615", "FryShack-v0", "--optimizer=sgd", "--batch", "4", "--learn-weight", "--until",
+     "0.5"},
+    {"train", "FryShack-v0", "--episodes", "1_000", "--adam-beta1", "0.5", "--adam-form", "keras", "--save-replicas", "rows.npy",
+     "-v"},
+    {"gradient", "FryShack-v0", "--episodes", "1e9", "--weight", "-3", "--bias=-.5", "--threads", "2", "--quiet"},
+    {"evaluate", "FryShack-v0", "--parameters", "20,-10", "--greedy", "--hungry-above", "0.25", "--device", "cpu"},
+    {"evaluate", "FryShack-v0", "--random", "--reward-correct", "2", "--reward-wrong", "-2"},
+    {"notebook", "--generator", "philox", "--updates", "40", "--population", "0", "--learning-rate", "1e-2"},
+    {"devices", "--json"},
+    {"list", "-v"},
+    {"help", "train"},
+    {"--version"},
+};
+
+const std::vector<std::string> kStrange = {"",
+                                           "-",
+                                           "--",
+                                           "---",
+                                           "=",
+                                           "--=",
+                                           "-v",
+                                           "-vv",
+                                           "-vq",
+                                           "-h",
+                                           "--json=",
+                                           "--seed=",
+                                           "--seed",
+                                           "-1",
+                                           "1e30",
+                                           "nan",
+                                           "-inf",
+                                           "1e400",
+                                           "0x10",
+                                           "[1,2]",
+                                           "[",
+                                           "]",
+                                           "{}",
+                                           "@file",
+                                           "%s%n",
+                                           "\xff\xfe",
+                                           "\n",
+                                           "--config",
+                                           "/",
+                                           "/dev/null",
+                                           "--policy=/dev/null",
+                                           "--config=/dev/null",
+                                           "train",
+                                           "FryShack-v0",
+                                           "CartPole-v1",
+                                           "--no-json",
+                                           "--preset",
+                                           "notebook",
+                                           "18446744073709551616"};
+
+Words mutated(std::mt19937_64& random) {
+  const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
+  Words words = kValid[below(kValid.size())];
+  for (std::size_t changes = 1 + below(4); changes != 0; --changes) {
+    const std::size_t at = below(words.size() + 1);
+    const auto place = words.begin() + static_cast<std::ptrdiff_t>(at);
+    switch (below(7)) {
+      case 0:
+        words.insert(place, kStrange[below(kStrange.size())]);
+        break;
+      case 1: {
+        const Words& other = kValid[below(kValid.size())];
+        words.insert(place, other[below(other.size())]);
+        break;
+      }
+      case 2:
+        if (place != words.end()) words.erase(place);
+        break;
+      case 3:
+        if (!words.empty()) words.insert(place, words[below(words.size())]);
+        break;
+      case 4:
+        if (!words.empty()) std::swap(words[below(words.size())], words[below(words.size())]);
+        break;
+      case 5:
+        words.insert(place, std::string(1 + below(2000), static_cast<char>(33 + below(94))));
+        break;
+      default:
+        if (place != words.end() && !place->empty()) {
+          const std::size_t letter = below(place->size());
+          if (below(2) == 0) {
+            (*place)[letter] = static_cast<char>(1 + below(255));
+          } else {
+            place->erase(letter, 1);
+          }
+        }
+    }
+  }
+  return words;
+}
+
+TEST(BrokenInput, TenThousandRandomVectorsParseOrAreRefused) {
+  std::mt19937_64 random(1);
+  int accepted = 0, refused = 0;
+  for (int i = 0; i < 10000; ++i) {
+    const Words words = mutated(random);
+    try {
+      parse_command_line(words);
+      ++accepted;
+    } catch (const Error& error) {  // anything else ends the test
+      ++refused;
+      EXPECT_GT(std::string(error.what()).size(), 10u) << line_of(words);
+      EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << line_of(words);
+    }
+  }
+  EXPECT_GT(accepted, 500);
+  EXPECT_GT(refused, 500);
+}
+
+TEST(BrokenInput, TenThousandRandomFilesParseOrAreRefused) {
+  const std::vector<std::string> valid = {
+      "updates = 7\nbatch = 4 # four\nlearning_rate = 0.25\nlearn_weight = true\nuntil = 1e-3\n",
+      "parameters = [20.0, -10]\nseed = \"18446744073709551615\"\n[grid]\nx = { a = 1979-05-27T07:32:00Z }\n",
+      R"({"command": "train", "environment": "FryShack-v0", "configuration": {"updates": 7, "until": null, "seed": 18446744073709551615}})",
+  };
+  const std::string alphabet = "=[]{}\"'\n#.,-_eE+0123456789 \\u\tabtrue\x01\x7f\xc3";
+  std::mt19937_64 random(2);
+  int accepted = 0;
+  for (int i = 0; i < 10000; ++i) {
+    std::string text = valid[random() % valid.size()];
+    for (std::uint64_t changes = 1 + random() % 6; changes != 0 && !text.empty(); --changes) {
+      const std::size_t at = random() % text.size();
+      switch (random() % 4) {
+        case 0:
+          text[at] = alphabet[random() % alphabet.size()];
+          break;
+        case 1:
+          text.insert(at, std::string(1 + random() % (random() % 50 == 0 ? 3000 : 3), alphabet[random() % alphabet.size()]));
+          break;
+        case 2:
+          text.erase(at, 1 + random() % 5);
+          break;
+        default:
+          text.insert(at, text.substr(random() % text.size(), 20));
+      }
+    }
+    try {
+      parse_config("FILE", text);
+      ++accepted;
+    } catch (const ConfigurationError&) {
+    }
+  }
+  EXPECT_GT(accepted, 100);
+}
+
+TEST(BrokenInput, DeeplyNestedFilesAreRefused) {
+  for (const char* open : {"[", "{\"a\":[", "a = [", "a = {b=["}) {
+    std::string text = open;
+    for (int i = 0; i < 200000; ++i) text += open[std::string(open).size() - 1];
+    EXPECT_THROW(parse_config("FILE", text), ConfigurationError);
+  }
+}
+
+}  // namespace
+}  // namespace fryer::cli

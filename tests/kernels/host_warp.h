@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+// A warp without a GPU: 32 threads and a barrier run the bodies of the CUDA kernels, one warp of the grid after another. HostWarps is
+// the Device of kernels/device_backend.h made of them, so that the whole CUDA backend but for CUDA runs in tests.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <barrier>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "host/statistics.h"
+#include "kernels/device_backend.h"
+
+namespace fryer::test {
+
+// What the lanes of a warp share: a place each for the number that they exchange, twice, so that one barrier an exchange is enough
+// (a lane that is one exchange ahead writes to the other set, and none can be two ahead).
+struct HostWarpState {
+  std::barrier<> barrier{kWarpLanes};
+  std::uint64_t numbers[2][kWarpLanes];
+};
+
+class HostWarp {
+ public:
+  HostWarp(HostWarpState& state, std::uint32_t lane) : state_(&state), lane_(lane) {}
+
+  std::uint32_t lane() const { return lane_; }
+  std::uint32_t ballot(bool vote) const {
+    const std::uint64_t* const votes = exchange(vote);
+    std::uint32_t bits = 0;
+    for (std::uint32_t i = 0; i < kWarpLanes; ++i) bits |= static_cast<std::uint32_t>(votes[i]) << i;
+    return bits;
+  }
+  bool any(bool vote) const { return ballot(vote) != 0; }
+  void sync() const { state_->barrier.arrive_and_wait(); }
+  std::uint32_t sum(std::uint32_t x) const { return static_cast<std::uint32_t>(sum(std::uint64_t{x})); }
+  std::uint64_t sum(std::uint64_t x) const {
+    const std::uint64_t* const numbers = exchange(x);
+    std::uint64_t total = 0;
+    for (std::uint32_t i = 0; i < kWarpLanes; ++i) total += numbers[i];
+    return total;
+  }
+  template <class T>
+  void add(T* to, T x) const {
+    std::atomic_ref<T>(*to).fetch_add(x, std::memory_order_relaxed);
+  }
+  std::uint64_t take(std::uint64_t* counter) const {
+    return std::atomic_ref<std::uint64_t>(*counter).fetch_add(1, std::memory_order_relaxed);
+  }
+
+ private:
+  const std::uint64_t* exchange(std::uint64_t x) const {
+    std::uint64_t* const numbers = state_->numbers[turn_];
+    turn_ ^= 1;
+    numbers[lane_] = x;
+    sync();
+    return numbers;
+  }
+  HostWarpState* state_;
+  std::uint32_t lane_;
+  mutable int turn_ = 0;
+};
+static_assert(WarpLike<HostWarp>);
+
+// Calls body(warp, place) as each of 32 lanes of each of `warps` warps.
+template <class Body>
+void run_warps(std::uint32_t warps, const Body& body) {
+  for (std::uint32_t w = 0; w < warps; ++w) {
+    HostWarpState state;
+    std::array<std::thread, kWarpLanes> lanes;
+    for (std::uint32_t i = 0; i < kWarpLanes; ++i) {
+      lanes[i] = std::thread([&state, &body, w, warps, i] { body(HostWarp(state, i), WarpPlace{w, warps}); });
+    }
+    for (std::thread& lane : lanes) lane.join();
+  }
+}
+
+// Calls body.operator()<optimizer, learn weight, batch of one>() for the work's kind.
+template <class Body>
+void with_kind(const ReplicaWork& work, const Body& body) {
+  using Kind = OptimizerSettings::Kind;
+  const auto kind = [&]<Kind kKind>() {
+    if (work.learn_weight) {
+      work.batch == 1 ? body.template operator()<kKind, true, true>() : body.template operator()<kKind, true, false>();
+    } else {
+      work.batch == 1 ? body.template operator()<kKind, false, true>() : body.template operator()<kKind, false, false>();
+    }
+  };
+  work.optimizer_kind == Kind::adam ? kind.template operator()<Kind::adam>() : kind.template operator()<Kind::sgd>();
+}
+
+// A device whose grid has so many warps. local_curves: threshold trainings sum their curve in the warp's own memory first.
+class HostWarps {
+ public:
+  template <class T>
+  class Buffer {
+   public:
+    explicit Buffer(std::uint64_t size) : data_(std::make_unique<T[]>(size)), size_(size) {}
+    T* data() const { return data_.get(); }
+    std::uint64_t size() const { return size_; }
+
+   private:
+    std::unique_ptr<T[]> data_;
+    std::uint64_t size_;
+  };
+
+  explicit HostWarps(std::uint32_t warps, bool local_curves = true, std::uint64_t free_bytes = std::uint64_t{1} << 40)
+      : warps_(warps), local_curves_(local_curves), free_bytes_(free_bytes) {}
+
+  void use() {}
+  void use_if_possible() {}
+  void wait() {}
+  std::uint64_t free_bytes() { return free_bytes_; }
+  template <class T>
+  void clear(T* data, std::uint64_t size) {
+    std::fill(data, data + size, T{});
+  }
+  template <class T>
+  void copy_to_device(Buffer<T>& buffer, const T* host) {
+    std::copy(host, host + buffer.size(), buffer.data());
+  }
+  template <class T>
+  void copy_to_host(T* host, const T* data, std::uint64_t size) {
+    std::copy(data, data + size, host);
+  }
+
+  void launch_gradient(const EpisodeWork& work, EpisodeRange range, bool weight, Moments moments, std::uint64_t* sums) {
+    if (moments == Moments::first) {
+      weight ? gradient<true, Moments::first>(work, range, sums) : gradient<false, Moments::first>(work, range, sums);
+    } else {
+      weight ? gradient<true, Moments::first_and_second>(work, range, sums)
+             : gradient<false, Moments::first_and_second>(work, range, sums);
+    }
+  }
+  void launch_evaluate(const EpisodeWork& work, EpisodeRange range, std::uint64_t* counts) {
+    run_warps(warps_, [&](const HostWarp& warp, WarpPlace place) {
+      if (work.greedy) {
+        evaluate_body(warp, place, work, work.rules.environment, GreedyPolicy<float, 1>{work.policy}, range, counts);
+      } else if (is_bounded(work)) {
+        evaluate_body(warp, place, work, FryShack::make_word_rules(work.rules.environment), BoundedPolicy<float, 1>{work.policy},
+                      range, counts);
+      } else {
+        evaluate_body(warp, place, work, work.rules.environment, work.policy, range, counts);
+      }
+    });
+  }
+
+  std::uint64_t step_lanes(const ReplicaWork&) { return std::uint64_t{warps_} * kWarpLanes; }
+  void launch_step(const ReplicaWork& work, const StepLaunch& launch) {
+    with_kind(work, [&]<OptimizerSettings::Kind kOptimizer, bool kLearnWeight, bool kSingle>() {
+      run_warps(warps_, [&](const HostWarp& warp, WarpPlace place) {
+        train_in_step_body<kOptimizer, kLearnWeight, kSingle>(warp, place, work, launch);
+      });
+    });
+  }
+  UntilShape until_shape(const ReplicaWork& work, std::uint64_t) {
+    const std::size_t bytes = local_curves_ ? sizeof(std::uint32_t) * local_curve_words(work.updates, work.batch == 1) : 0;
+    return {std::uint64_t{warps_} * kWarpLanes, 0xffffffffu, bytes};
+  }
+  void launch_until(const ReplicaWork& work, const UntilLaunch& launch, const UntilShape& shape) {
+    std::vector<std::vector<std::uint32_t>> curves(warps_);
+    for (auto& curve : curves)
+      curve.assign(shape.curve_bytes / sizeof(std::uint32_t), 0xdeadbeefu);  // not cleared on a GPU either
+    with_kind(work, [&]<OptimizerSettings::Kind kOptimizer, bool kLearnWeight, bool kSingle>() {
+      run_warps(warps_, [&](const HostWarp& warp, WarpPlace place) {
+        train_until_body<kOptimizer, kLearnWeight, kSingle>(warp, place, work, launch,
+                                                            shape.curve_bytes != 0 ? curves[place.warp].data() : nullptr);
+      });
+    });
+  }
+
+  PopulationSummaries summarise_rows(const RowMemory& rows, std::uint64_t replicas) {
+    Population population;
+    population.table.status.assign(rows.status, rows.status + replicas);
+    population.table.updates.assign(rows.updates, rows.updates + replicas);
+    population.table.weight.assign(rows.weight, rows.weight + replicas);
+    population.table.bias.assign(rows.bias, rows.bias + replicas);
+    summarise_population(population);
+    return {population.weight, population.bias, population.solved_updates};
+  }
+  std::vector<std::uint32_t> curve_quantiles(const ReplicaWork& work, const RowMemory& rows, std::uint64_t replicas,
+                                             const std::vector<std::uint64_t>& made) {
+    constexpr std::uint32_t count = kQuantiles.size();
+    std::vector<std::uint64_t> positions(work.updates * std::size_t{count});
+    for (std::size_t u = 0; u < work.updates; ++u) {
+      for (std::size_t i = 0; i < count; ++i) {
+        if (made[u] != 0) positions[u * count + i] = quantile_position(kQuantiles[i], made[u]);
+      }
+    }
+    std::vector<std::uint32_t> histograms(warps_ * (std::size_t{work.batch} + 1), 0xdeadbeefu), quantiles(positions.size());
+    const CurveQuantiles task = {replicas, count, histograms.data(), made.data(), positions.data(), quantiles.data()};
+    run_warps(warps_, [&](const HostWarp& warp, WarpPlace place) { curve_quantiles_body(warp, place, work, rows, task); });
+    return quantiles;
+  }
+  std::uint64_t statistics_bytes(const ReplicaWork&, std::uint64_t replicas, bool) { return 12 * replicas; }
+
+ private:
+  template <bool kWeight, Moments kMoments>
+  void gradient(const EpisodeWork& work, EpisodeRange range, std::uint64_t* sums) {
+    run_warps(warps_, [&](const HostWarp& warp, WarpPlace place) {
+      if (is_bounded(work)) {
+        gradient_body<kWeight, kMoments>(warp, place, work, FryShack::make_word_rules(work.rules.environment),
+                                         BoundedPolicy<float, 1>{work.policy}, range, sums);
+      } else {
+        gradient_body<kWeight, kMoments>(warp, place, work, work.rules.environment, work.policy, range, sums);
+      }
+    });
+  }
+
+  std::uint32_t warps_;
+  bool local_curves_;
+  std::uint64_t free_bytes_;
+};
+
+}  // namespace fryer::test

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CUDA backend against the committed digests and against the CPU backend, bit for bit, and how it refuses. Without a GPU every
+// test is skipped with the reason; the same logic on warps of host threads is tested in test_warp_bodies.cpp.
+#include <gtest/gtest.h>
+
+#include "tests/engine/reference_runs.h"
+
+namespace fryer::test {
+namespace {
+
+class CudaBackend : public testing::Test {
+ protected:
+  void SetUp() override {
+    const std::string missing = cuda_unavailable_reason();
+    if (!missing.empty()) GTEST_SKIP() << missing;
+    gpu = make_cuda_backend(0, "a test asked for it");
+    BackendChoice choice;
+    choice.device = BackendChoice::Device::cpu;
+    cpu = make_backend(choice);
+  }
+  std::unique_ptr<Backend> gpu, cpu;
+};
+
+TEST_F(CudaBackend, SaysWhatItIs) {
+  EXPECT_EQ(gpu->info().device, "cuda:0");
+  EXPECT_EQ(gpu->info().isa.substr(0, 3), "sm_");
+  EXPECT_EQ(gpu->info().reason, "a test asked for it");
+  const std::vector<DeviceReport> reports = list_cuda_devices();
+  ASSERT_FALSE(reports.empty());
+  EXPECT_EQ(reports[0].name, "cuda:0");
+  EXPECT_TRUE(reports[0].available) << reports[0].detail;
+  EXPECT_NE(reports[0].detail.find(gpu->info().isa), std::string::npos) << reports[0].detail;
+}
+
+TEST_F(CudaBackend, GivesTheReferenceDigests) {
+  for (const ReferenceRun& run : reference_runs()) EXPECT_EQ(run.run(*gpu), run.digest) << run.name;
+}
+
+// Sums of many episodes: every lane of the grid, several launches, counts across a multiple of 2^32.
+TEST_F(CudaBackend, SumsManyEpisodesAsTheCpuDoes) {
+  EpisodeWork work{};
+  work.key = make_uniform_key(5);
+  work.rules = {FryShack::make_rules({}), purpose_word(Purpose::action), 0.99f, -0.99f};
+  const std::uint64_t count = (std::uint64_t{1} << 26) + 12345, first = (std::uint64_t{1} << 32) - (count / 3);
+  work.fixed_point = make_fixed_point(count, 0.99f, -0.99f);
+  const int digits = square_digits(0.99f, -0.99f);
+  work.square_scale_bias = std::ldexp(1.0, digits - 48);
+  work.square_scale_weight = std::ldexp(1.0, digits - 96);
+  for (const float bias : {-7.0f, -200.0f}) {  // the second saturates: another kernel
+    work.policy = {{20 * 0x1p-24f}, bias};
+    for (const bool weight : {false, true}) {
+      for (const Moments moments : {Moments::first, Moments::first_and_second}) {
+        const GradientSums a = gpu->gradient(work, first, count, weight, moments, {});
+        const GradientSums b = cpu->gradient(work, first, count, weight, moments, {});
+        for (int i = 0; i < 2; ++i) {
+          EXPECT_EQ(a.gradient[i], b.gradient[i]);
+          EXPECT_TRUE(a.squared[i] == b.squared[i]);
+        }
+        EXPECT_EQ(a.correct, b.correct);
+        EXPECT_EQ(a.episodes, b.episodes);
+      }
+    }
+    for (const bool greedy : {false, true}) {
+      work.greedy = greedy;
+      EXPECT_EQ(gpu->evaluate(work, first, count, {}), cpu->evaluate(work, first, count, {}));
+    }
+    work.greedy = false;
+  }
+}
+
+void expect_equal(const Summary& a, const Summary& b, const std::string& what) {
+  EXPECT_EQ(a.count, b.count) << what;
+  EXPECT_EQ(a.mean, b.mean) << what;
+  EXPECT_EQ(a.sd, b.sd) << what;
+  EXPECT_EQ(a.min, b.min) << what;
+  EXPECT_EQ(a.max, b.max) << what;
+  EXPECT_EQ(a.quantiles, b.quantiles) << what;
+}
+
+// Rows, curve, summaries and quantiles of populations that fill the GPU, with and without a threshold.
+TEST_F(CudaBackend, TrainsPopulationsAsTheCpuDoes) {
+  for (const bool until : {false, true}) {
+    for (const std::uint64_t batch : {1, 4}) {
+      TrainConfiguration c;
+      c.batch = batch;
+      c.updates = batch == 1 ? 280 : 100;
+      c.replicas = 300'000;
+      c.seed = (std::uint64_t{1} << 32) - 100'000;
+      if (until) c.until = 0.3;
+      if (batch == 4) c.problem.learn_weight = true;
+      const TrainResult a = train(c, *gpu), b = train(c, *cpu);
+      const std::string what = std::string(until ? "until" : "in step") + ", batch " + std::to_string(batch);
+      EXPECT_EQ(a.digest, b.digest) << what;
+      EXPECT_EQ(a.solved, b.solved) << what;
+      expect_equal(a.bias, b.bias, what + ", bias");
+      expect_equal(a.weight, b.weight, what + ", weight");
+      expect_equal(a.solved_updates, b.solved_updates, what + ", updates");
+      ASSERT_EQ(a.curve.size(), b.curve.size()) << what;
+      for (std::size_t u = 0; u < a.curve.size(); ++u) {
+        EXPECT_EQ(a.curve[u].count, b.curve[u].count) << what << ", update " << u;
+        EXPECT_EQ(a.curve[u].mean_return, b.curve[u].mean_return) << what << ", update " << u;
+        EXPECT_EQ(a.curve[u].sd, b.curve[u].sd) << what << ", update " << u;
+        EXPECT_EQ(a.curve[u].quantiles, b.curve[u].quantiles) << what << ", update " << u;
+      }
+    }
+  }
+}
+
+TEST_F(CudaBackend, StopsWhenAskedAndReportsProgress) {
+  const StopToken stop{true};
+  GradientConfiguration g;
+  g.episodes = std::uint64_t{1} << 40;
+  EXPECT_THROW(gradient(g, *gpu, {&stop, nullptr}), Stopped);
+  TrainConfiguration c;
+  c.replicas = 1'000'000;
+  EXPECT_THROW(train(c, *gpu, {&stop, nullptr}), Stopped);
+  std::uint64_t last = 0;
+  train(c, *gpu, {nullptr, [&](std::uint64_t finished, std::uint64_t planned) {
+                    EXPECT_GE(finished, last);
+                    EXPECT_EQ(planned, c.replicas * c.updates);
+                    last = finished;
+                  }});
+  EXPECT_EQ(last, c.replicas * c.updates);
+}
+
+// Refused before anything starts, with the bytes; the backend works on.
+TEST_F(CudaBackend, RefusesWhatDoesNotFitInMemory) {
+  const AdamTable table(OptimizerSettings{}, 10);
+  TrainRequest request{};
+  request.work.rules = {FryShack::make_rules({}), purpose_word(Purpose::action), 1.0f, -1.0f};
+  request.work.fixed_point = make_fixed_point(1, 1.0f, -1.0f);
+  request.work.updates = 10;
+  request.work.batch = 1;
+  request.work.table_last = 9;
+  request.table = &table;
+  request.replicas = std::uint64_t{1} << 41;
+  try {
+    gpu->train(request, {});
+    FAIL() << "2^41 replicas";
+  } catch (const DeviceError& error) {
+    EXPECT_NE(std::string(error.what()).find("out of memory on cuda:0: 2199023255552 replicas need "), std::string::npos)
+        << error.what();
+  }
+  request.replicas = 1000;
+  EXPECT_EQ(gpu->train(request, {}).table.size(), 1000u);
+}
+
+TEST(CudaDevices, ThatAreNotThereAreRefused) {
+  const std::string missing = cuda_unavailable_reason();
+  for (const int device : {-1, 99}) {
+    try {
+      make_cuda_backend(device, "");
+      FAIL() << device;
+    } catch (const DeviceError& error) {
+      const std::string text = error.what();
+      EXPECT_NE(text.find(missing.empty() ? "--device cuda:" + std::to_string(device) : missing), std::string::npos) << text;
+      EXPECT_EQ(text.find('\n'), std::string::npos) << text;
+    }
+  }
+  EXPECT_EQ(list_cuda_devices().empty(), !missing.empty());
+}
+
+}  // namespace
+}  // namespace fryer::test
