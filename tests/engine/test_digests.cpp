@@ -50,6 +50,12 @@ TEST_P(Digests, AreTheGoldenOnesForEverySplit) {
 INSTANTIATE_TEST_SUITE_P(Isa, Digests, testing::Values("scalar", "avx2", "avx512"),
                          [](const auto& isa) { return std::string(isa.param); });
 
+// A forced instruction set that is not there is an error, never another one.
+TEST(Isa, ThatIsNotThereIsAnError) {
+  EXPECT_THROW(backend_on("avx10", 1, 0), DeviceError);
+  EXPECT_THROW(backend_on("AVX2", 1, 0), DeviceError);
+}
+
 // Runs named after stopping or failing do so for some replicas and not for others, or their digests would cover less than they seem to.
 TEST(ReferenceRuns, CoverWhatTheyAreNamedAfter) {
   const auto backend = make_backend({});

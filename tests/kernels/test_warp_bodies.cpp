@@ -113,6 +113,14 @@ TEST(WarpBodies, EvaluationEqualsTheScalarExecutor) {
   }
 }
 
+// So that 2^32 of them cannot overflow: a lane's low limb is below 2^32 when the warps add theirs.
+TEST(WarpBodies, SquaresAreNormalisedBeforeTheyAreAdded) {
+  std::array<std::uint64_t, kGradientSlots> sums{};
+  HostWarps(1).launch_gradient(episode_work(20, -7), {0, 0, 1003}, true, Moments::first_and_second, sums.data());
+  EXPECT_LE(sums[kSquaredWeightLow], std::uint64_t{kWarpLanes} << 32);
+  EXPECT_LE(sums[kSquaredBiasLow], std::uint64_t{kWarpLanes} << 32);
+}
+
 // Ranges across multiples of 2^32, in launches of a few episodes.
 TEST(WarpBodies, EpisodeRangesAreCutAtTheNumbersHighWord) {
   const EpisodeWork work = episode_work(20, -7);
