@@ -18,10 +18,15 @@ constexpr double kSmallWork = 5e7;
 // Fewer lanes than this leave a large GPU idle: one warp a scheduler (132 SM x 4 x 32 lanes).
 constexpr std::uint64_t kGpuLanes = 16896;
 
-std::unique_ptr<Backend> cpu(const BackendChoice& choice, const std::string& reason) {
+// The CPU instruction set that was asked for, or "".
+std::string forced_isa(const BackendChoice& choice) {
   const char* forced = std::getenv("FRYER_ISA");
-  const std::string isa = !choice.isa.empty() ? choice.isa : forced != nullptr ? forced : "";
-  return make_cpu_backend(find_cpu_executor(isa), choice.threads != 0 ? choice.threads : usable_threads(), choice.chunk, reason);
+  return !choice.isa.empty() ? choice.isa : forced != nullptr ? forced : "";
+}
+
+std::unique_ptr<Backend> cpu(const BackendChoice& choice, const std::string& reason) {
+  return make_cpu_backend(find_cpu_executor(forced_isa(choice)), choice.threads != 0 ? choice.threads : usable_threads(),
+                          choice.chunk, reason);
 }
 
 }  // namespace
@@ -36,7 +41,7 @@ std::unique_ptr<Backend> make_backend(const BackendChoice& choice) {
       break;
   }
   // The work is weighed first: asking the driver for GPUs takes longer than a small run.
-  if (!choice.isa.empty() || std::getenv("FRYER_ISA") != nullptr) return cpu(choice, "FRYER_ISA names a CPU instruction set");
+  if (!forced_isa(choice).empty()) return cpu(choice, "FRYER_ISA names a CPU instruction set");
   if (choice.work < kSmallWork) return cpu(choice, fmt::format("the work is small ({:.2g} updates or episodes)", choice.work));
   if (choice.parallelism < kGpuLanes)
     return cpu(choice, fmt::format("only {} lanes could run at once, too few for a GPU", choice.parallelism));
@@ -50,7 +55,7 @@ std::vector<DeviceReport> list_devices() {
   for (const CpuExecutorReport& cpu_report : cpu_executors()) {
     const bool available = cpu_report.unavailable.empty();
     reports.push_back({"cpu (" + cpu_report.isa + ")", available,
-                       available ? fmt::format("{} threads, {} lanes in flight", usable_threads(), cpu_report.executor->lanes)
+                       available ? fmt::format("threads: {}, lanes in flight: {}", usable_threads(), cpu_report.executor->lanes)
                                  : cpu_report.unavailable});
   }
   const std::string missing = cuda_unavailable_reason();

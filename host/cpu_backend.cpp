@@ -23,8 +23,7 @@ namespace {
 // an episode number or seed changes.
 class Pieces {
  public:
-  Pieces(std::uint64_t first, std::uint64_t count, std::uint64_t size)
-      : first_(first), count_(count), size_(std::min(size, kSpan)) {
+  Pieces(std::uint64_t first, std::uint64_t count, std::uint64_t size) : count_(count), size_(std::min(size, kLargestPiece)) {
     const std::uint64_t to_boundary = kSpan - (first & (kSpan - 1));
     head_ = std::min(count, to_boundary);
     head_pieces_ = (head_ + size_ - 1) / size_;
@@ -44,11 +43,19 @@ class Pieces {
 
  private:
   static constexpr std::uint64_t kSpan = std::uint64_t{1} << 32;
+  static constexpr std::uint64_t kLargestPiece = std::uint64_t{1} << 30;  // second moments allow 2^31 terms a sum
   std::pair<std::uint64_t, std::uint64_t> cut(std::uint64_t begin, std::uint64_t at, std::uint64_t length) const {
     return {begin + at, std::min(size_, length - at)};
   }
-  std::uint64_t first_, count_, size_, head_, head_pieces_, per_span_, pieces_;
+  std::uint64_t count_, size_, head_, head_pieces_, per_span_, pieces_;
 };
+
+void check_finite(const EpisodeWork& work) {
+  if (!has_finite_numbers(work)) throw RunError("a parameter or gain of the policy is not finite");
+}
+
+// The stop token as lane executors ask for it.
+bool is_set(const void* stop) { return stop != nullptr && static_cast<const StopToken*>(stop)->load(std::memory_order_relaxed); }
 
 class CpuBackend final : public Backend {
  public:
@@ -64,6 +71,7 @@ class CpuBackend final : public Backend {
 
   GradientSums gradient(const EpisodeWork& work, std::uint64_t first, std::uint64_t count, bool weight, Moments moments,
                         const RunControl& control) override {
+    check_finite(work);
     Workers<GradientSums> sums;
     run(first, count, chunk_ != 0 ? chunk_ : kEpisodesPerPiece, 1, control, [&](std::uint64_t offset, std::uint64_t length) {
       executor_.gradient(work, first + offset, length, weight, moments, sums.local());
@@ -76,6 +84,7 @@ class CpuBackend final : public Backend {
   std::array<std::uint64_t, FryShack::kOutcomes> evaluate(const EpisodeWork& work, std::uint64_t first, std::uint64_t count,
                                                           const RunControl& control) override {
     using Counts = std::array<std::uint64_t, FryShack::kOutcomes>;
+    check_finite(work);
     Workers<Counts> counts(Counts{});
     run(first, count, chunk_ != 0 ? chunk_ : kEpisodesPerPiece, 1, control, [&](std::uint64_t offset, std::uint64_t length) {
       executor_.evaluate(work, first + offset, length, counts.local().data());
@@ -123,7 +132,7 @@ class CpuBackend final : public Backend {
                                 correct.empty() ? nullptr : correct.data() + offset,
                                 replicas};
       executor_.train(work, request.first_seed + offset, length, rows, {w.count.data(), w.correct.data(), w.squared.data()},
-                      w.scratch.data());
+                      w.scratch.data(), {is_set, control.stop});
     });
 
     CurveTotals& curve = population.curve;
@@ -155,13 +164,13 @@ class CpuBackend final : public Backend {
   // About a millisecond of the fastest executor.
   static constexpr std::uint64_t kEpisodesPerPiece = std::uint64_t{96} << 12;
 
-  // Whole bundles, enough pieces that the last ones even out (measured: 16 a worker costs nothing), at most about 0.2 s each.
+  // Whole bundles, enough pieces that the last ones even out, and none much longer than 0.2 s unless one bundle is.
   std::uint64_t replicas_per_piece(const ReplicaWork& work, std::uint64_t replicas) const {
     const double episodes = static_cast<double>(work.updates) * work.batch;
     const double longest = std::max(1.0, 4e7 / std::max(1.0, episodes));
     const double even = static_cast<double>(replicas) / (16.0 * info_.threads);
-    const auto bundles = static_cast<std::uint64_t>(std::min(longest, even) / executor_.lanes) + 1;
-    return bundles * executor_.lanes;
+    const auto bundles = static_cast<std::uint64_t>(std::min(longest, even) / executor_.replica_lanes) + 1;
+    return bundles * executor_.replica_lanes;
   }
 
   // Calls body(offset, length) for each piece on the workers. unit: what one item adds to progress.
@@ -171,16 +180,16 @@ class CpuBackend final : public Backend {
     const Pieces pieces(first, count, piece);
     std::atomic<std::uint64_t> finished{0};
     std::mutex reporting;
-    const auto stopped = [&] { return control.stop != nullptr && control.stop->load(std::memory_order_relaxed); };
+    const auto stopped = [&] { return is_set(control.stop); };
     const auto one = [&](std::uint64_t i) {
       if (stopped()) return;
       const FloatingEnvironment environment;  // each worker thread has its own mode
       const auto [offset, length] = pieces[i];
       body(offset, length);
-      const std::uint64_t now = finished.fetch_add(length, std::memory_order_relaxed) + length;
+      finished.fetch_add(length, std::memory_order_relaxed);
       if (control.progress) {
         const std::unique_lock lock(reporting, std::try_to_lock);
-        if (lock) control.progress(now * unit, count * unit);
+        if (lock) control.progress(finished.load(std::memory_order_relaxed) * unit, count * unit);
       }
     };
     if (pieces.size() == 1 || info_.threads == 1) {  // no workers to wake
@@ -189,6 +198,7 @@ class CpuBackend final : public Backend {
       arena_.execute([&] { oneapi::tbb::parallel_for(std::uint64_t{0}, pieces.size(), one); });
     }
     if (stopped()) throw Stopped();
+    if (control.progress) control.progress(count * unit, count * unit);
   }
 
   const LaneExecutor& executor_;

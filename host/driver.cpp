@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "fryer/core/error.h"
+#include "host/cpu_backend.h"
 #include "host/digest.h"
 #include "host/floating_environment.h"
 #include "host/statistics.h"
@@ -48,6 +49,11 @@ EpisodeWork make_episode_work(const Problem& problem, Purpose purpose, std::uint
 
 bool correct_pays_more(const FryShack::Settings& s) { return s.reward_correct >= s.reward_wrong; }
 
+// Mean return of n episodes of which k had a correct order; exact where it can be, and exactly a reward at both ends.
+double mean_return(const FryShack::Settings& s, double k, double n) {
+  return (s.reward_wrong * (n - k) + s.reward_correct * k) / n;
+}
+
 // The stopping rule as integers: the last `updates` batches together need `successes` episodes of the better outcome.
 struct Threshold {
   std::uint64_t updates = 0, successes = 0;  // updates 0: no rule
@@ -56,22 +62,21 @@ struct Threshold {
 Threshold make_threshold(const TrainConfiguration& c) {
   if (!c.until) return {};
   const FryShack::Settings& s = c.problem.environment;
-  const double low = std::min(s.reward_correct, s.reward_wrong), high = std::max(s.reward_correct, s.reward_wrong);
   Threshold t;
   t.updates = (100 + c.batch - 1) / c.batch;
   const std::uint64_t episodes = t.updates * c.batch;
-  const auto reached = [&](std::uint64_t k) {  // the mean return with k successes, as it is reported
-    return low + (high - low) * (static_cast<double>(k) / static_cast<double>(episodes)) >= *c.until;
+  const auto reached = [&](std::uint64_t successes) {
+    const std::uint64_t correct = correct_pays_more(s) ? successes : episodes - successes;
+    return mean_return(s, static_cast<double>(correct), static_cast<double>(episodes)) >= *c.until;
   };
-  if (!reached(episodes)) {
-    t.successes = episodes + 1;  // out of reach
-    return t;
-  }
-  std::uint64_t below = 0, enough = episodes;  // the smallest k that reaches it
-  if (reached(0)) enough = 0;
+  std::uint64_t below = 0, enough = episodes + 1;  // the smallest number that reaches it; episodes + 1: out of reach
   while (below < enough) {
     const std::uint64_t middle = below + (enough - below) / 2;
-    reached(middle) ? enough = middle : below = middle + 1;
+    if (middle > episodes || reached(middle)) {
+      enough = middle;
+    } else {
+      below = middle + 1;
+    }
   }
   t.successes = enough;
   return t;
@@ -80,11 +85,13 @@ Threshold make_threshold(const TrainConfiguration& c) {
 // Lanes can train whole replicas where their 32-bit counters suffice.
 bool lanes_can_train(const TrainConfiguration& c) { return c.batch <= 65536 && c.updates * c.batch < (std::uint64_t{1} << 32); }
 
-// One replica with a large batch: the episodes of an update fill the machine better than replicas do.
-Spread choose_spread(const TrainConfiguration& c) {
+// Few replicas with a large batch: the episodes of an update fill the machine better than replicas do.
+Spread choose_spread(const TrainConfiguration& c, unsigned threads) {
   if (!lanes_can_train(c)) return Spread::episodes;
-  return c.batch >= 4096 && c.replicas < 64 ? Spread::episodes : Spread::replicas;
+  return c.batch >= 4096 && c.replicas < 64 * std::uint64_t{threads} ? Spread::episodes : Spread::replicas;
 }
+
+bool has_curve_quantiles(const TrainConfiguration& c) { return c.replicas > 1 && c.replicas <= kMostCurveNumbers / c.updates; }
 
 AdamTable make_table(const TrainConfiguration& c) {
   return AdamTable(c.optimizer, c.optimizer.kind == OptimizerSettings::Kind::adam ? c.updates : 1);
@@ -113,12 +120,14 @@ Population train_replicas(const TrainConfiguration& c, Backend& backend, const R
   request.first_seed = c.seed;
   request.replicas = c.replicas;
   // For a batch of one the counts give the quantiles; one replica has none.
-  request.curve_quantiles = c.batch > 1 && c.replicas > 1 && c.replicas <= kMostCurveNumbers / c.updates;
+  request.curve_quantiles = c.batch > 1 && has_curve_quantiles(c);
   return backend.train(request, control);
 }
 
 // One replica after another, episodes of an update spread over the backend.
-Population train_episodes(const TrainConfiguration& c, Backend& backend, const RunControl& control) {
+// failed_parameter: set to 0 (weight) or 1 (bias) where a parameter stops being finite, if not null.
+Population train_episodes(const TrainConfiguration& c, Backend& backend, const RunControl& control,
+                          int* failed_parameter = nullptr) {
   Population population;
   ReplicaTable& table = population.table;
   table.first_seed = c.seed;
@@ -129,7 +138,7 @@ Population train_episodes(const TrainConfiguration& c, Backend& backend, const R
   const OptimizerConstants<float> constants = make_optimizer_constants<float>(c.optimizer);
   const Threshold threshold = make_threshold(c);
   const bool more = correct_pays_more(c.problem.environment);
-  const bool quantiles = c.replicas > 1 && c.replicas <= kMostCurveNumbers / c.updates;
+  const bool quantiles = has_curve_quantiles(c);
   std::vector<std::vector<std::uint64_t>> successes_at(quantiles ? c.updates : 0);
   const RunControl inner{control.stop, nullptr};
 
@@ -170,6 +179,7 @@ Population train_episodes(const TrainConfiguration& c, Backend& backend, const R
       if (control.progress) control.progress(replica * c.updates + made, c.replicas * c.updates);
       if (!is_finite(theta[0]) || !is_finite(theta[1])) {
         status = ReplicaStatus::failed;
+        if (failed_parameter != nullptr) *failed_parameter = is_finite(theta[0]) ? 1 : 0;
         theta[0] = theta[1] = from_bits(std::uint32_t{0x7fc00000});
         break;
       }
@@ -201,28 +211,31 @@ Population train_episodes(const TrainConfiguration& c, Backend& backend, const R
 
 std::vector<CurvePoint> make_curve(const TrainConfiguration& c, const Population& population) {
   const FryShack::Settings& s = c.problem.environment;
-  const double low = std::min(s.reward_correct, s.reward_wrong), spread = std::abs(s.reward_correct - s.reward_wrong);
-  const double step = s.reward_correct - s.reward_wrong, batch = static_cast<double>(c.batch);
+  const double spread = std::abs(s.reward_correct - s.reward_wrong), batch = static_cast<double>(c.batch);
   const CurveTotals& totals = population.curve;
-  const bool quantiles = c.replicas > 1 && c.replicas <= kMostCurveNumbers / c.updates;
+  const bool more = correct_pays_more(s);
+  const bool quantiles = has_curve_quantiles(c) && (c.batch == 1 || !population.curve_quantiles.empty());
   std::vector<CurvePoint> curve;
   for (std::uint64_t u = 0; u < c.updates && totals.count[u] != 0; ++u) {
     const std::uint64_t n = totals.count[u];
     const Wide sum = to_wide(totals.correct[u]), squares = to_wide(totals.squared[u]);
-    const double count = static_cast<double>(n);
+    const double episodes = static_cast<double>(n) * batch;
     CurvePoint point;
     point.update = u + 1;
     point.count = n;
-    point.mean_return = s.reward_wrong + step * (static_cast<double>(sum) / (count * batch));
-    point.sd = spread * std::sqrt(static_cast<double>(static_cast<Wide>(n) * squares - sum * sum)) / (count * batch);
-    if (quantiles && (c.batch == 1 || !population.curve_quantiles.empty())) {
+    point.mean_return = mean_return(s, static_cast<double>(sum), episodes);
+    point.sd = spread * std::sqrt(static_cast<double>(static_cast<Wide>(n) * squares - sum * sum)) / episodes;
+    if (quantiles) {
       std::array<double, kQuantiles.size()> values;
-      const std::uint64_t correct = static_cast<std::uint64_t>(sum);
-      const std::uint64_t successes = correct_pays_more(s) ? correct : n - correct;  // for a batch of one
       for (std::size_t i = 0; i < kQuantiles.size(); ++i) {
-        const std::uint64_t k = c.batch == 1 ? (quantile_position(kQuantiles[i], n) >= n - successes ? 1 : 0)
-                                             : population.curve_quantiles[u * kQuantiles.size() + i];
-        values[i] = low + spread * (static_cast<double>(k) / batch);
+        std::uint64_t successes;
+        if (c.batch == 1) {  // the counts say it all
+          const std::uint64_t correct = static_cast<std::uint64_t>(sum);
+          successes = quantile_position(kQuantiles[i], n) >= n - (more ? correct : n - correct) ? 1 : 0;
+        } else {
+          successes = population.curve_quantiles[u * kQuantiles.size() + i];
+        }
+        values[i] = mean_return(s, static_cast<double>(more ? successes : c.batch - successes), batch);
       }
       point.quantiles = values;
     }
@@ -231,16 +244,26 @@ std::vector<CurvePoint> make_curve(const TrainConfiguration& c, const Population
   return curve;
 }
 
-Failure first_failure(const TrainConfiguration& c, const ReplicaTable& table) {
+// Rows hold no more than that a replica failed and when; which parameter it was, the same training made again says.
+Failure first_failure(const TrainConfiguration& c, const ReplicaTable& table, Backend& backend, const RunControl& control) {
   Failure failure;
   for (std::uint64_t i = 0; i < table.size(); ++i) {
     if (table.status[i] != static_cast<std::uint8_t>(ReplicaStatus::failed)) continue;
     if (failure.count++ == 0) {
       failure.seed = table.first_seed + i;
       failure.update = table.updates[i];
-      failure.quantity = c.problem.learn_weight ? "weight or bias" : "bias";
     }
   }
+  if (failure.count == 0) return failure;
+  int parameter = 1;
+  if (c.problem.learn_weight) {
+    TrainConfiguration again = c;
+    again.seed = failure.seed;
+    again.replicas = 1;
+    again.updates = failure.update;
+    train_episodes(again, backend, {control.stop, nullptr}, &parameter);
+  }
+  failure.quantity = parameter == 0 ? "weight" : "bias";
   return failure;
 }
 
@@ -255,13 +278,14 @@ Estimate estimate_of(double sum, double sum_of_squares, std::uint64_t n, double 
   return e;
 }
 
-// Mean and sd of a return that is `right` in k of n episodes and `wrong` in the others.
-struct TwoValued {
-  double mean, sd;
+// Mean return of n episodes, k of them with a correct order, its standard deviation and standard error.
+struct Returns {
+  double mean, sd, standard_error;
 };
-TwoValued two_valued(double wrong, double right, std::uint64_t k, std::uint64_t n) {
-  const double share = static_cast<double>(k) / static_cast<double>(n);
-  return {wrong + (right - wrong) * share, std::abs(right - wrong) * std::sqrt(share * (1 - share))};
+Returns returns_of(const FryShack::Settings& s, std::uint64_t k, std::uint64_t n) {
+  const double count = static_cast<double>(n), share = static_cast<double>(k) / count;
+  const double sd = std::abs(s.reward_correct - s.reward_wrong) * std::sqrt(share * (1 - share));
+  return {mean_return(s, static_cast<double>(k), count), sd, n > 1 ? sd / std::sqrt(count - 1) : 0};
 }
 
 }  // namespace
@@ -269,7 +293,7 @@ TwoValued two_valued(double wrong, double right, std::uint64_t k, std::uint64_t 
 TrainResult train(const TrainConfiguration& c, Backend& backend, const RunControl& control, Spread spread) {
   const FloatingEnvironment environment;
   validate(c);
-  if (spread == Spread::automatic) spread = choose_spread(c);
+  if (spread == Spread::automatic) spread = choose_spread(c, backend.info().threads);
   if (spread == Spread::replicas && !lanes_can_train(c))
     throw ConfigurationError("--batch: too large for lanes that train whole replicas");
   Population population = spread == Spread::replicas ? train_replicas(c, backend, control) : train_episodes(c, backend, control);
@@ -280,7 +304,7 @@ TrainResult train(const TrainConfiguration& c, Backend& backend, const RunContro
   result.bias = population.bias;
   result.solved = population.solved_updates.count;
   result.solved_updates = population.solved_updates;
-  result.failed = first_failure(c, population.table);
+  result.failed = first_failure(c, population.table, backend, control);
   for (const std::uint64_t n : population.curve.count) result.optimizer_updates += n;
   result.episodes = result.optimizer_updates * c.batch;
   result.steps = result.episodes * FryShack::kStepsPerEpisode;
@@ -313,9 +337,9 @@ GradientResult gradient(const GradientConfiguration& c, Backend& backend, const 
   r.second_moment_weight_exact = exact.second_moment_weight;
   r.second_moment_bias_exact = exact.second_moment_bias;
   const FryShack::Settings& s = c.problem.environment;
-  const TwoValued returns = two_valued(s.reward_wrong, s.reward_correct, r.sums.correct, c.episodes);
+  const Returns returns = returns_of(s, r.sums.correct, c.episodes);
   r.mean_return.estimate = returns.mean;
-  r.mean_return.standard_error = c.episodes > 1 ? returns.sd / std::sqrt(n - 1) : 0;
+  r.mean_return.standard_error = returns.standard_error;
   r.mean_return.exact = exact.mean_return;
   if (r.mean_return.standard_error > 0) r.mean_return.z = (returns.mean - exact.mean_return) / r.mean_return.standard_error;
   r.digest = digest_of(r.sums);
@@ -333,10 +357,10 @@ EvaluateResult evaluate(const EvaluateConfiguration& c, Backend& backend, const 
   r.episodes = c.episodes;
   const FryShack::Settings& s = c.problem.environment;
   const std::uint64_t correct = r.outcomes[1] + r.outcomes[3];
-  const TwoValued returns = two_valued(s.reward_wrong, s.reward_correct, correct, c.episodes);
+  const Returns returns = returns_of(s, correct, c.episodes);
   r.mean = returns.mean;
   r.sd = returns.sd;
-  r.standard_error = c.episodes > 1 ? returns.sd / std::sqrt(static_cast<double>(c.episodes - 1)) : 0;
+  r.standard_error = returns.standard_error;
   const double low = std::min(s.reward_correct, s.reward_wrong), high = std::max(s.reward_correct, s.reward_wrong);
   const std::uint64_t lower = s.reward_correct <= s.reward_wrong ? correct : c.episodes - correct;  // episodes that paid `low`
   r.min = lower != 0 ? low : high;
@@ -353,11 +377,13 @@ WorkEstimate estimate(const TrainConfiguration& c) {
   const double updates = static_cast<double>(c.updates), replicas = static_cast<double>(c.replicas);
   WorkEstimate e;
   e.updates_or_episodes = updates * replicas * static_cast<double>(c.batch);
-  e.parallelism = choose_spread(c) == Spread::replicas ? c.replicas : c.batch;
-  // Rows, their copies for sorting, the curve's sums, Adam's table, and (updates, replicas) counts where the curve has quantiles.
-  const bool counts = c.batch > 1 && c.replicas > 1 && c.replicas <= kMostCurveNumbers / c.updates;
-  e.memory_bytes =
-      c.replicas * (1 + 4 + 4 + 4 + 4) + c.updates * (3 * 8 * 4 + 8 + 160) + (counts ? 4 * c.updates * c.replicas : 0);
+  e.parallelism = choose_spread(c, usable_threads()) == Spread::replicas ? c.replicas : c.batch;
+  // Rows and their copies for sorting; the curve's sums of each worker and its points; Adam's table; and, for quantiles of the
+  // curve, a number for each update of each replica.
+  const bool counts = c.batch > 1 && has_curve_quantiles(c);
+  e.memory_bytes = c.replicas * (1 + 4 + 4 + 4 + 4) +
+                   c.updates * (24 * (std::uint64_t{usable_threads()} + 2) + 8 + sizeof(CurvePoint)) +
+                   (counts ? 8 * c.updates * c.replicas : 0);
   return e;
 }
 WorkEstimate estimate(const GradientConfiguration& c) { return {static_cast<double>(c.episodes), c.episodes, 0}; }

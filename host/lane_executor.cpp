@@ -20,12 +20,14 @@ namespace {
 using EpisodeReal = float;
 using ReplicaReal = float;
 #else
-// Vectors in flight. Gradient: 6 hide the chain of one episode (prototype's figure, confirmed). Replica: see bench/results.
+// Vectors in flight: 6 hide the chain of one episode. A replica's state is larger: AVX-512 460 M updates/s with 4, 415 with 2, 405 with
+// 3, 275 with 6 (g++ 12, Zen 4, alternating); AVX2 with g++ is best at 2 (207 against 190), with clang at 4 (350 against 270).
 using EpisodeReal = VReal<6>;
-#ifndef FRYER_REPLICA_VECTORS
-#define FRYER_REPLICA_VECTORS 4
+#if defined(__AVX512F__) || defined(__clang__)
+using ReplicaReal = VReal<4>;
+#else
+using ReplicaReal = VReal<2>;
 #endif
-using ReplicaReal = VReal<FRYER_REPLICA_VECTORS>;
 // Philox of a wide bundle runs three vectors at a time: more would spill its state.
 inline constexpr int kPhiloxVectors = 3;
 #endif
@@ -135,7 +137,13 @@ void evaluate(const EpisodeWork& work, std::uint64_t first, std::uint64_t count_
 inline constexpr std::uint32_t kReplicaLanes = LaneTypes<ReplicaReal>::kLanes;
 inline constexpr std::uint32_t kFailedParameterBits = 0x7fc00000u;
 
-// Rows of a bundle whose lanes started together.
+// A power of two less one: updates between two questions whether to stop, about 16,384 episodes a lane (milliseconds).
+FRYER_LANE std::uint32_t question_mask(const ReplicaWork& work) {
+  std::uint32_t updates = 16384;
+  while (updates > 1 && static_cast<std::uint64_t>(updates) * work.batch > 16384) updates /= 2;
+  return updates - 1;
+}
+
 FRYER_LANE void store_row(const ReplicaRows& rows, std::uint64_t row, ReplicaStatus status, std::uint32_t updates, float weight,
                           float bias) {
   rows.status[row] = static_cast<std::uint8_t>(status);
@@ -149,9 +157,10 @@ FRYER_LANE void store_row(const ReplicaRows& rows, std::uint64_t row, ReplicaSta
 // fails goes on unseen.
 template <OptimizerSettings::Kind kOptimizer, bool kLearnWeight, bool kSingle>
 void train_in_step(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t replicas, const ReplicaRows& rows,
-                   const CurveSums& curve) {
+                   const CurveSums& curve, const StopQuestion& stop) {
   using Real = ReplicaReal;
   using Word = WordOf<Real>;
+  const std::uint32_t updates_between_questions = question_mask(work);
   for (std::uint64_t base = 0; base < replicas; base += kReplicaLanes) {
     const std::uint64_t left = replicas - base;
     const std::uint32_t used = left < kReplicaLanes ? static_cast<std::uint32_t>(left) : kReplicaLanes;
@@ -162,6 +171,7 @@ void train_in_step(const ReplicaWork& work, std::uint64_t first_seed, std::uint6
     std::uint32_t live_lanes = used;
     std::uint32_t failed_after[kReplicaLanes] = {};
     for (std::uint32_t update = 0; update < work.updates; ++update) {
+      if ((update & updates_between_questions) == updates_between_questions && stop.ask(stop.context)) return;
       const Word correct = lanes.update(work, update);
       std::uint32_t each[kReplicaLanes];
       if constexpr (kSingle) {
@@ -209,7 +219,7 @@ void train_in_step(const ReplicaWork& work, std::uint64_t first_seed, std::uint6
 // (window, lanes) successes of the last updates.
 template <OptimizerSettings::Kind kOptimizer, bool kLearnWeight, bool kSingle>
 void train_until(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t replicas, const ReplicaRows& rows,
-                 const CurveSums& curve, std::uint32_t* scratch) {
+                 const CurveSums& curve, std::uint32_t* scratch, const StopQuestion& stop) {
   using Real = ReplicaReal;
   using Word = WordOf<Real>;
   constexpr std::uint32_t lane_count = kReplicaLanes;
@@ -235,7 +245,10 @@ void train_until(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_
   load(seed_low, seeds);
   lanes.start(work, seeds, high);
   Word updates = Word(0u), in_window = Word(0u);  // updates made; successes of the last `window` of them
+  const std::uint32_t updates_between_questions = question_mask(work);
+  std::uint32_t tick = 0;
   for (std::uint32_t slot = 0; running != 0; slot = slot + 1 == work.window ? 0 : slot + 1) {
+    if ((++tick & updates_between_questions) == 0 && stop.ask(stop.context)) return;
     const Word correct = lanes.update(work, updates);
     const Word success = work.correct_pays_more ? correct : Word(work.batch) - correct;
     std::uint32_t* const oldest_slot = scratch + slot * lane_count;
@@ -303,19 +316,19 @@ void train_until(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_
 
 template <OptimizerSettings::Kind kOptimizer, bool kLearnWeight, bool kSingle>
 void train_kind(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t replicas, const ReplicaRows& rows,
-                const CurveSums& curve, std::uint32_t* scratch) {
+                const CurveSums& curve, std::uint32_t* scratch, const StopQuestion& stop) {
   if (work.window == 0) {
-    train_in_step<kOptimizer, kLearnWeight, kSingle>(work, first_seed, replicas, rows, curve);
+    train_in_step<kOptimizer, kLearnWeight, kSingle>(work, first_seed, replicas, rows, curve, stop);
   } else {
-    train_until<kOptimizer, kLearnWeight, kSingle>(work, first_seed, replicas, rows, curve, scratch);
+    train_until<kOptimizer, kLearnWeight, kSingle>(work, first_seed, replicas, rows, curve, scratch, stop);
   }
 }
 
 void train(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t replicas, const ReplicaRows& rows,
-           const CurveSums& curve, std::uint32_t* scratch) {
+           const CurveSums& curve, std::uint32_t* scratch, const StopQuestion& stop) {
   using Kind = OptimizerSettings::Kind;
   const bool single = work.batch == 1;
-  const auto call = [&](auto* program) FRYER_INLINE_LAMBDA { program(work, first_seed, replicas, rows, curve, scratch); };
+  const auto call = [&](auto* program) FRYER_INLINE_LAMBDA { program(work, first_seed, replicas, rows, curve, scratch, stop); };
   if (work.optimizer_kind == Kind::adam) {
     if (work.learn_weight) {
       call(single ? &train_kind<Kind::adam, true, true> : &train_kind<Kind::adam, true, false>);
@@ -334,7 +347,7 @@ void train(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t repl
 std::uint64_t train_scratch(const ReplicaWork& work) { return static_cast<std::uint64_t>(work.window) * kReplicaLanes; }
 
 constexpr LaneExecutor kExecutor = {
-    FRYER_TEXT(FRYER_EXECUTOR), LaneTypes<EpisodeReal>::kLanes, gradient, evaluate, train, train_scratch};
+    FRYER_TEXT(FRYER_EXECUTOR), LaneTypes<EpisodeReal>::kLanes, kReplicaLanes, gradient, evaluate, train, train_scratch};
 
 }  // namespace
 

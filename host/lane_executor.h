@@ -26,9 +26,16 @@ struct ReplicaRows {
   std::uint64_t stride;
 };
 
+// Whether to stop at once: asked by trainings every few milliseconds; their rows then mean nothing.
+struct StopQuestion {
+  bool (*ask)(const void* context);
+  const void* context;
+};
+
 struct LaneExecutor {
-  const char* name;     // as in FRYER_ISA
-  std::uint32_t lanes;  // lanes in flight: a range that is a multiple of it wastes nothing
+  const char* name;             // as in FRYER_ISA
+  std::uint32_t lanes;          // episodes in flight
+  std::uint32_t replica_lanes;  // replicas in flight: a range that is a multiple of it wastes nothing
 
   // Episodes first .. first + count - 1 under work.policy; the range must not cross a multiple of 2^32. Adds to sums.
   void (*gradient)(const EpisodeWork& work, std::uint64_t first, std::uint64_t count, bool weight, Moments moments,
@@ -37,7 +44,7 @@ struct LaneExecutor {
   void (*evaluate)(const EpisodeWork& work, std::uint64_t first, std::uint64_t count, std::uint64_t counts[FryShack::kOutcomes]);
   // Trainings with seeds first_seed .. first_seed + count - 1, which must not cross a multiple of 2^32.
   void (*train)(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t count, const ReplicaRows& rows,
-                const CurveSums& curve, std::uint32_t* scratch);
+                const CurveSums& curve, std::uint32_t* scratch, const StopQuestion& stop);
   // 32-bit words of scratch memory that train() needs.
   std::uint64_t (*train_scratch)(const ReplicaWork& work);
 };

@@ -236,8 +236,13 @@ FRYER_LANE hn::Vec<DoubleTag> nearest_double(Int64Vector x) {
   const auto offset = hn::Set(DoubleTag(), 0x1.00000801p84);  // 2^84 + 2^63 + 2^52
   return hn::Add(hn::Sub(hn::BitCast(DoubleTag(), high), offset), hn::BitCast(DoubleTag(), low));
 }
+// As unsigned numbers, which may wrap: biased sums do.
 FRYER_LANE std::uint64_t sum_lanes(Int64Vector x) {
-  return static_cast<std::uint64_t>(hn::GetLane(hn::SumOfLanes(Int64Tag(), x)));
+  alignas(64) std::uint64_t each[kVectorLanes / 2];
+  hn::Store(hn::BitCast(Word64Tag(), x), Word64Tag(), each);
+  std::uint64_t sum = 0;
+  FRYER_UNROLL for (int i = 0; i < kVectorLanes / 2; ++i) sum += each[i];
+  return sum;
 }
 
 }  // namespace fryer::FRYER_EXECUTOR

@@ -59,8 +59,8 @@ void validate(const Problem& problem) {
 void validate(const TrainConfiguration& c) {
   validate(c.problem);
   const OptimizerSettings& o = c.optimizer;
-  if (!(o.learning_rate > 0) || !fits_float(o.learning_rate)) {
-    refuse("--learning-rate", o.learning_rate, "a finite number above 0 that a float can hold (at most 3.4e38)");
+  if (!fits_float(o.learning_rate) || !(static_cast<float>(o.learning_rate) > 0)) {
+    refuse("--learning-rate", o.learning_rate, "a number above 0 that a float can hold (from 1.5e-45 to 3.4e38)");
   }
   const auto check_beta = [](const char* option, double beta) {
     if (!(beta >= 0 && beta < 1)) refuse(option, beta, "a number from 0 up to, not including, 1");
@@ -96,13 +96,15 @@ void validate(const EvaluateConfiguration& c) {
 }
 
 void validate(const NotebookConfiguration& c) {
+  if (c.updates < 1 || c.updates > 100'000'000) {
+    refuse("--updates", c.updates, "a whole number from 1 to 1e8, since every update is recorded");
+  }
   TrainConfiguration t;  // the same ranges
   t.problem.environment.reward_correct = c.reward_correct;
   t.problem.environment.reward_wrong = c.reward_wrong;
   t.optimizer.learning_rate = c.learning_rate;
   t.updates = c.updates;
   validate(t);
-  if (c.updates > 100'000'000) refuse("--updates", c.updates, "a whole number from 1 to 1e8, since every update is recorded");
 }
 
 }  // namespace fryer

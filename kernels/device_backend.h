@@ -56,6 +56,7 @@ class DeviceBackend final : public Backend {
 
   GradientSums gradient(const EpisodeWork& work, std::uint64_t first, std::uint64_t count, bool weight, Moments moments,
                         const RunControl& control) override {
+    if (!has_finite_numbers(work)) throw RunError("gradient: a parameter or gain is not finite");
     GradientSums total;
     run_episodes(
         first, count, control, [&](EpisodeRange range) { device_.launch_gradient(work, range, weight, moments, sums_.data()); },

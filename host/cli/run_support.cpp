@@ -18,7 +18,7 @@ std::unique_ptr<Backend> open_backend(const Command& command, const WorkEstimate
   choice.parallelism = work.parallelism;
   std::unique_ptr<Backend> backend = make_backend(choice);
   const bool automatic = choice.device == BackendChoice::Device::automatic;
-  if ((automatic && !command.common().quiet) || command.common().verbose) {
+  if ((automatic || command.common().verbose) && !command.common().quiet) {
     console.note(fmt::format("fryer: running on {}: {}", backend_text(backend->info()), backend->info().reason));
   }
   return backend;

@@ -80,7 +80,7 @@ void expect_equal(const Summary& a, const Summary& b, const std::string& what) {
 // Rows, curve, summaries and quantiles of populations that fill the GPU, with and without a threshold.
 TEST_F(CudaBackend, TrainsPopulationsAsTheCpuDoes) {
   for (const bool until : {false, true}) {
-    for (const std::uint64_t batch : {1, 4}) {
+    for (const std::uint64_t batch : {1u, 4u}) {
       TrainConfiguration c;
       c.batch = batch;
       c.updates = batch == 1 ? 280 : 100;

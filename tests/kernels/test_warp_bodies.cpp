@@ -131,7 +131,7 @@ TEST(WarpBodies, EpisodeRangesAreCutAtTheNumbersHighWord) {
       scalar::lane_executor().gradient(work, first + i, 1, true, Moments::first_and_second, expected);
       scalar::lane_executor().evaluate(work, first + i, 1, counts.data());
     }
-    for (const std::uint64_t chunk : {0, 37, 100}) {
+    for (const std::uint64_t chunk : {0u, 37u, 100u}) {
       CudaOptions options;
       options.chunk = chunk;
       expect_equal(warp_backend(2, options)->gradient(work, first, 300, true, Moments::first_and_second, {}), expected);
@@ -296,9 +296,9 @@ Trained train_scalar(const TrainingCase& c, std::uint64_t replicas) {
   std::vector<std::uint32_t> scratch(scalar::lane_executor().train_scratch(work) + 1);
   const RowMemory rows = t.rows();
   const CurveMemory curve = t.curves();
-  scalar::lane_executor().train(work, c.request.first_seed, replicas,
-                                {rows.status, rows.updates, rows.weight, rows.bias, rows.correct, rows.stride},
-                                {curve.count, curve.correct, curve.squared}, scratch.data());
+  scalar::lane_executor().train(
+      work, c.request.first_seed, replicas, {rows.status, rows.updates, rows.weight, rows.bias, rows.correct, rows.stride},
+      {curve.count, curve.correct, curve.squared}, scratch.data(), {[](const void*) { return false; }, nullptr});
   return t;
 }
 

@@ -157,7 +157,7 @@ Interval wilson(std::uint64_t successes, std::uint64_t n) {
 }
 
 double norm_probability(float weight, float bias, double hunger) {
-  return 1 / (1 + std::exp(-(static_cast<double>(weight) * hunger + static_cast<double>(bias))));
+  return sigmoid(static_cast<double>(weight) * hunger + static_cast<double>(bias));
 }
 
 Summary summarise(std::vector<double>& values) {
@@ -171,8 +171,7 @@ Summary summarise(std::vector<double>& values) {
   summary.sd = std::sqrt(squares / n);
   auto begin = values.begin();
   for (std::size_t i = 0; i < kQuantiles.size(); ++i) {
-    const auto position = static_cast<std::ptrdiff_t>(std::max(1.0, std::ceil(kQuantiles[i] * n))) - 1;
-    const auto middle = values.begin() + std::min(position, static_cast<std::ptrdiff_t>(values.size()) - 1);
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(quantile_position(kQuantiles[i], values.size()));
     std::nth_element(begin, middle, values.end());  // what came before is smaller already
     summary.quantiles[i] = *middle;
     begin = middle;

@@ -48,7 +48,10 @@ Summary summarise_sorting(const Policy& policy, Iterator first, std::uint64_t n)
   s.count = n;
   if (n == 0) return s;
   thrust::sort(policy, first, first + static_cast<std::ptrdiff_t>(n));
-  const auto at = [&](std::uint64_t i) { return static_cast<double>(static_cast<Value>(first[static_cast<std::ptrdiff_t>(i)])); };
+  // + 0.0 makes +0 of -0: which of the two a sort puts first is its own affair.
+  const auto at = [&](std::uint64_t i) {
+    return static_cast<double>(static_cast<Value>(first[static_cast<std::ptrdiff_t>(i)])) + 0.0;
+  };
   s.min = at(0);
   s.max = at(n - 1);
   for (std::size_t i = 0; i < kQuantiles.size(); ++i) s.quantiles[i] = at(quantile_position(kQuantiles[i], n));

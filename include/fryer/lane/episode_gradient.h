@@ -18,6 +18,12 @@ struct EpisodeWork {
   bool greedy;              // evaluations: the more probable action instead of a sampled one
 };
 
+// What the sums' proof needs and backends check before they start: NaN or infinite parameters would give sums that mean nothing.
+inline bool has_finite_numbers(const EpisodeWork& work) {
+  return is_finite(work.policy.weight[0]) && is_finite(work.policy.bias) && is_finite(work.rules.gain_correct) &&
+         is_finite(work.rules.gain_wrong);
+}
+
 // Sums over episodes; parameters in the order weight, bias.
 struct GradientSums {
   std::int64_t gradient[2] = {0, 0};  // of the loss, multiples of 2^-fixed_point.digits
@@ -78,8 +84,7 @@ struct GradientAccumulator {
 
 // The digits of the second moments of contributions bounded by 2^magnitude: one square is at most 2^51 of their units.
 inline int square_digits(float gain_correct, float gain_wrong) {
-  const double bound = absolute(gain_correct) > absolute(gain_wrong) ? absolute(gain_correct) : absolute(gain_wrong);
-  return 51 - 2 * (bound > 0 ? ceil_log2(bound) : 0);
+  return 51 - 2 * contribution_magnitude(gain_correct, gain_wrong);
 }
 
 }  // namespace fryer

@@ -49,10 +49,20 @@ struct FixedPoint {
   float tiny24;                     // round_single_term's threshold for a batch of one, in the bias's scaling
 };
 
+// The proved bound on one contribution: the larger |gain|.
+inline double contribution_bound(float gain_correct, float gain_wrong) {
+  const double correct = absolute(static_cast<double>(gain_correct)), wrong = absolute(static_cast<double>(gain_wrong));
+  return correct > wrong ? correct : wrong;
+}
+// Smallest e with the bound <= 2^e; a bound of 0 counts as 1.
+inline int contribution_magnitude(float gain_correct, float gain_wrong) {
+  const double bound = contribution_bound(gain_correct, gain_wrong);
+  return bound > 0 ? ceil_log2(bound) : 0;
+}
+
 inline FixedPoint make_fixed_point(std::uint64_t batch, float gain_correct, float gain_wrong) {
-  const double bound = absolute(gain_correct) > absolute(gain_wrong) ? absolute(gain_correct) : absolute(gain_wrong);
-  const int digits = fixed_point_digits(batch, bound);
-  const int magnitude = bound > 0 ? ceil_log2(bound) : 0;
+  const int digits = fixed_point_digits(batch, contribution_bound(gain_correct, gain_wrong));
+  const int magnitude = contribution_magnitude(gain_correct, gain_wrong);
   return {digits, std::ldexp(1.0, digits - 24), std::ldexp(1.0, digits - 48),
           std::ldexp(1.0, -digits) / static_cast<double>(batch), static_cast<float>(std::ldexp(1.0, magnitude - 28 + 24))};
 }
