@@ -60,7 +60,7 @@ void validate(const TrainConfiguration& c) {
   validate(c.problem);
   const OptimizerSettings& o = c.optimizer;
   if (!fits_float(o.learning_rate) || !(static_cast<float>(o.learning_rate) > 0)) {
-    refuse("--learning-rate", o.learning_rate, "a number above 0 that a float can hold (from 1.5e-45 to 3.4e38)");
+    refuse("--learning-rate", o.learning_rate, "a finite number above 0 that a float can hold (from 1.5e-45 to 3.4e38)");
   }
   const auto check_beta = [](const char* option, double beta) {
     if (!(beta >= 0 && beta < 1)) refuse(option, beta, "a number from 0 up to, not including, 1");

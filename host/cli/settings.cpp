@@ -39,7 +39,7 @@ void add_reward_scale(OptionTable& table, double& scale) {
 }
 
 void add_learning_rate(OptionTable& table, double& rate) {
-  table.number("learning-rate", "RATE", rate, "a number above 0 that a float can hold (from 1.5e-45 to 3.4e38)", "a factor",
+  table.number("learning-rate", "RATE", rate, "a finite number above 0 that a float can hold (from 1.5e-45 to 3.4e38)", "a factor",
                "step size of the optimiser");
 }
 

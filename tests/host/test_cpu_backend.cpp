@@ -8,8 +8,12 @@
 #include <xmmintrin.h>
 #endif
 
+#include <chrono>
+#include <thread>
+
 #include "fryer/engine/api.h"
 #include "host/cpu_features.h"
+#include "host/driver.h"
 
 namespace fryer {
 namespace {
@@ -39,6 +43,47 @@ TEST(CpuBackend, PopulationsCrossTheSeedsHighWord) {
       ASSERT_EQ(to_bits(population.table.bias[k]), to_bits(alone.table.bias[0])) << "seed " << one.seed;
     }
   }
+}
+
+// Returns of 100 episodes at +-1 are multiples of 0.02: a threshold of exactly 0.4 asks for 70 correct orders, as 0.39 does, and not for
+// 71, as 0.41 does. Detects a threshold that rounding moves by one.
+TEST(CpuBackend, ThresholdsThatAreExactReturnsAreReached) {
+  TrainConfiguration c;
+  c.replicas = 500;
+  c.updates = 400;
+  const auto run = [&](double until, double correct, double wrong) {
+    c.until = until;
+    c.problem.environment.reward_correct = correct;
+    c.problem.environment.reward_wrong = wrong;
+    return train(c, *backend()).digest;
+  };
+  for (const double exact : {0.2, 0.3, 0.4, 0.44}) {
+    EXPECT_EQ(run(exact, 1, -1), run(exact - 0.01, 1, -1)) << exact;
+    EXPECT_NE(run(exact, 1, -1), run(exact + 0.01, 1, -1)) << exact;
+  }
+  EXPECT_EQ(run(-0.4, -1, 1), run(-0.41, -1, 1));  // where a wrong order pays more
+}
+
+// A lone bundle with a huge batch must not keep Ctrl-C waiting for its end (minutes): the lanes themselves ask.
+TEST(CpuBackend, StopsWithinAPiece) {
+  StopToken stop{false};
+  TrainConfiguration c;
+  c.replicas = 128;
+  c.batch = 65'535;
+  c.updates = 60'000;
+  std::thread later([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    stop = true;
+  });
+  EXPECT_THROW(train(c, *backend(2), {&stop, nullptr}, Spread::replicas), Stopped);
+  later.join();
+}
+
+TEST(CpuBackend, RefusesParametersThatAreNotFinite) {
+  EpisodeWork work{};
+  work.policy.bias = from_bits(std::uint32_t{0x7fc00000});
+  EXPECT_THROW(backend()->gradient(work, 0, 10, true, Moments::first, {}), RunError);
+  EXPECT_THROW(backend()->evaluate(work, 0, 10, {}), RunError);
 }
 
 // Ranges of episodes across 2^32 and near 2^64: the sums of a range are the sums of its parts.
