@@ -327,7 +327,7 @@ GradientResult gradient(const GradientConfiguration& c, Backend& backend, const 
   const FryShackExact exact = fry_shack_exact(c.problem);
   const int digits = square_digits(work.rules.gain_correct, work.rules.gain_wrong);
   // Sums are of the loss's gradient; the ascent direction is its negative.
-  const auto first = [&](int i) { return -std::ldexp(to_double(r.sums.gradient[i]), -work.fixed_point.digits); };
+  const auto first = [&](int i) { return 0.0 - std::ldexp(to_double(r.sums.gradient[i]), -work.fixed_point.digits); };
   const auto second = [&](int i) { return std::ldexp(r.sums.squared[i].value(), -digits); };
   const double n = static_cast<double>(c.episodes);
   r.weight = estimate_of(first(0), second(0), c.episodes, exact.gradient_weight);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What can be run: each refusal names the option, the value and what is accepted. Before any work starts.
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -20,8 +21,12 @@ constexpr double kLargestFloat = 0x1.fffffep127;
   throw ConfigurationError(fmt::format("{}: {} is not accepted; {}", option, value, accepted));
 }
 
+// What this process may have: the machine's memory, or less where `ulimit -v` says so.
 double memory_of_this_machine() {
-  return static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+  const double physical = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+  rlimit limit{};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return physical;
+  return std::fmin(physical, static_cast<double>(limit.rlim_cur));
 }
 
 bool fits_float(double x) { return std::abs(x) <= kLargestFloat; }  // false for NaN
@@ -47,11 +52,14 @@ void validate(const Problem& problem) {
   check_reward("--reward-wrong", e.reward_wrong);
   if (!(problem.reward_scale >= 0 && problem.reward_scale <= kLargestReward))
     refuse("--reward-scale", problem.reward_scale, "a number from 0 to 1e9");
-  for (const double reward : {e.reward_correct, e.reward_wrong}) {
+  const auto check_gain = [&](const char* option, double reward) {
     const double gain = std::abs(reward * problem.reward_scale);
-    if (gain != 0 && gain < kSmallestGain)
-      refuse("--reward-scale", problem.reward_scale, "reward times scale must be 0 or at least 1e-9 in magnitude");
-  }
+    if (gain != 0 && gain < kSmallestGain) {
+      refuse(option, reward, "0, or a number that times the reward scale is at least 1e-9 in magnitude");
+    }
+  };
+  check_gain("--reward-correct", e.reward_correct);
+  check_gain("--reward-wrong", e.reward_wrong);
   if (!fits_float(problem.weight)) refuse("--weight", problem.weight, "a finite number that a float can hold");
   if (!fits_float(problem.bias)) refuse("--bias", problem.bias, "a finite number that a float can hold");
 }
@@ -78,9 +86,8 @@ void validate(const TrainConfiguration& c) {
   if (c.until && !std::isfinite(*c.until)) refuse("--until", *c.until, "a finite mean return");
   const double needed = static_cast<double>(estimate(c).memory_bytes), there = memory_of_this_machine();
   if (needed > there) {
-    throw ConfigurationError(
-        fmt::format("--replicas: {} replicas of {} updates need {:.1f} GB of memory; this machine has {:.1f} GB", c.replicas,
-                    c.updates, needed / 1e9, there / 1e9));
+    throw ConfigurationError(fmt::format("--replicas: {} replicas of {} updates need {:.1f} GB of memory; there are {:.1f} GB",
+                                         c.replicas, c.updates, needed / 1e9, there / 1e9));
   }
 }
 

@@ -10,8 +10,10 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 
+#include "host/cli/signals.h"
 #include "host/cli/text.h"
 
 namespace fryer::cli {
@@ -41,7 +43,8 @@ int write_all(int descriptor, std::string_view bytes) {
 
 std::string read_file(const std::string& option, const std::string& path) {
   const auto fail = [&](const char* why) { throw FileError(fmt::format("{}: cannot read {}: {}", option, shown(path), why)); };
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);  // of a pipe it waits for the other end
+  if (descriptor < 0 && errno == EINTR && stop_signal() != 0) throw Stopped();
   if (descriptor < 0) fail(std::strerror(errno));
   std::string bytes;
   std::string piece(kBuffer, '\0');
@@ -53,12 +56,27 @@ std::string read_file(const std::string& option, const std::string& path) {
       bytes.append(piece, 0, static_cast<std::size_t>(got));
     } else if (errno != EINTR) {
       error = errno;
+    } else if (stop_signal() != 0) {
+      ::close(descriptor);
+      throw Stopped();
     }
   }
   ::close(descriptor);
   if (error != 0) fail(std::strerror(error));
   if (bytes.size() > kLargestInput) fail("it is larger than 1 GiB");
   return bytes;
+}
+
+bool is_same_file(const std::string& a, const std::string& b) {
+  std::error_code error;  // a name that cannot be resolved is compared as it is
+  return std::filesystem::weakly_canonical(a, error) == std::filesystem::weakly_canonical(b, error);
+}
+
+bool is_standard_output(const std::string& path) {
+  struct stat file {
+  }, output{};
+  return ::stat(path.c_str(), &file) == 0 && ::fstat(STDOUT_FILENO, &output) == 0 && file.st_dev == output.st_dev &&
+         file.st_ino == output.st_ino;
 }
 
 OutputFile::OutputFile(std::string option, std::string path)

@@ -19,6 +19,11 @@ class DamagedFileError : public Error {
 // The whole file. `option` names whose file it is, for the message. Throws FileError; also for one larger than 1 GiB.
 std::string read_file(const std::string& option, const std::string& path);
 
+// Whether two paths name one file, existing or not.
+bool is_same_file(const std::string& a, const std::string& b);
+// Whether the path is what standard output goes to.
+bool is_standard_output(const std::string& path);
+
 // A file on its way. What is not committed leaves no trace. Devices and pipes (/dev/null) are written in place.
 class OutputFile {
  public:

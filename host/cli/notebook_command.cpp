@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `fryer notebook`: the StatQuest notebook as it stands, its table of results and its final bias, and where that bias lies among the
-// results of a population of other seeds.
+// results of a population of seeds.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -82,7 +82,7 @@ NotebookCommand::NotebookCommand() : Command(describe()) {
   add_learning_rate(table_, c_.learning_rate);
   add_rewards(table_, c_.reward_correct, c_.reward_wrong);
   table_.integer("population", "N", population_, "a whole number from 0 to 4294967296", "trainings",
-                 "how many other seeds to compare with; 0: none");
+                 "how many seeds, from 1 on, to compare with; 0: none");
   add_backend_options();
 }
 
@@ -193,12 +193,12 @@ std::string NotebookCommand::epochs(const Console& console, const NotebookResult
 
 std::string NotebookCommand::context(const Comparison& comparison, double final_bias) const {
   const Summary& s = comparison.result.bias;
-  if (s.count == 0) return fmt::format("Of {} other seeds none ends at a finite bias.\n", with_separators(population_));
+  if (s.count == 0) return fmt::format("Of the seeds 1 to {} none ends at a finite bias.\n", with_separators(population_));
   const bool low = comparison.at_or_below <= comparison.at_or_above;
   const double share = low ? comparison.at_or_below : comparison.at_or_above;
   std::string text =
-      fmt::format("{} other seeds of the same recipe end at {:.3f} on average, with a standard deviation of {:.3f}.\n",
-                  with_separators(s.count), s.mean, s.sd);
+      fmt::format("The seeds 1 to {} of fryer's own generator end at {:.3f} on average, with a standard deviation of {:.3f}.\n",
+                  with_separators(population_), s.mean, s.sd);
   const std::string one_in = share > 0 && share < 0.1 ? fmt::format(", one in {:.0f},", 1 / share) : "";
   return text +
          fmt::format("{:.2f} % of them{} end at {:.2f} or {}.\n", share * 100, one_in, final_bias, low ? "below" : "above");

@@ -39,8 +39,8 @@ void add_reward_scale(OptionTable& table, double& scale) {
 }
 
 void add_learning_rate(OptionTable& table, double& rate) {
-  table.number("learning-rate", "RATE", rate, "a finite number above 0 that a float can hold (from 1.5e-45 to 3.4e38)", "a factor",
-               "step size of the optimiser");
+  table.number("learning-rate", "RATE", rate, "a finite number above 0 that a float can hold (from 1.5e-45 to 3.4e38)",
+               "a factor", "step size of the optimiser");
 }
 
 void add_optimizer(OptionTable& table, OptimizerSettings& optimizer) {

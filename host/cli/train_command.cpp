@@ -188,7 +188,13 @@ void TrainCommand::resolve() {
         fmt::format("{}: cannot be combined with --replicas {}: which policy? --save-replicas keeps all their parameters",
                     table_.find("save-policy")->label, c_.replicas));
   }
-  if (!save_policy_.empty() && save_policy_ == save_replicas_) {
+  for (const auto& [option, path] : {std::pair{"save-policy", save_policy_}, std::pair{"save-replicas", save_replicas_}}) {
+    if (common_.json && !path.empty() && is_standard_output(path)) {
+      throw ConfigurationError(
+          fmt::format("{}: {} is where the document of --json goes; another file", table_.find(option)->label, shown(path)));
+    }
+  }
+  if (!save_policy_.empty() && is_same_file(save_policy_, save_replicas_)) {
     throw ConfigurationError(
         fmt::format("{}: {} is the file of --save-replicas too", table_.find("save-policy")->label, shown(save_policy_)));
   }

@@ -210,11 +210,11 @@ TEST(Text, OfTheNotebookEndsWithItsBiasAndItsContext) {
   const Outcome outcome = run_program({"notebook", "--population", "20000", "--quiet"});
   EXPECT_EQ(outcome.code, 0);
   EXPECT_NE(outcome.out.find("Final bias: -10.34\n"), std::string::npos) << outcome.out;
-  EXPECT_NE(outcome.out.find("20,000 other seeds of the same recipe end at -7.3"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("The seeds 1 to 20,000 of fryer's own generator end at -7.3"), std::string::npos) << outcome.out;
   EXPECT_NE(outcome.out.find("end at -10.34 or below"), std::string::npos) << outcome.out;
   const Outcome all = run_program({"notebook", "--population", "0", "-v"});
   EXPECT_GT(std::count(all.out.begin(), all.out.end(), '\n'), 70);
-  EXPECT_EQ(all.out.find("other seeds"), std::string::npos);
+  EXPECT_EQ(all.out.find("The seeds 1 to"), std::string::npos);
 }
 
 TEST(Text, OfAPopulationFitsTheTerminal) {
