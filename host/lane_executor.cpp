@@ -137,11 +137,10 @@ void evaluate(const EpisodeWork& work, std::uint64_t first, std::uint64_t count_
 inline constexpr std::uint32_t kReplicaLanes = LaneTypes<ReplicaReal>::kLanes;
 inline constexpr std::uint32_t kFailedParameterBits = 0x7fc00000u;
 
-// A power of two less one: updates between two questions whether to stop, about 16,384 episodes a lane (milliseconds).
-FRYER_LANE std::uint32_t question_mask(const ReplicaWork& work) {
-  std::uint32_t updates = 16384;
-  while (updates > 1 && static_cast<std::uint64_t>(updates) * work.batch > 16384) updates /= 2;
-  return updates - 1;
+// Updates between two questions whether to stop: about 16,384 episodes a lane, milliseconds. The question is a call, so it stands outside
+// the loop over updates (inside it cost 40 %: no vector register survives a call).
+FRYER_LANE std::uint32_t updates_between_questions(const ReplicaWork& work) {
+  return work.batch < 16384 ? 16384 / work.batch : 1;
 }
 
 FRYER_LANE void store_row(const ReplicaRows& rows, std::uint64_t row, ReplicaStatus status, std::uint32_t updates, float weight,
@@ -153,64 +152,91 @@ FRYER_LANE void store_row(const ReplicaRows& rows, std::uint64_t row, ReplicaSta
   rows.bias[row] = failed ? from_bits(kFailedParameterBits) : bias;
 }
 
-// Trainings that all make every update: bundles of consecutive seeds in step, one number of the update for all lanes. A lane that
-// fails goes on unseen.
+// A bundle of consecutive seeds that train in step.
+template <class Lanes>
+struct Bundle {
+  Lanes lanes;
+  MaskOf<ReplicaReal> live;  // lanes that have not failed
+  std::uint32_t live_lanes, used;
+  std::uint32_t failed_after[kReplicaLanes];
+};
+
+// Updates begin .. end - 1 of a bundle whose rows start at `base`. Not inlined: around it stands the question whether to stop, and
+// gcc would keep the state in memory all through the loop because of that call (40 % slower).
+template <class Lanes, bool kSingle>
+__attribute__((noinline)) void train_stretch(const ReplicaWork& work, Bundle<Lanes>& bundle, std::uint32_t begin,
+                                             std::uint32_t end, std::uint64_t base, const ReplicaRows& rows,
+                                             const CurveSums& curve) {
+  using Word = WordOf<ReplicaReal>;
+  Lanes lanes = bundle.lanes;
+  MaskOf<ReplicaReal> live = bundle.live;
+  std::uint32_t live_lanes = bundle.live_lanes;
+  const std::uint32_t used = bundle.used;
+  for (std::uint32_t update = begin; update < end; ++update) {
+    const Word correct = lanes.update(work, update);
+    std::uint32_t each[kReplicaLanes];
+    if constexpr (kSingle) {
+      const std::uint32_t n = count(both(live, less(Word(0u), correct)));
+      curve.correct[update] += n;
+      curve.squared[update] += n;
+      if (rows.correct != nullptr) store(correct, each);
+    } else {
+      store(select(live, correct, Word(0u)), each);
+      for (std::uint32_t i = 0; i < used; ++i) {
+        curve.correct[update] += each[i];
+        curve.squared[update] += static_cast<std::uint64_t>(each[i]) * each[i];
+      }
+    }
+    curve.count[update] += live_lanes;
+    if (rows.correct != nullptr) {
+      for (std::uint32_t i = 0; i < used; ++i) {
+        if (bundle.failed_after[i] == 0) rows.correct[update * rows.stride + base + i] = each[i];
+      }
+    }
+    const MaskOf<ReplicaReal> failing = both(live, negate(lanes.finite()));
+    if (any(failing)) {
+      std::uint32_t now[kReplicaLanes];
+      store_mask(failing, now);
+      for (std::uint32_t i = 0; i < used; ++i) {
+        if (now[i] != 0) bundle.failed_after[i] = update + 1;
+      }
+      live = both(live, lanes.finite());
+      live_lanes = count(live);
+      if (live_lanes == 0) break;
+    }
+  }
+  bundle.lanes = lanes;
+  bundle.live = live;
+  bundle.live_lanes = live_lanes;
+}
+
+// Trainings that all make every update: one number of the update for all lanes. A lane that fails goes on unseen.
 template <OptimizerSettings::Kind kOptimizer, bool kLearnWeight, bool kSingle>
 void train_in_step(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t replicas, const ReplicaRows& rows,
                    const CurveSums& curve, const StopQuestion& stop) {
-  using Real = ReplicaReal;
-  using Word = WordOf<Real>;
-  const std::uint32_t updates_between_questions = question_mask(work);
+  using Lanes = ReplicaLanes<ReplicaReal, std::uint32_t, kOptimizer, kLearnWeight, kSingle>;
+  using Word = WordOf<ReplicaReal>;
+  const std::uint32_t stretch = updates_between_questions(work);
   for (std::uint64_t base = 0; base < replicas; base += kReplicaLanes) {
     const std::uint64_t left = replicas - base;
-    const std::uint32_t used = left < kReplicaLanes ? static_cast<std::uint32_t>(left) : kReplicaLanes;
-    ReplicaLanes<Real, std::uint32_t, kOptimizer, kLearnWeight, kSingle> lanes;
-    lanes.start(work, LaneNumbers<Word>::from(static_cast<std::uint32_t>(first_seed + base)),
-                static_cast<std::uint32_t>(first_seed >> 32));
-    MaskOf<Real> live = less(LaneNumbers<Word>::from(0u), Word(used));
-    std::uint32_t live_lanes = used;
-    std::uint32_t failed_after[kReplicaLanes] = {};
-    for (std::uint32_t update = 0; update < work.updates; ++update) {
-      if ((update & updates_between_questions) == updates_between_questions && stop.ask(stop.context)) return;
-      const Word correct = lanes.update(work, update);
-      std::uint32_t each[kReplicaLanes];
-      if constexpr (kSingle) {
-        const std::uint32_t n = count(both(live, less(Word(0u), correct)));
-        curve.correct[update] += n;
-        curve.squared[update] += n;
-        if (rows.correct != nullptr) store(correct, each);
-      } else {
-        store(select(live, correct, Word(0u)), each);
-        for (std::uint32_t i = 0; i < used; ++i) {
-          curve.correct[update] += each[i];
-          curve.squared[update] += static_cast<std::uint64_t>(each[i]) * each[i];
-        }
-      }
-      curve.count[update] += live_lanes;
-      if (rows.correct != nullptr) {
-        for (std::uint32_t i = 0; i < used; ++i) {
-          if (failed_after[i] == 0) rows.correct[update * rows.stride + base + i] = each[i];
-        }
-      }
-      const MaskOf<Real> failing = both(live, negate(lanes.finite()));
-      if (any(failing)) {
-        std::uint32_t now[kReplicaLanes];
-        store_mask(failing, now);
-        for (std::uint32_t i = 0; i < used; ++i) {
-          if (now[i] != 0) failed_after[i] = update + 1;
-        }
-        live = both(live, lanes.finite());
-        live_lanes = count(live);
-        if (live_lanes == 0) break;
-      }
+    Bundle<Lanes> bundle;
+    bundle.used = bundle.live_lanes = left < kReplicaLanes ? static_cast<std::uint32_t>(left) : kReplicaLanes;
+    bundle.live = less(LaneNumbers<Word>::from(0u), Word(bundle.used));
+    for (std::uint32_t i = 0; i < kReplicaLanes; ++i) bundle.failed_after[i] = 0;
+    bundle.lanes.start(work, LaneNumbers<Word>::from(static_cast<std::uint32_t>(first_seed + base)),
+                       static_cast<std::uint32_t>(first_seed >> 32));
+    for (std::uint32_t begin = 0, end; begin < work.updates && bundle.live_lanes != 0; begin = end) {
+      if (begin != 0 && stop.ask(stop.context)) return;
+      end = work.updates - begin > stretch ? begin + stretch : work.updates;
+      train_stretch<Lanes, kSingle>(work, bundle, begin, end, base, rows, curve);
     }
     float weight[kReplicaLanes], bias[kReplicaLanes];
-    store(lanes.theta[0], weight);
-    store(lanes.theta[1], bias);
-    for (std::uint32_t i = 0; i < used; ++i) {
-      const bool failed = failed_after[i] != 0;
-      store_row(rows, base + i, failed ? ReplicaStatus::failed : ReplicaStatus::finished, failed ? failed_after[i] : work.updates,
-                weight[i], bias[i]);
+    store(bundle.lanes.theta[0], weight);
+    store(bundle.lanes.theta[1], bias);
+    for (std::uint32_t i = 0; i < bundle.used; ++i) {
+      const std::uint32_t failed_after = bundle.failed_after[i];
+      store_row(rows, base + i, failed_after != 0 ? ReplicaStatus::failed : ReplicaStatus::finished,
+                failed_after != 0 ? failed_after : work.updates, weight[i], bias[i]);
     }
   }
 }
@@ -245,72 +271,76 @@ void train_until(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_
   load(seed_low, seeds);
   lanes.start(work, seeds, high);
   Word updates = Word(0u), in_window = Word(0u);  // updates made; successes of the last `window` of them
-  const std::uint32_t updates_between_questions = question_mask(work);
-  std::uint32_t tick = 0;
-  for (std::uint32_t slot = 0; running != 0; slot = slot + 1 == work.window ? 0 : slot + 1) {
-    if ((++tick & updates_between_questions) == 0 && stop.ask(stop.context)) return;
-    const Word correct = lanes.update(work, updates);
-    const Word success = work.correct_pays_more ? correct : Word(work.batch) - correct;
-    std::uint32_t* const oldest_slot = scratch + slot * lane_count;
-    Word oldest;
-    load(oldest_slot, oldest);
-    store(success, oldest_slot);
-    in_window = in_window + success - oldest;
+  const std::uint32_t stretch = updates_between_questions(work);
+  std::uint32_t slot = 0;
+  const auto updates_of_a_stretch = [&]() FRYER_INLINE_LAMBDA {
+    for (std::uint32_t tick = 0; tick < stretch && running != 0; ++tick, slot = slot + 1 == work.window ? 0 : slot + 1) {
+      const Word correct = lanes.update(work, updates);
+      const Word success = work.correct_pays_more ? correct : Word(work.batch) - correct;
+      std::uint32_t* const oldest_slot = scratch + slot * lane_count;
+      Word oldest;
+      load(oldest_slot, oldest);
+      store(success, oldest_slot);
+      in_window = in_window + success - oldest;
 
-    std::uint32_t each[lane_count], update[lane_count];
-    store(correct, each);
-    store(updates, update);
-    for (std::uint32_t i = 0; i < lane_count; ++i) {
-      if (!busy[i]) continue;
-      curve.correct[update[i]] += each[i];
-      curve.squared[update[i]] += static_cast<std::uint64_t>(each[i]) * each[i];
-      if (rows.correct != nullptr) rows.correct[update[i] * rows.stride + row[i]] = each[i];
-    }
-
-    updates = updates + Word(1u);
-    const MaskOf<Real> failed = negate(lanes.finite());
-    const MaskOf<Real> solved = negate(either(less(updates, Word(work.window)), less(in_window, Word(work.window_target))));
-    const MaskOf<Real> ended = either(either(failed, solved), negate(less(updates, Word(work.updates))));
-    if (!any(ended)) continue;
-
-    // Rare: one lane at a time.
-    std::uint32_t is_ended[lane_count], is_failed[lane_count], is_solved[lane_count], made[lane_count], window[lane_count];
-    store_mask(ended, is_ended);
-    store_mask(failed, is_failed);
-    store_mask(solved, is_solved);
-    store(updates, made);
-    store(in_window, window);
-    float theta[2][lane_count], m[2][lane_count], v[2][lane_count];
-    FRYER_UNROLL for (int j = 0; j < 2; ++j) {
-      store(lanes.theta[j], theta[j]);
-      store(lanes.m[j], m[j]);
-      store(lanes.v[j], v[j]);
-    }
-    for (std::uint32_t i = 0; i < lane_count; ++i) {
-      if (is_ended[i] == 0) continue;
-      if (busy[i]) {
-        const ReplicaStatus status = is_failed[i] != 0   ? ReplicaStatus::failed
-                                     : is_solved[i] != 0 ? ReplicaStatus::solved
-                                                         : ReplicaStatus::finished;
-        store_row(rows, row[i], status, made[i], theta[0][i], theta[1][i]);
-        for (std::uint32_t u = 0; u < made[i]; ++u) curve.count[u] += 1;
-        --running;
+      std::uint32_t each[lane_count], update[lane_count];
+      store(correct, each);
+      store(updates, update);
+      for (std::uint32_t i = 0; i < lane_count; ++i) {
+        if (!busy[i]) continue;
+        curve.correct[update[i]] += each[i];
+        curve.squared[update[i]] += static_cast<std::uint64_t>(each[i]) * each[i];
+        if (rows.correct != nullptr) rows.correct[update[i] * rows.stride + row[i]] = each[i];
       }
-      take(i);
-      made[i] = window[i] = 0;
-      theta[0][i] = work.initial_weight;
-      theta[1][i] = work.initial_bias;
-      m[0][i] = m[1][i] = v[0][i] = v[1][i] = 0.0f;
+
+      updates = updates + Word(1u);
+      const MaskOf<Real> failed = negate(lanes.finite());
+      const MaskOf<Real> solved = negate(either(less(updates, Word(work.window)), less(in_window, Word(work.window_target))));
+      const MaskOf<Real> ended = either(either(failed, solved), negate(less(updates, Word(work.updates))));
+      if (!any(ended)) continue;
+
+      // Rare: one lane at a time.
+      std::uint32_t is_ended[lane_count], is_failed[lane_count], is_solved[lane_count], made[lane_count], window[lane_count];
+      store_mask(ended, is_ended);
+      store_mask(failed, is_failed);
+      store_mask(solved, is_solved);
+      store(updates, made);
+      store(in_window, window);
+      float theta[2][lane_count], m[2][lane_count], v[2][lane_count];
+      FRYER_UNROLL for (int j = 0; j < 2; ++j) {
+        store(lanes.theta[j], theta[j]);
+        store(lanes.m[j], m[j]);
+        store(lanes.v[j], v[j]);
+      }
+      for (std::uint32_t i = 0; i < lane_count; ++i) {
+        if (is_ended[i] == 0) continue;
+        if (busy[i]) {
+          const ReplicaStatus status = is_failed[i] != 0   ? ReplicaStatus::failed
+                                       : is_solved[i] != 0 ? ReplicaStatus::solved
+                                                           : ReplicaStatus::finished;
+          store_row(rows, row[i], status, made[i], theta[0][i], theta[1][i]);
+          for (std::uint32_t u = 0; u < made[i]; ++u) curve.count[u] += 1;
+          --running;
+        }
+        take(i);
+        made[i] = window[i] = 0;
+        theta[0][i] = work.initial_weight;
+        theta[1][i] = work.initial_bias;
+        m[0][i] = m[1][i] = v[0][i] = v[1][i] = 0.0f;
+      }
+      load(made, updates);
+      load(window, in_window);
+      FRYER_UNROLL for (int j = 0; j < 2; ++j) {
+        load(theta[j], lanes.theta[j]);
+        load(m[j], lanes.m[j]);
+        load(v[j], lanes.v[j]);
+      }
+      load(seed_low, seeds);
+      lanes.key.schedule(seeds, high);
     }
-    load(made, updates);
-    load(window, in_window);
-    FRYER_UNROLL for (int j = 0; j < 2; ++j) {
-      load(theta[j], lanes.theta[j]);
-      load(m[j], lanes.m[j]);
-      load(v[j], lanes.v[j]);
-    }
-    load(seed_low, seeds);
-    lanes.key.schedule(seeds, high);
+  };
+  for (updates_of_a_stretch(); running != 0; updates_of_a_stretch()) {
+    if (stop.ask(stop.context)) return;
   }
 }
 

@@ -69,7 +69,8 @@ std::string read_file(const std::string& option, const std::string& path) {
 
 bool is_same_file(const std::string& a, const std::string& b) {
   std::error_code error;  // a name that cannot be resolved is compared as it is
-  return std::filesystem::weakly_canonical(a, error) == std::filesystem::weakly_canonical(b, error);
+  return std::filesystem::weakly_canonical(std::filesystem::absolute(a, error), error) ==
+         std::filesystem::weakly_canonical(std::filesystem::absolute(b, error), error);
 }
 
 bool is_standard_output(const std::string& path) {
