@@ -100,8 +100,11 @@ ConfigFile parse_toml(const std::string& path, const std::string& text) {
     const toml::table table = toml::parse(text);
     for (const auto& [key, value] : table) assign(file, path, key.str(), text_of(value, path, key.str()));
   } catch (const toml::parse_error& error) {
-    refuse(path, fmt::format("line {}, column {}: {}", error.source().begin.line, error.source().begin.column,
-                             shown(error.description(), 300)));
+    // TOML's integers are signed; a seed from 2^63 on goes in as text.
+    const bool unsigned_number = error.description().find("not representable") != std::string_view::npos;
+    refuse(path, fmt::format("line {}, column {}: {}{}", error.source().begin.line, error.source().begin.column,
+                             shown(error.description(), 300),
+                             unsigned_number ? " as TOML has them, signed; in quotes it is read as unsigned" : ""));
   }
   return file;
 }
