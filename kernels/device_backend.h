@@ -96,15 +96,15 @@ class DeviceBackend final : public Backend {
     device_.clear(curve.data(), curve.size());
     const CurveMemory curve_memory = {curve.data(), curve.data() + updates, curve.data() + 2 * updates};
 
-    for (std::uint64_t done = 0; done < replicas;) {  // pieces of one high word of the seed
-      const std::uint64_t first = request.first_seed + done;
-      const Piece piece = {first, done, std::min(replicas - done, kSpan - (first & (kSpan - 1))), replicas};
+    for (std::uint64_t finished = 0; finished < replicas;) {  // pieces of one high word of the seed
+      const std::uint64_t first = request.first_seed + finished;
+      const Piece piece = {first, finished, std::min(replicas - finished, kSpan - (first & (kSpan - 1))), replicas};
       if (work.window == 0) {
         train_in_step(work, piece, rows, curve_memory, control);
       } else {
         train_until(work, piece, rows, curve_memory, control);
       }
-      done += piece.replicas;
+      finished += piece.replicas;
     }
 
     Population population;
@@ -204,10 +204,10 @@ class DeviceBackend final : public Backend {
   void run_episodes(std::uint64_t first, std::uint64_t count, const RunControl& control, const Launch& launch, const Add& add) {
     device_.use();
     Pacer pacer(kFirstEpisodes, options_.chunk, options_.seconds_per_launch);
-    for (std::uint64_t done = 0; done < count;) {
+    for (std::uint64_t finished = 0; finished < count;) {
       check_stop(control);
-      const std::uint64_t number = first + done;
-      const std::uint64_t episodes = std::min({count - done, kSpan - (number & (kSpan - 1)), pacer.size()});
+      const std::uint64_t number = first + finished;
+      const std::uint64_t episodes = std::min({count - finished, kSpan - (number & (kSpan - 1)), pacer.size()});
       const auto start = Clock::now();
       device_.clear(sums_.data(), kSums);
       launch({static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(number >> 32), episodes});
@@ -215,8 +215,8 @@ class DeviceBackend final : public Backend {
       device_.copy_to_host(sums, sums_.data(), kSums);
       pacer.took(episodes, seconds_since(start));
       add(sums, episodes);
-      done += episodes;
-      report(control, done, count);
+      finished += episodes;
+      report(control, finished, count);
     }
   }
 
@@ -260,10 +260,10 @@ class DeviceBackend final : public Backend {
       device_.wait();
       pacer.took(replicas * (end_update - first_update), seconds_since(start));
     };
-    for (std::uint64_t done = 0; done < piece.replicas;) {
-      const std::uint64_t left = piece.replicas - done, waiting = std::min(left, lanes.lanes);
-      launch.seed_low = static_cast<std::uint32_t>(piece.first_seed + done);
-      launch.rows = rows.from(piece.first_row + done);
+    for (std::uint64_t finished = 0; finished < piece.replicas;) {
+      const std::uint64_t left = piece.replicas - finished, waiting = std::min(left, lanes.lanes);
+      launch.seed_low = static_cast<std::uint32_t>(piece.first_seed + finished);
+      launch.rows = rows.from(piece.first_row + finished);
       std::uint64_t replicas = std::min({left, pacer.size() / updates, kSpan / 2});
       if (replicas >= waiting) {                                 // whole trainings,
         if (replicas < left) replicas -= replicas % most_lanes;  // and whole rounds of lanes
@@ -274,11 +274,11 @@ class DeviceBackend final : public Backend {
           const std::uint64_t end = std::min(updates, update + std::max<std::uint64_t>(pacer.size() / waiting, 1));
           run(replicas, update, end);
           update = end;
-          if (update < updates) report(control, (piece.first_row + done) * updates + replicas * update, piece.all * updates);
+          if (update < updates) report(control, (piece.first_row + finished) * updates + replicas * update, piece.all * updates);
         }
       }
-      done += replicas;
-      report(control, (piece.first_row + done) * updates, piece.all * updates);
+      finished += replicas;
+      report(control, (piece.first_row + finished) * updates, piece.all * updates);
     }
   }
 

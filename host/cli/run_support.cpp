@@ -62,8 +62,8 @@ double measured_rate(const Plan& plan, Backend& backend) {
   std::uint64_t part = 1 << 12;
   for (int i = 0; i < kLeastParts || (whole.seconds() < kEnough && part < 1 << 28); ++i) {
     const Stopwatch watch;
-    const double done = plan.pilot(backend, part);
-    rate = std::max(rate, done / std::max(watch.seconds(), 1e-7));
+    const double finished = plan.pilot(backend, part);
+    rate = std::max(rate, finished / std::max(watch.seconds(), 1e-7));
     part *= 4;
   }
   return rate;
