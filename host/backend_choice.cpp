@@ -13,7 +13,7 @@
 namespace fryer {
 namespace {
 
-// Work below this many updates or episodes takes a few milliseconds on the CPU, less than starting a GPU does (about 0.2 s).
+// Work below this takes about a tenth of a second on one AVX-512 core: judged not worth starting a GPU for, not measured on one.
 constexpr double kSmallWork = 5e7;
 // Fewer lanes than this leave a large GPU idle: one warp a scheduler (132 SM x 4 x 32 lanes).
 constexpr std::uint64_t kGpuLanes = 16896;

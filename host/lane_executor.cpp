@@ -138,7 +138,7 @@ inline constexpr std::uint32_t kReplicaLanes = LaneTypes<ReplicaReal>::kLanes;
 inline constexpr std::uint32_t kFailedParameterBits = 0x7fc00000u;
 
 // Updates between two questions whether to stop: about 16,384 episodes a lane, milliseconds. The question is a call, so it stands outside
-// the loop over updates (inside it cost 40 %: no vector register survives a call).
+// the loop over updates (inside it cost 30 %: no vector register survives a call).
 FRYER_LANE std::uint32_t updates_between_questions(const ReplicaWork& work) {
   return work.batch < 16384 ? 16384 / work.batch : 1;
 }
@@ -162,7 +162,7 @@ struct Bundle {
 };
 
 // Updates begin .. end - 1 of a bundle whose rows start at `base`. Not inlined: around it stands the question whether to stop, and
-// gcc would keep the state in memory all through the loop because of that call (40 % slower).
+// gcc would keep the state in memory all through the loop because of that call (30 % slower).
 template <class Lanes, bool kSingle>
 __attribute__((noinline)) void train_stretch(const ReplicaWork& work, Bundle<Lanes>& bundle, std::uint32_t begin,
                                              std::uint32_t end, std::uint64_t base, const ReplicaRows& rows,

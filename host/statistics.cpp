@@ -26,8 +26,7 @@ void summarise_population(Population& population) {
   population.solved_updates = summarise_where(table.updates, table.status, Solved{});
 }
 
-// Successes are small integers, so a histogram gives the order statistics (a sort of each update's column took 20 times as long
-// as the trainings).
+// Successes are small integers, so a histogram gives the order statistics without a sort.
 std::vector<std::uint32_t> curve_quantiles(const ReplicaWork& work, const ReplicaTable& table,
                                            const std::vector<std::uint32_t>& correct) {
   const std::uint64_t replicas = table.size(), updates = work.updates;
