@@ -106,8 +106,7 @@ class CpuBackend final : public Backend {
     table.first_seed = request.first_seed;
     table.status.resize(replicas);
     table.updates.resize(replicas);
-    table.weight.resize(replicas);
-    table.bias.resize(replicas);
+    table.parameters.assign(2, std::vector<float>(replicas));
     std::vector<std::uint32_t> correct(request.curve_quantiles ? updates * replicas : 0);
 
     struct Worker {
@@ -127,8 +126,8 @@ class CpuBackend final : public Backend {
       Worker& w = workers.local();
       const ReplicaRows rows = {table.status.data() + offset,
                                 table.updates.data() + offset,
-                                table.weight.data() + offset,
-                                table.bias.data() + offset,
+                                table.parameters[0].data() + offset,
+                                table.parameters[1].data() + offset,
                                 correct.empty() ? nullptr : correct.data() + offset,
                                 replicas};
       executor_.train(work, request.first_seed + offset, length, rows, {w.count.data(), w.correct.data(), w.squared.data()},

@@ -29,7 +29,7 @@ std::uint64_t digest_of(const ReplicaTable& table, std::uint64_t batch) {
     static_assert(sizeof(Row) == 48);
     const std::uint64_t episodes = table.updates[i] * batch;
     row = {table.first_seed + i,     table.status[i],       table.updates[i], episodes, episodes * FryShack::kStepsPerEpisode,
-           to_bits(table.weight[i]), to_bits(table.bias[i])};
+           to_bits(table.parameters[0][i]), to_bits(table.parameters[1][i])};
     return XXH3_64bits(&row, sizeof row);
   };
   const oneapi::tbb::blocked_range<std::uint64_t> all(0, table.size(), 4096);

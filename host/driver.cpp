@@ -190,8 +190,8 @@ Population train_episodes(const TrainConfiguration& c, Backend& backend, const R
     }
     table.status.push_back(static_cast<std::uint8_t>(status));
     table.updates.push_back(static_cast<std::uint32_t>(made));
-    table.weight.push_back(theta[0]);
-    table.bias.push_back(theta[1]);
+    table.parameters[0].push_back(theta[0]);
+    table.parameters[1].push_back(theta[1]);
   }
   if (quantiles && c.batch <= 0xffffffffu) {
     population.curve_quantiles.resize(c.updates * kQuantiles.size());
@@ -267,14 +267,14 @@ Failure first_failure(const TrainConfiguration& c, const ReplicaTable& table, Ba
   return failure;
 }
 
-Estimate estimate_of(double sum, double sum_of_squares, std::uint64_t n, double exact) {
+Estimate estimate_of(double sum, double sum_of_squares, std::uint64_t n, std::optional<double> exact) {
   const double count = static_cast<double>(n);
   Estimate e;
   e.estimate = sum / count;
   const double variance = std::fmax(0.0, sum_of_squares / count - e.estimate * e.estimate);
   e.standard_error = n > 1 ? std::sqrt(variance / (count - 1)) : 0;
   e.exact = exact;
-  if (e.standard_error > 0) e.z = (e.estimate - exact) / e.standard_error;
+  if (exact && e.standard_error > 0) e.z = (e.estimate - *exact) / e.standard_error;
   return e;
 }
 
@@ -300,8 +300,7 @@ TrainResult train(const TrainConfiguration& c, Backend& backend, const RunContro
 
   TrainResult result;
   result.curve = make_curve(c, population);
-  result.weight = population.weight;
-  result.bias = population.bias;
+  result.parameters = population.parameters;
   result.solved = population.solved_updates.count;
   result.solved_updates = population.solved_updates;
   result.failed = first_failure(c, population.table, backend, control);
@@ -367,6 +366,7 @@ EvaluateResult evaluate(const EvaluateConfiguration& c, Backend& backend, const 
   r.max = lower != c.episodes ? high : low;
   for (std::size_t i = 0; i < kQuantiles.size(); ++i)
     r.quantiles[i] = quantile_position(kQuantiles[i], c.episodes) < lower ? low : high;
+  r.steps = c.episodes * FryShack::kStepsPerEpisode;
   r.terminated = c.episodes;  // an episode ends with its only step
   r.length_histogram = {0, c.episodes};
   r.digest = digest_of(r.outcomes);

@@ -21,8 +21,10 @@ Summary summarise_where(const std::vector<Value>& values, const std::vector<std:
 
 void summarise_population(Population& population) {
   const ReplicaTable& table = population.table;
-  population.weight = summarise_where(table.weight, table.status, DidNotFail{});
-  population.bias = summarise_where(table.bias, table.status, DidNotFail{});
+  population.parameters.clear();
+  for (const std::vector<float>& column : table.parameters) {
+    population.parameters.push_back(summarise_where(column, table.status, DidNotFail{}));
+  }
   population.solved_updates = summarise_where(table.updates, table.status, Solved{});
 }
 

@@ -112,8 +112,9 @@ class DeviceBackend final : public Backend {
     table.first_seed = request.first_seed;
     copy_column(table.status, rows.status);
     copy_column(table.updates, rows.updates);
-    copy_column(table.weight, rows.weight);
-    copy_column(table.bias, rows.bias);
+    table.parameters.resize(2);
+    copy_column(table.parameters[0], rows.weight);
+    copy_column(table.parameters[1], rows.bias);
     std::vector<std::uint64_t> sums;
     copy_column(sums, curve);
     CurveTotals& totals = population.curve;
@@ -125,8 +126,7 @@ class DeviceBackend final : public Backend {
       totals.squared[u].add(static_cast<std::int64_t>(sums[2 * updates + u]));
     }
     const PopulationSummaries summaries = device_.summarise_rows(rows.from(0), replicas);
-    population.weight = summaries.weight;
-    population.bias = summaries.bias;
+    population.parameters = {summaries.weight, summaries.bias};
     population.solved_updates = summaries.solved_updates;
     if (quantiles) population.curve_quantiles = device_.curve_quantiles(work, rows.from(0), replicas, totals.count);
     return population;

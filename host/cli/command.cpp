@@ -45,7 +45,6 @@ const std::vector<Absent>& absent_options() {
       {"those are settings of value learners (dqn, q-learning), which it does not have",
        {"epsilon-start", "epsilon-end", "epsilon-decay-steps", "epsilon-schedule", "buffer", "warmup-steps", "train-every",
         "gradient-steps", "target-mix", "target-every", "double", "loss", "clip-norm", "target", "terminal-mask", "truncation"}},
-      {"those are settings of CartPole", {"integrator", "sutton-barto-reward", "precision"}},
   };
   return absent;
 }
@@ -53,7 +52,7 @@ const std::vector<Absent>& absent_options() {
 }  // namespace
 
 std::string Command::why_not(const std::string& option) const {
-  if (environment_.empty() && !takes_environment()) return "";
+  if (environment_ != FryShack::kName) return "";
   for (const Absent& absent : absent_options()) {
     if (std::find(absent.options.begin(), absent.options.end(), option) != absent.options.end()) {
       return fmt::format("FryShack-v0 has no such setting: {}", absent.why);

@@ -39,8 +39,9 @@ class Command {
   const std::string& environment() const { return environment_; }  // "" where the command has none
   virtual std::string algorithm() const { return ""; }
 
+  // Whether it takes the argument ENV, and whether it runs the environment it was made for.
   virtual bool takes_environment() const { return false; }
-  void set_environment(std::string name) { environment_ = std::move(name); }
+  virtual bool supports_environment() const { return true; }
   // Why an option of other environments or algorithms does not exist here, or "".
   virtual std::string why_not(const std::string& option) const;
   virtual void apply_preset(const std::string&) {}
@@ -56,31 +57,45 @@ class Command {
   std::vector<std::string> warnings;
 
  protected:
-  explicit Command(Description description) : description_(std::move(description)) {}
+  explicit Command(Description description, std::string environment = "")
+      : description_(std::move(description)), environment_(std::move(environment)) {}
   void add_output_options();   // --json, --quiet, -v
   void add_backend_options();  // --device, --threads, --config, --dry-run
 
   Description description_;
   OptionTable table_;
   Common common_;
-  std::string environment_;
+  std::string environment_;  // the one it was made for, "" without
 };
 
-// What can be typed after `fryer`.
+// What can be typed after `fryer`. A command that takes an environment is made for one: its options and their defaults are that
+// environment's.
 struct CommandEntry {
   const char* name;
-  std::unique_ptr<Command> (*make)();
+  std::unique_ptr<Command> (*make)(const std::string& environment);
 };
 const std::vector<CommandEntry>& commands();
 
-std::unique_ptr<Command> make_train_command();
-std::unique_ptr<Command> make_gradient_command();
-std::unique_ptr<Command> make_evaluate_command();
-std::unique_ptr<Command> make_notebook_command();
-std::unique_ptr<Command> make_devices_command();
-std::unique_ptr<Command> make_list_command();
-std::unique_ptr<Command> make_version_command();
-std::unique_ptr<Command> make_help_command(const std::string& command);  // "": the program's help
+// The environments a command knows, by name; none for a command without.
+std::vector<std::string> environments_of(const CommandEntry& entry);
+
+// For `environment`, one of the registry's.
+std::unique_ptr<Command> make_train_command(const std::string& environment);
+std::unique_ptr<Command> make_gradient_command(const std::string& environment);
+std::unique_ptr<Command> make_evaluate_command(const std::string& environment);
+std::unique_ptr<Command> make_fry_shack_train_command();
+std::unique_ptr<Command> make_fry_shack_gradient_command();
+std::unique_ptr<Command> make_fry_shack_evaluate_command();
+std::unique_ptr<Command> make_cart_pole_train_command(const std::string& environment);
+std::unique_ptr<Command> make_cart_pole_gradient_command(const std::string& environment);
+std::unique_ptr<Command> make_cart_pole_evaluate_command(const std::string& environment);
+std::unique_ptr<Command> make_trace_command(const std::string& environment);  // CartPole's alone
+std::unique_ptr<Command> make_notebook_command(const std::string&);
+std::unique_ptr<Command> make_devices_command(const std::string&);
+std::unique_ptr<Command> make_list_command(const std::string&);
+std::unique_ptr<Command> make_version_command(const std::string&);
+// Help on the program (command ""), on a command for every environment (environment ""), or for one.
+std::unique_ptr<Command> make_help_command(const std::string& command, const std::string& environment);
 
 // The words after `fryer` as a command ready to run, --config read, everything checked that can be without running. Throws
 // ConfigurationError, FileError, DamagedFileError.

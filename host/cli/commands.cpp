@@ -16,10 +16,33 @@ namespace fryer::cli {
 const std::vector<CommandEntry>& commands() {
   static const std::vector<CommandEntry> entries = {
       {"train", make_train_command},       {"gradient", make_gradient_command}, {"evaluate", make_evaluate_command},
-      {"notebook", make_notebook_command}, {"devices", make_devices_command},   {"list", make_list_command},
-      {"version", make_version_command},
+      {"trace", make_trace_command},       {"notebook", make_notebook_command}, {"devices", make_devices_command},
+      {"list", make_list_command},         {"version", make_version_command},
   };
   return entries;
+}
+
+std::vector<std::string> environments_of(const CommandEntry& entry) {
+  std::vector<std::string> names;
+  for (const EnvironmentEntry& environment : kEnvironments) {
+    const std::unique_ptr<Command> command = entry.make(std::string(environment.name));
+    if (command->takes_environment() && command->supports_environment()) names.emplace_back(environment.name);
+  }
+  return names;
+}
+
+namespace {
+bool is_cart_pole(const std::string& environment) { return environment != FryShack::kName; }
+}  // namespace
+
+std::unique_ptr<Command> make_train_command(const std::string& environment) {
+  return is_cart_pole(environment) ? make_cart_pole_train_command(environment) : make_fry_shack_train_command();
+}
+std::unique_ptr<Command> make_gradient_command(const std::string& environment) {
+  return is_cart_pole(environment) ? make_cart_pole_gradient_command(environment) : make_fry_shack_gradient_command();
+}
+std::unique_ptr<Command> make_evaluate_command(const std::string& environment) {
+  return is_cart_pole(environment) ? make_cart_pole_evaluate_command(environment) : make_fry_shack_evaluate_command();
 }
 
 namespace {
@@ -30,9 +53,9 @@ std::vector<std::string> command_names() {
   return names;
 }
 
-std::unique_ptr<Command> make_command(const std::string& name) {
+const CommandEntry& find_command(const std::string& name) {
   for (const CommandEntry& entry : commands()) {
-    if (name == entry.name) return entry.make();
+    if (name == entry.name) return entry;
   }
   const std::vector<std::string> names = command_names();
   throw ConfigurationError(
@@ -44,9 +67,18 @@ std::string unknown_option(const Command& command, const std::string& name, bool
   const std::string& own = command.description().name;
   const std::string why = command.why_not(name);
   if (!why.empty()) return why;
+  if (command.takes_environment()) {  // of the same command, for other environments?
+    std::vector<std::string> elsewhere;
+    for (const std::string& environment : environments_of(find_command(own))) {
+      if (find_command(own).make(environment)->table().find(name) != nullptr) elsewhere.push_back(environment);
+    }
+    if (!elsewhere.empty()) {
+      return fmt::format("not an option of {} {}, but of {}", own, command.environment(), either(elsewhere));
+    }
+  }
   std::vector<std::string> others;
   for (const CommandEntry& entry : commands()) {
-    if (entry.name != own && entry.make()->table().find(name) != nullptr) others.emplace_back(entry.name);
+    if (entry.name != own && entry.make(command.environment())->table().find(name) != nullptr) others.emplace_back(entry.name);
   }
   std::vector<std::string> names = command.table().names();
   for (std::string& candidate : names) candidate = key ? key_of(candidate) : "--" + candidate;
@@ -61,7 +93,30 @@ std::string explain(const Command& command, const std::string& word) {
   return fmt::format("{}: {}", shown(word.substr(0, word.find('='))), unknown_option(command, name, false));
 }
 
-void choose_environment(Command& command, const std::vector<std::string>& words, const ConfigFile& file) {
+bool is_environment(const std::string& word) {
+  return std::any_of(kEnvironments.begin(), kEnvironments.end(), [&](const EnvironmentEntry& e) { return e.name == word; });
+}
+
+// The environment that a command is made for, before its options are known: the first word that names one, else what --config says.
+// The command's own default where neither does; check_environment says what is wrong then.
+std::string likely_environment(const std::vector<std::string>& words) {
+  const auto named = std::find_if(words.begin(), words.end(), is_environment);
+  if (named != words.end()) return *named;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const bool separate = words[i] == "--config" && i + 1 < words.size();
+    if (!separate && !words[i].starts_with("--config=")) continue;
+    try {
+      const std::optional<std::string> environment =
+          read_config_file(separate ? words[i + 1] : words[i].substr(std::string("--config=").size())).environment;
+      if (environment && is_environment(*environment)) return *environment;
+    } catch (const std::exception&) {  // told when it is read in earnest
+    }
+  }
+  return std::string(kEnvironments.front().name);
+}
+
+void check_environment(const Command& command, const CommandEntry& entry, const std::vector<std::string>& words,
+                       const ConfigFile& file) {
   if (!command.takes_environment()) {
     if (!words.empty())
       throw ConfigurationError(fmt::format("{}: {} takes no argument of this kind", shown(words[0]), command.description().name));
@@ -71,8 +126,7 @@ void choose_environment(Command& command, const std::vector<std::string>& words,
     }
     return;
   }
-  std::vector<std::string> names;
-  for (const EnvironmentEntry& entry : kEnvironments) names.emplace_back(entry.name);
+  const std::vector<std::string> names = environments_of(entry);
   if (words.size() > 1)
     throw ConfigurationError(
         fmt::format("{}: one environment at a time; {} was given before it", shown(words[1]), shown(words[0])));
@@ -80,14 +134,17 @@ void choose_environment(Command& command, const std::vector<std::string>& words,
     throw ConfigurationError(fmt::format("ENV: missing; fryer {} {} [options]", command.description().name, either(names)));
   }
   const std::string& name = words.empty() ? *file.environment : words[0];
-  if (std::find(names.begin(), names.end(), name) == names.end()) {
+  if (!is_environment(name)) {
     throw ConfigurationError(
         fmt::format("{}: no such environment; accepted: {}{}", shown(name), either(names), suggestion(name, names)));
+  }
+  if (std::find(names.begin(), names.end(), name) == names.end()) {
+    throw ConfigurationError(
+        fmt::format("{}: not an environment of {}; accepted: {}", name, command.description().name, either(names)));
   }
   if (file.environment && *file.environment != name) {
     throw ConfigurationError(fmt::format("{}: cannot be combined with a --config file for {}", name, shown(*file.environment)));
   }
-  command.set_environment(name);
 }
 
 // A shell would read it back as the same word.
@@ -134,21 +191,29 @@ std::unique_ptr<Command> parse_command_line(const std::vector<std::string>& word
     throw ConfigurationError(fmt::format("COMMAND: missing; {} (fryer --help explains them)", either(command_names())));
   }
   const auto asks_for_help = [](const std::string& word) { return word == "--help" || word == "-h"; };
-  if (asks_for_help(words[0])) return make_help_command("");
-  if (words[0] == "help") return make_help_command(words.size() > 1 ? make_command(words[1])->description().name : "");
+  if (asks_for_help(words[0])) return make_help_command("", "");
+  if (words[0] == "help") {
+    const std::vector<std::string> of(words.begin() + 1, words.end());
+    const auto named = std::find_if(of.begin(), of.end(), is_environment);
+    return make_help_command(of.empty() ? "" : find_command(of[0]).name, named == of.end() ? "" : *named);
+  }
   if (words[0].starts_with('-') && words[0] != "--version") {
     throw ConfigurationError(
         fmt::format("{}: options come after the command; fryer COMMAND [options], and fryer --help", shown(words[0])));
   }
-  std::unique_ptr<Command> command = make_command(words[0] == "--version" ? "version" : words[0]);
+  const CommandEntry& entry = find_command(words[0] == "--version" ? "version" : words[0]);
   const std::vector<std::string> rest(words.begin() + 1, words.end());
-  if (std::any_of(rest.begin(), rest.end(), asks_for_help)) return make_help_command(command->description().name);
+  if (std::any_of(rest.begin(), rest.end(), asks_for_help)) {
+    const auto named = std::find_if(rest.begin(), rest.end(), is_environment);
+    return make_help_command(entry.name, named == rest.end() ? "" : *named);
+  }
+  std::unique_ptr<Command> command = entry.make(likely_environment(rest));
 
   OptionTable& table = command->table();
   const Arguments arguments = split_arguments(table, rest, [&](const std::string& word) { return explain(*command, word); });
   ConfigFile file;
   if (const Assignment* config = find(arguments.assignments, "config")) file = read_config(*command, config->text);
-  choose_environment(*command, arguments.others, file);
+  check_environment(*command, entry, arguments.others, file);
 
   const Assignment* preset = find(arguments.assignments, "preset");
   if (preset == nullptr) preset = find(file.assignments, "preset");

@@ -3,6 +3,8 @@
 // unit and accepted values, and two examples.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "host/cli/command.h"
 
 namespace fryer::cli {
@@ -34,16 +36,62 @@ std::string option_text(const Terminal& terminal, const Option& option) {
   return text + fmt::format("{:{}}{}\n", "", kIndent, paint(terminal, Style::dim, wrapped(facts, kIndent, terminal.width)));
 }
 
-std::string command_help(const Terminal& terminal, const Command& command) {
+std::string options_text(const Terminal& terminal, const OptionTable& table, const std::function<bool(const Option&)>& wanted) {
+  std::string text;
+  for (const Option& option : table.options()) {
+    if (wanted(option)) text += option_text(terminal, option);
+  }
+  return text;
+}
+
+// The same words in --help.
+bool reads_alike(const Option& a, const Option& b) {
+  return a.help == b.help && a.accepted == b.accepted && a.placeholder == b.placeholder && default_text(a) == default_text(b);
+}
+
+// environments: those to explain; several share a table where their options read alike.
+std::string command_help(const Terminal& terminal, const CommandEntry& entry, const std::vector<std::string>& environments) {
+  std::vector<std::unique_ptr<Command>> variants;
+  for (const std::string& name : environments) variants.push_back(entry.make(name));
+  if (variants.empty()) variants.push_back(entry.make(""));
+  const Command& command = *variants.front();
   const Description& d = command.description();
   std::string text = fmt::format("fryer {}: {}\n\n", d.name, wrapped(d.summary, 8, terminal.width));
   text += fmt::format("usage: fryer {}{}{} [options]\n\n", d.name, d.arguments.empty() ? "" : " ", d.arguments);
-  if (!d.text.empty()) text += wrapped(d.text, 0, terminal.width) + "\n\n";
-  if (command.takes_environment()) text += "ENV is an environment: FryShack-v0 (fryer list shows them all).\n\n";
-  text += paint(terminal, Style::bold, "Options") + '\n';
-  for (const Option& option : command.table().options()) text += option_text(terminal, option);
+  if (command.takes_environment()) {
+    text += wrapped(fmt::format("ENV is an environment: {} (fryer list explains them{}).", either(environments),
+                                variants.size() > 1 ? fmt::format("; fryer {} {} --help shows its options alone", d.name, environments.back())
+                                                    : ""),
+                    0, terminal.width) +
+            "\n\n";
+  }
+  std::vector<std::string> told;
+  for (const auto& variant : variants) {
+    const std::string& paragraph = variant->description().text;
+    if (paragraph.empty() || std::find(told.begin(), told.end(), paragraph) != told.end()) continue;
+    told.push_back(paragraph);
+    text += wrapped(paragraph, 0, terminal.width) + "\n\n";
+  }
+  const auto everywhere = [&](const Option& option) {
+    return std::all_of(variants.begin(), variants.end(), [&](const auto& variant) {
+      const Option* same = variant->table().find(option.name);
+      return same != nullptr && reads_alike(*same, option);
+    });
+  };
+  text += paint(terminal, Style::bold, "Options") + '\n' + options_text(terminal, command.table(), everywhere);
+  for (const auto& variant : variants) {
+    const std::string own = options_text(terminal, variant->table(), [&](const Option& option) { return !everywhere(option); });
+    if (!own.empty()) text += '\n' + paint(terminal, Style::bold, "Options of " + variant->environment()) + '\n' + own;
+  }
   text += '\n' + paint(terminal, Style::bold, "Examples") + '\n';
-  for (const auto& [what, words] : d.examples) text += fmt::format("  # {}\n  fryer {}\n", what, words);
+  told.clear();
+  for (const auto& variant : variants) {
+    for (const auto& [what, words] : variant->description().examples) {
+      if (std::find(told.begin(), told.end(), words) != told.end()) continue;
+      told.push_back(words);
+      text += fmt::format("  # {}\n  fryer {}\n", what, words);
+    }
+  }
   return text;
 }
 
@@ -53,7 +101,7 @@ std::string program_help(const Terminal& terminal) {
       "[options]\n\n";
   text += paint(terminal, Style::bold, "Commands") + '\n';
   for (const CommandEntry& entry : commands()) {
-    const std::unique_ptr<Command> command = entry.make();
+    const std::unique_ptr<Command> command = entry.make("");
     const Description& d = command->description();
     text += fmt::format("  {:<14}{}\n", d.arguments.empty() ? d.name : d.name + ' ' + d.arguments,
                         wrapped(d.summary, 16, terminal.width));
@@ -71,11 +119,12 @@ std::string program_help(const Terminal& terminal) {
 
 class HelpCommand : public Command {
  public:
-  explicit HelpCommand(std::string of) : Command(Description{"help", "", "", "", {}}), of_(std::move(of)) {}
+  HelpCommand(std::string of, std::string environment)
+      : Command(Description{"help", "", "", "", {}}), of_(std::move(of)), about_(std::move(environment)) {}
   int run(const Console& console) override {
     for (const CommandEntry& entry : commands()) {
       if (entry.name == of_) {
-        console.print(command_help(console.out, *entry.make()));
+        console.print(command_help(console.out, entry, about_.empty() ? environments_of(entry) : std::vector{about_}));
         return 0;
       }
     }
@@ -84,11 +133,13 @@ class HelpCommand : public Command {
   }
 
  private:
-  std::string of_;
+  std::string of_, about_;
 };
 
 }  // namespace
 
-std::unique_ptr<Command> make_help_command(const std::string& command) { return std::make_unique<HelpCommand>(command); }
+std::unique_ptr<Command> make_help_command(const std::string& command, const std::string& environment) {
+  return std::make_unique<HelpCommand>(command, environment);
+}
 
 }  // namespace fryer::cli

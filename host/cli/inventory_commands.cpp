@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `fryer devices`, `fryer list` and `fryer --version`: what this machine and this program have.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "fryer/core/version.h"
 #include "fryer/engine/backend.h"
@@ -97,7 +98,7 @@ class ListCommand : public Command {
       document["environments"].push_back({{"name", std::string(e.name)},
                                           {"summary", std::string(e.summary)},
                                           {"policy", std::string(e.policy)},
-                                          {"parameters", {std::string(e.parameters[0]), std::string(e.parameters[1])}},
+                                          {"parameters", std::vector<std::string>(e.parameters.begin(), e.parameters.end())},
                                           {"algorithms", words(e.algorithms)}});
       policies.push_back({{"name", std::string(e.policy)}, {"environment", std::string(e.name)}});
     }
@@ -118,8 +119,8 @@ class ListCommand : public Command {
     const auto heading = [&](const char* text) { return paint(console.out, Style::bold, text) + '\n'; };
     std::string text = heading("Environments");
     for (const EnvironmentEntry& e : kEnvironments) {
-      text += fmt::format("  {}  {}\n    policy {}, parameters {}, {}; algorithms {}\n", e.name, e.summary, e.policy,
-                          e.parameters[0], e.parameters[1], e.algorithms);
+      text += fmt::format("  {}  {}\n    policy {}, parameters {}; algorithms {}\n", e.name, e.summary, e.policy,
+                          fmt::join(e.parameters, ", "), e.algorithms);
     }
     text += heading("Algorithms");
     for (const AlgorithmEntry& a : kAlgorithms) text += fmt::format("  {}  {}\n", a.name, a.summary);
@@ -168,8 +169,8 @@ class VersionCommand : public Command {
 
 }  // namespace
 
-std::unique_ptr<Command> make_devices_command() { return std::make_unique<DevicesCommand>(); }
-std::unique_ptr<Command> make_list_command() { return std::make_unique<ListCommand>(); }
-std::unique_ptr<Command> make_version_command() { return std::make_unique<VersionCommand>(); }
+std::unique_ptr<Command> make_devices_command(const std::string&) { return std::make_unique<DevicesCommand>(); }
+std::unique_ptr<Command> make_list_command(const std::string&) { return std::make_unique<ListCommand>(); }
+std::unique_ptr<Command> make_version_command(const std::string&) { return std::make_unique<VersionCommand>(); }
 
 }  // namespace fryer::cli

@@ -146,11 +146,11 @@ Comparison NotebookCommand::compare(const Console& console, Backend& backend, do
   comparison.result = run_watched(*this, console, "episodes", 1,
                                   [&](const RunControl& control) { return train(population(), backend, control); });
   std::uint64_t below = 0, above = 0;
-  for (const float bias : comparison.result.table.bias) {  // a failed training's NaN is neither
+  for (const float bias : comparison.result.table.parameters[1]) {  // a failed training's NaN is neither
     below += static_cast<double>(bias) <= final_bias;
     above += static_cast<double>(bias) >= final_bias;
   }
-  const double count = static_cast<double>(std::max<std::uint64_t>(comparison.result.bias.count, 1));
+  const double count = static_cast<double>(std::max<std::uint64_t>(comparison.result.parameters[1].count, 1));
   comparison.at_or_below = static_cast<double>(below) / count;
   comparison.at_or_above = static_cast<double>(above) / count;
   return comparison;
@@ -192,7 +192,7 @@ std::string NotebookCommand::epochs(const Console& console, const NotebookResult
 }
 
 std::string NotebookCommand::context(const Comparison& comparison, double final_bias) const {
-  const Summary& s = comparison.result.bias;
+  const Summary& s = comparison.result.parameters[1];
   if (s.count == 0) return fmt::format("Of the seeds 1 to {} none ends at a finite bias.\n", with_separators(population_));
   const bool low = comparison.at_or_below <= comparison.at_or_above;
   const double share = low ? comparison.at_or_below : comparison.at_or_above;
@@ -217,7 +217,7 @@ Json NotebookCommand::document(const NotebookResult& r, const Comparison* compar
   document["population"] = Json();
   if (comparison != nullptr) {
     Json population = {{"replicas", population_}, {"first_seed", kFirstSeed}};
-    const Json bias = summary_json(comparison->result.bias);
+    const Json bias = summary_json(comparison->result.parameters[1]);
     if (bias.is_object()) population.update(bias);
     population["fraction_at_or_below"] = comparison->at_or_below;
     population["fraction_at_or_above"] = comparison->at_or_above;
@@ -263,6 +263,6 @@ int NotebookCommand::run(const Console& console) {
 
 }  // namespace
 
-std::unique_ptr<Command> make_notebook_command() { return std::make_unique<NotebookCommand>(); }
+std::unique_ptr<Command> make_notebook_command(const std::string&) { return std::make_unique<NotebookCommand>(); }
 
 }  // namespace fryer::cli

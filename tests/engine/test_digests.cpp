@@ -123,8 +123,8 @@ void expect_equal_trainings(const TrainResult& a, const TrainResult& b) {
   for (std::size_t i = 0; i < a.table.size(); ++i) {
     ASSERT_EQ(a.table.status[i], b.table.status[i]) << i;
     ASSERT_EQ(a.table.updates[i], b.table.updates[i]) << i;
-    ASSERT_EQ(to_bits(a.table.weight[i]), to_bits(b.table.weight[i])) << i;
-    ASSERT_EQ(to_bits(a.table.bias[i]), to_bits(b.table.bias[i])) << i;
+    ASSERT_EQ(to_bits(a.table.parameters[0][i]), to_bits(b.table.parameters[0][i])) << i;
+    ASSERT_EQ(to_bits(a.table.parameters[1][i]), to_bits(b.table.parameters[1][i])) << i;
   }
   ASSERT_EQ(a.curve.size(), b.curve.size());
   for (std::size_t i = 0; i < a.curve.size(); ++i) {
@@ -133,9 +133,9 @@ void expect_equal_trainings(const TrainResult& a, const TrainResult& b) {
     ASSERT_EQ(a.curve[i].sd, b.curve[i].sd) << i;
     ASSERT_EQ(a.curve[i].quantiles, b.curve[i].quantiles) << i;
   }
-  EXPECT_EQ(a.bias.mean, b.bias.mean);
-  EXPECT_EQ(a.bias.sd, b.bias.sd);
-  EXPECT_EQ(a.bias.quantiles, b.bias.quantiles);
+  EXPECT_EQ(a.parameters[1].mean, b.parameters[1].mean);
+  EXPECT_EQ(a.parameters[1].sd, b.parameters[1].sd);
+  EXPECT_EQ(a.parameters[1].quantiles, b.parameters[1].quantiles);
   EXPECT_EQ(a.solved, b.solved);
   EXPECT_EQ(a.solved_updates.mean, b.solved_updates.mean);
   EXPECT_EQ(a.failed.count, b.failed.count);
@@ -216,7 +216,7 @@ TEST(Prefix, LongerRunsStartWithShorterOnes) {
         alone.seed = c.seed + i;
         alone.updates = stopped.table.updates[i];
         const TrainResult again = train(alone, *backend, {}, spread);
-        ASSERT_EQ(to_bits(again.table.bias[0]), to_bits(stopped.table.bias[i])) << i;
+        ASSERT_EQ(to_bits(again.table.parameters[1][0]), to_bits(stopped.table.parameters[1][i])) << i;
       }
     }
   }

@@ -75,7 +75,7 @@ TEST(LargeBatch, CountsEveryEpisode) {
   t.optimizer.learning_rate = 1;
   const TrainResult training = train(t, *backend);
   EXPECT_EQ(training.episodes, kMany);
-  EXPECT_EQ(to_bits(training.table.bias[0]), to_bits(-6 - mean_from_fixed(r.sums.gradient[1], work.fixed_point.unit)));
+  EXPECT_EQ(to_bits(training.table.parameters[1][0]), to_bits(-6 - mean_from_fixed(r.sums.gradient[1], work.fixed_point.unit)));
   const double returns = static_cast<double>(r.sums.correct) - static_cast<double>(kMany - r.sums.correct);  // an exact integer
   EXPECT_EQ(training.curve[0].mean_return, returns / static_cast<double>(kMany));
 }

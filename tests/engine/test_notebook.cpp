@@ -122,7 +122,7 @@ TEST(Notebook, WithPhiloxIsATraining) {
     t.problem.environment.reward_wrong = c.reward_wrong;
     const NotebookResult r = notebook(c);
     const TrainResult training = train(t, *backend);
-    EXPECT_EQ(to_bits(r.final_bias), to_bits(training.table.bias[0]));
+    EXPECT_EQ(to_bits(r.final_bias), to_bits(training.table.parameters[1][0]));
     ASSERT_EQ(training.curve.size(), r.updates.size());
     for (std::size_t i = 0; i < r.updates.size(); ++i) EXPECT_EQ(training.curve[i].mean_return, r.updates[i].reward);
   }

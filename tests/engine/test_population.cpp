@@ -13,7 +13,7 @@ namespace fryer {
 namespace {
 
 double share_at_most(const TrainResult& r, float bias) {
-  const auto n = std::count_if(r.table.bias.begin(), r.table.bias.end(), [bias](float b) { return b <= bias; });
+  const auto n = std::count_if(r.table.parameters[1].begin(), r.table.parameters[1].end(), [bias](float b) { return b <= bias; });
   return static_cast<double>(n) / static_cast<double>(r.table.size());
 }
 
@@ -26,10 +26,10 @@ TEST(Population, OfNotebooksEndsWhereItIsKnownTo) {
   const double n = static_cast<double>(c.replicas);
   const TrainResult r = train(c, *make_backend({}));
   const double more = test::little_effort() ? 5 : 0;  // standard errors, where there are fewer
-  EXPECT_NEAR(r.bias.mean, -7.317, 0.01 + more * 1.53 / std::sqrt(n));
-  EXPECT_NEAR(r.bias.sd, 1.530, 0.01 + more * 1.53 / std::sqrt(2 * n));
+  EXPECT_NEAR(r.parameters[1].mean, -7.317, 0.01 + more * 1.53 / std::sqrt(n));
+  EXPECT_NEAR(r.parameters[1].sd, 1.530, 0.01 + more * 1.53 / std::sqrt(2 * n));
   EXPECT_NEAR(share_at_most(r, -10.3f), 0.0049, 0.0004 + more * std::sqrt(0.0049 / n));
-  EXPECT_EQ(r.bias.count, c.replicas);
+  EXPECT_EQ(r.parameters[1].count, c.replicas);
   EXPECT_EQ(r.failed.count, 0u);
   EXPECT_EQ(r.episodes, c.replicas * 280);
   EXPECT_EQ(r.optimizer_updates, c.replicas * 280);
@@ -47,8 +47,8 @@ TEST(Population, OfAThousandUpdatesReachesTheOptimum) {
   const double n = static_cast<double>(c.replicas);
   const TrainResult r = train(c, *make_backend({}));
   const double more = test::little_effort() ? 5 : 0;
-  EXPECT_NEAR(r.bias.mean, -10.000, 0.01 + more * 0.64 / std::sqrt(n));
-  EXPECT_NEAR(r.bias.sd, 0.640, 0.01 + more * 0.64 / std::sqrt(2 * n));
+  EXPECT_NEAR(r.parameters[1].mean, -10.000, 0.01 + more * 0.64 / std::sqrt(n));
+  EXPECT_NEAR(r.parameters[1].sd, 0.640, 0.01 + more * 0.64 / std::sqrt(2 * n));
 }
 
 // The summary is that of the rows: mean and sd to rounding, order statistics x_(ceil(q n)) exactly.
@@ -57,22 +57,22 @@ TEST(Population, SummaryFollowsTheRows) {
   c.replicas = 1237;
   c.updates = 100;
   const TrainResult r = train(c, *make_backend({}));
-  std::vector<float> sorted = r.table.bias;
+  std::vector<float> sorted = r.table.parameters[1];
   std::sort(sorted.begin(), sorted.end());
   long double sum = 0, squares = 0;
   for (const float b : sorted) sum += static_cast<long double>(b);
   const long double mean = sum / static_cast<long double>(sorted.size());
   for (const float b : sorted) squares += (static_cast<long double>(b) - mean) * (static_cast<long double>(b) - mean);
-  EXPECT_NEAR(r.bias.mean, static_cast<double>(mean), 1e-9);
-  EXPECT_NEAR(r.bias.sd, static_cast<double>(std::sqrt(squares / static_cast<long double>(sorted.size()))), 1e-9);
-  EXPECT_EQ(r.bias.min, static_cast<double>(sorted.front()));
-  EXPECT_EQ(r.bias.max, static_cast<double>(sorted.back()));
+  EXPECT_NEAR(r.parameters[1].mean, static_cast<double>(mean), 1e-9);
+  EXPECT_NEAR(r.parameters[1].sd, static_cast<double>(std::sqrt(squares / static_cast<long double>(sorted.size()))), 1e-9);
+  EXPECT_EQ(r.parameters[1].min, static_cast<double>(sorted.front()));
+  EXPECT_EQ(r.parameters[1].max, static_cast<double>(sorted.back()));
   for (std::size_t i = 0; i < kQuantiles.size(); ++i) {
     const auto position = static_cast<std::size_t>(std::ceil(kQuantiles[i] * 1237)) - 1;
-    EXPECT_EQ(r.bias.quantiles[i], static_cast<double>(sorted[position])) << kQuantiles[i];
+    EXPECT_EQ(r.parameters[1].quantiles[i], static_cast<double>(sorted[position])) << kQuantiles[i];
   }
-  EXPECT_EQ(r.weight.mean, 20);
-  EXPECT_EQ(r.weight.sd, 0);
+  EXPECT_EQ(r.parameters[0].mean, 20);
+  EXPECT_EQ(r.parameters[0].sd, 0);
 }
 
 // Replica k of a population is `train` with seed S + k, to the bit: a thousand of a large one, spread over it with both ends.
@@ -89,8 +89,8 @@ void expect_replicas_alone(TrainConfiguration c, std::uint64_t compared) {
     const TrainResult r = train(alone, *backend);
     ASSERT_EQ(r.table.status[0], population.table.status[row]) << row;
     ASSERT_EQ(r.table.updates[0], population.table.updates[row]) << row;
-    ASSERT_EQ(to_bits(r.table.weight[0]), to_bits(population.table.weight[row])) << row;
-    ASSERT_EQ(to_bits(r.table.bias[0]), to_bits(population.table.bias[row])) << row;
+    ASSERT_EQ(to_bits(r.table.parameters[0][0]), to_bits(population.table.parameters[0][row])) << row;
+    ASSERT_EQ(to_bits(r.table.parameters[1][0]), to_bits(population.table.parameters[1][row])) << row;
   }
   EXPECT_EQ(done, compared);
 }
@@ -139,8 +139,8 @@ TEST(Population, FailedReplicasAreCountedAndLeftOut) {
   for (std::uint64_t i = 0; i < r.table.size(); ++i) {
     made += r.table.updates[i];
     const bool row_failed = r.table.status[i] == static_cast<std::uint8_t>(ReplicaStatus::failed);
-    ASSERT_EQ(std::isnan(r.table.bias[i]), row_failed) << i;
-    ASSERT_EQ(std::isnan(r.table.weight[i]), row_failed) << i;
+    ASSERT_EQ(std::isnan(r.table.parameters[1][i]), row_failed) << i;
+    ASSERT_EQ(std::isnan(r.table.parameters[0][i]), row_failed) << i;
     if (!row_failed) continue;
     if (failed++ == 0) first = i;
     ASSERT_LE(r.table.updates[i], c.updates);
@@ -150,8 +150,8 @@ TEST(Population, FailedReplicasAreCountedAndLeftOut) {
   EXPECT_EQ(r.failed.count, failed);
   EXPECT_EQ(r.failed.seed, c.seed + first);
   EXPECT_EQ(r.failed.update, r.table.updates[first]);
-  EXPECT_EQ(r.bias.count, c.replicas - failed);
-  EXPECT_TRUE(std::isfinite(r.bias.mean) && std::isfinite(r.bias.sd) && std::isfinite(r.bias.max));
+  EXPECT_EQ(r.parameters[1].count, c.replicas - failed);
+  EXPECT_TRUE(std::isfinite(r.parameters[1].mean) && std::isfinite(r.parameters[1].sd) && std::isfinite(r.parameters[1].max));
   EXPECT_EQ(r.optimizer_updates, made);
   EXPECT_EQ(r.curve.front().count, c.replicas);
 }

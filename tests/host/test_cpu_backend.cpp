@@ -40,7 +40,7 @@ TEST(CpuBackend, PopulationsCrossTheSeedsHighWord) {
       one.seed = first + k;
       one.replicas = 1;
       const TrainResult alone = train(one, *backend(1));
-      ASSERT_EQ(to_bits(population.table.bias[k]), to_bits(alone.table.bias[0])) << "seed " << one.seed;
+      ASSERT_EQ(to_bits(population.table.parameters[1][k]), to_bits(alone.table.parameters[1][0])) << "seed " << one.seed;
     }
   }
 }

@@ -175,10 +175,11 @@ class HostWarps {
     Population population;
     population.table.status.assign(rows.status, rows.status + replicas);
     population.table.updates.assign(rows.updates, rows.updates + replicas);
-    population.table.weight.assign(rows.weight, rows.weight + replicas);
-    population.table.bias.assign(rows.bias, rows.bias + replicas);
+    population.table.parameters.resize(2);
+    population.table.parameters[0].assign(rows.weight, rows.weight + replicas);
+    population.table.parameters[1].assign(rows.bias, rows.bias + replicas);
     summarise_population(population);
-    return {population.weight, population.bias, population.solved_updates};
+    return {population.parameters[0], population.parameters[1], population.solved_updates};
   }
   std::vector<std::uint32_t> curve_quantiles(const ReplicaWork& work, const RowMemory& rows, std::uint64_t replicas,
                                              const std::vector<std::uint64_t>& made) {

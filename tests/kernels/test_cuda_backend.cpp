@@ -92,8 +92,8 @@ TEST_F(CudaBackend, TrainsPopulationsAsTheCpuDoes) {
       const std::string what = std::string(until ? "until" : "in step") + ", batch " + std::to_string(batch);
       EXPECT_EQ(a.digest, b.digest) << what;
       EXPECT_EQ(a.solved, b.solved) << what;
-      expect_equal(a.bias, b.bias, what + ", bias");
-      expect_equal(a.weight, b.weight, what + ", weight");
+      expect_equal(a.parameters[1], b.parameters[1], what + ", bias");
+      expect_equal(a.parameters[0], b.parameters[0], what + ", weight");
       expect_equal(a.solved_updates, b.solved_updates, what + ", updates");
       ASSERT_EQ(a.curve.size(), b.curve.size()) << what;
       for (std::size_t u = 0; u < a.curve.size(); ++u) {

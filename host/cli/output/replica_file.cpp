@@ -36,7 +36,7 @@ void write_csv(OutputFile& file, const ReplicaRows& rows) {
   for (std::size_t i = 0; i < table.size(); ++i) {
     const std::uint64_t episodes = table.updates[i] * rows.batch;
     file.write(fmt::format("{},{},{},{},{},{},{}\n", table.first_seed + i, status_name(table.status[i]), table.updates[i],
-                           episodes, episodes * rows.steps_per_episode, csv_number(table.weight[i]), csv_number(table.bias[i])));
+                           episodes, episodes * rows.steps_per_episode, csv_number(table.parameters[0][i]), csv_number(table.parameters[1][i])));
   }
 }
 
@@ -65,8 +65,8 @@ void write_npy(OutputFile& file, const ReplicaRows& rows) {
     append_little_endian(row, table.updates[i], 8);
     append_little_endian(row, episodes, 8);
     append_little_endian(row, episodes * rows.steps_per_episode, 8);
-    append_little_endian(row, std::bit_cast<std::uint32_t>(table.weight[i]), 4);
-    append_little_endian(row, std::bit_cast<std::uint32_t>(table.bias[i]), 4);
+    append_little_endian(row, std::bit_cast<std::uint32_t>(table.parameters[0][i]), 4);
+    append_little_endian(row, std::bit_cast<std::uint32_t>(table.parameters[1][i]), 4);
     file.write(row);
   }
 }

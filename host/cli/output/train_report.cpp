@@ -20,8 +20,8 @@ bool failed(const ReplicaTable& table, std::size_t i) {
 }
 
 Json final_parameters(const TrainConfiguration& c, const TrainResult& r) {
-  if (c.replicas > 1) return {{"weight", summary_json(r.weight)}, {"bias", summary_json(r.bias)}};
-  return {{"weight", finite(static_cast<double>(r.table.weight[0]))}, {"bias", finite(static_cast<double>(r.table.bias[0]))}};
+  if (c.replicas > 1) return {{"weight", summary_json(r.parameters[0])}, {"bias", summary_json(r.parameters[1])}};
+  return {{"weight", finite(static_cast<double>(r.table.parameters[0][0]))}, {"bias", finite(static_cast<double>(r.table.parameters[1][0]))}};
 }
 
 Json norm_probabilities(const TrainConfiguration& c, const TrainResult& r) {
@@ -30,7 +30,7 @@ Json norm_probabilities(const TrainConfiguration& c, const TrainResult& r) {
     std::vector<double> values;
     values.reserve(r.table.size());
     for (std::size_t i = 0; i < r.table.size(); ++i) {
-      if (!failed(r.table, i)) values.push_back(norm_probability(r.table.weight[i], r.table.bias[i], hunger));
+      if (!failed(r.table, i)) values.push_back(norm_probability(r.table.parameters[0][i], r.table.parameters[1][i], hunger));
     }
     Json& entry = json[fmt::format("{}", hunger)];
     if (c.replicas > 1) {
@@ -100,14 +100,14 @@ std::string single_text(const TrainConfiguration& c, const TrainResult& r) {
   if (failed(table, 0)) return "The training failed.\n";
   std::string text = fmt::format(
       "Final parameters: weight {}, bias {}\n",
-      c.problem.learn_weight ? short_number(static_cast<double>(table.weight[0])) : fmt::format("{} (fixed)", c.problem.weight),
-      short_number(static_cast<double>(table.bias[0])));
+      c.problem.learn_weight ? short_number(static_cast<double>(table.parameters[0][0])) : fmt::format("{} (fixed)", c.problem.weight),
+      short_number(static_cast<double>(table.parameters[1][0])));
   Problem learned = c.problem;
-  learned.weight = static_cast<double>(table.weight[0]);
-  learned.bias = static_cast<double>(table.bias[0]);
+  learned.weight = static_cast<double>(table.parameters[0][0]);
+  learned.bias = static_cast<double>(table.parameters[1][0]);
   text += fmt::format("Goes to Norm's with probability {:.3g} at hunger 0.1 and {:.3g} at hunger 0.9; expected return {:.4g}\n",
-                      norm_probability(table.weight[0], table.bias[0], 0.1),
-                      norm_probability(table.weight[0], table.bias[0], 0.9), fry_shack_exact(learned).mean_return);
+                      norm_probability(table.parameters[0][0], table.parameters[1][0], 0.1),
+                      norm_probability(table.parameters[0][0], table.parameters[1][0], 0.9), fry_shack_exact(learned).mean_return);
   if (c.until) {
     text += table.status[0] == static_cast<std::uint8_t>(ReplicaStatus::solved)
                 ? fmt::format("Reached a mean return of {} after {} updates, {} episodes\n", *c.until, table.updates[0],
@@ -130,17 +130,17 @@ std::string population_text(const Terminal& terminal, const TrainConfiguration& 
                           r.solved_updates.quantiles[5]);
     text += '\n';
   }
-  if (r.bias.count == 0) return text + "No training ended with finite parameters.\n";
+  if (r.parameters[1].count == 0) return text + "No training ended with finite parameters.\n";
   std::vector<NamedSummary> summaries;
-  if (c.problem.learn_weight) summaries.push_back({"weight", r.weight});
-  summaries.push_back({"bias", r.bias});
+  if (c.problem.learn_weight) summaries.push_back({"weight", r.parameters[0]});
+  summaries.push_back({"bias", r.parameters[1]});
   for (const auto& [name, s] : summaries) {
     text += fmt::format("Final {}: mean {}, sd {}, from {} to {}\n", name, short_number(s.mean), short_number(s.sd),
                         short_number(s.min), short_number(s.max));
   }
   text += quantile_table(terminal, summaries);
   for (const auto& [name, s] : summaries) {
-    const std::string rows = histogram(terminal, name == "bias" ? r.table.bias : r.table.weight, s);
+    const std::string rows = histogram(terminal, name == "bias" ? r.table.parameters[1] : r.table.parameters[0], s);
     if (!rows.empty()) text += '\n' + paint(terminal, Style::bold, fmt::format("Where the {} ends", name)) + '\n' + rows;
   }
   return text;

@@ -140,6 +140,21 @@ FRYER_LANE float reciprocal(float d) {
 }
 FRYER_LANE double reciprocal(double d) { return 1.0 / d; }
 
+// a / d, correctly rounded, for d as in `reciprocal` and a quotient that is 0 or far from the ends of the exponent range.
+FRYER_LANE float divide_normal(float a, float d) {
+#if defined(__CUDA_ARCH__)
+  // The fast path of div.rn.f32 without its range check (19 % of a CartPole step with the sigmoid's).
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(d));
+  y = fma(fma(-d, y, 1.0f), y, y);
+  const float q = a * y;
+  return fma(fma(-d, q, a), y, q);
+#else
+  return a / d;
+#endif
+}
+FRYER_LANE double divide_normal(double a, double d) { return a / d; }
+
 // ---- masks and choices
 
 FRYER_LANE float select(bool m, float a, float b) { return m ? a : b; }
@@ -155,6 +170,13 @@ FRYER_LANE bool same(bool a, bool b) { return a == b; }
 FRYER_LANE bool any(bool a) { return a; }
 FRYER_LANE bool all(bool a) { return a; }
 FRYER_LANE std::uint32_t count(bool a) { return a ? 1u : 0u; }
+FRYER_LANE bool and_at_most(bool m, float a, float bound) { return m && a <= bound; }  // false for NaN
+FRYER_LANE bool and_at_most(bool m, double a, double bound) { return m && a <= bound; }
+FRYER_LANE float add_if(bool m, float a, float b) { return m ? a + b : a; }
+FRYER_LANE double add_if(bool m, double a, double b) { return m ? a + b : a; }
+// a * b + c where m holds, else c.
+FRYER_LANE float fma_if(bool m, float a, float b, float c) { return m ? fma(a, b, c) : c; }
+FRYER_LANE double fma_if(bool m, double a, double b, double c) { return m ? fma(a, b, c) : c; }
 FRYER_LANE float subtract_if(bool m, float a, float b) { return m ? a - b : a; }
 FRYER_LANE double subtract_if(bool m, double a, double b) { return m ? a - b : a; }
 FRYER_LANE std::uint32_t increment_if(bool m, std::uint32_t n) {

@@ -39,6 +39,17 @@ struct TrainRequest {
   bool curve_quantiles = false;  // keeps (updates, replicas) numbers of 4 bytes while running
 };
 
+struct CartPoleTrainRequest {
+  CartPoleReplicaWork work;  // its table pointers are ignored: the backend takes them from `table`
+  const AdamTable* table = nullptr;
+  std::uint64_t first_seed = 0, replicas = 0;
+  bool curve_quantiles = false;  // keeps (updates, replicas) numbers of 4 bytes while running
+};
+
+// What is wanted of CartPole's episodes: their gradient alone, with its squares (for standard errors), or with scores and returns'
+// moments (for baselines).
+enum class CartPoleTask { gradient, gradient_and_squares, gradient_and_scores };
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -52,6 +63,13 @@ class Backend {
                                                                   std::uint64_t count, const RunControl& control) = 0;
   // Whole trainings, one seed each.
   virtual Population train(const TrainRequest& request, const RunControl& control) = 0;
+
+  // The same for CartPole. Evaluations: outcome_count(max_steps) numbers of episodes, element 2 * length + terminated.
+  virtual CartPoleSums gradient(const CartPoleWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task,
+                                const RunControl& control) = 0;
+  virtual std::vector<std::uint64_t> evaluate(const CartPoleWork& work, std::uint64_t first, std::uint64_t count,
+                                              const RunControl& control) = 0;
+  virtual Population train(const CartPoleTrainRequest& request, const RunControl& control) = 0;
 };
 
 // Which backend, and how it may split work; none of it changes a bit of any result.

@@ -3,26 +3,21 @@
 // not here, since they cannot. validate() refuses what cannot be run, naming the field as the command line names its option.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "fryer/algo/optimizer.h"
+#include "fryer/algo/reinforce.h"
+#include "fryer/env/cart_pole.h"
 #include "fryer/env/fry_shack.h"
 
 namespace fryer {
 
-// A sigmoid policy on an environment: what all commands share.
-struct Problem {
-  FryShack::Settings environment;
-  double weight = 20.0, bias = 0.0;  // the policy's (initial) parameters
-  bool learn_weight = false;         // the bias is always learned
-  double reward_scale = 0.99;        // multiplies rewards in gradients, not in reported returns
-};
-
-struct TrainConfiguration {
-  Problem problem;
+// What every training has, whatever it learns.
+struct TrainingSettings {
   OptimizerSettings optimizer;
   std::uint64_t updates = 280;
   std::uint64_t batch = 1;  // episodes per update
@@ -30,6 +25,20 @@ struct TrainConfiguration {
   std::optional<double> until;
   std::uint64_t seed = 42;
   std::uint64_t replicas = 1;  // seeds seed .. seed + replicas - 1
+};
+
+// ---- FryShack-v0
+
+// A sigmoid policy on the fry shack: what all commands share.
+struct Problem {
+  FryShack::Settings environment;
+  double weight = 20.0, bias = 0.0;  // the policy's (initial) parameters
+  bool learn_weight = false;         // the bias is always learned
+  double reward_scale = 0.99;        // multiplies rewards in gradients, not in reported returns
+};
+
+struct TrainConfiguration : TrainingSettings {
+  Problem problem;
 };
 
 struct GradientConfiguration {
@@ -56,11 +65,69 @@ struct NotebookConfiguration {
   std::uint64_t seed = 42;  // torch takes the low 32 bits
 };
 
+// ---- CartPole-v0 and v1
+
+// A linear sigmoid policy on CartPole: action 1 with probability sigmoid(w . observation + bias).
+struct CartPoleProblem {
+  CartPole::Settings environment;
+  // (Initial) parameters: w_position, w_velocity, w_angle, w_angular_velocity, bias.
+  std::array<double, 5> parameters{};
+  double gamma = 0.99;  // discount
+  Baseline baseline = Baseline::none;
+  double baseline_value = 0;  // of Baseline::constant, in units of the scaled return
+  double entropy_bonus = 0;   // times the entropy of each step's action, added to what is maximised
+  double reward_scale = 1;    // multiplies each step's reward in gradients, not in reported returns
+};
+
+struct CartPoleTrainConfiguration : TrainingSettings {
+  CartPoleProblem problem;
+  CartPoleTrainConfiguration() {
+    optimizer.learning_rate = 0.2;
+    updates = 200;
+    batch = 16;
+  }
+};
+
+struct CartPoleGradientConfiguration {
+  CartPoleProblem problem;  // gamma 1, no baseline and no entropy bonus: the gradient of the expected return
+  std::uint64_t episodes = 1'000'000;
+  std::uint64_t seed = 42;
+  CartPoleGradientConfiguration() { problem.gamma = 1; }
+};
+
+struct CartPoleEvaluateConfiguration {
+  CartPoleProblem problem;  // its environment and parameters are used
+  bool random = false;      // action 1 with probability 1/2 instead of the policy
+  bool greedy = false;      // action 1 where p > 1/2 instead of sampling
+  std::uint64_t episodes = 1'000'000;
+  std::uint64_t seed = 42;
+};
+
+// One CartPole episode, step by step.
+struct TraceConfiguration {
+  enum class Precision { float64, float32 };
+  enum class Actions { given, policy, random };
+  CartPole::Settings environment;
+  Precision precision = Precision::float64;
+  Actions source = Actions::given;
+  std::string actions;                         // given: 0s and 1s, one a step
+  std::array<double, 5> parameters{};          // policy: as in CartPoleProblem
+  bool greedy = false;                         // policy: action 1 where p > 1/2 instead of sampling
+  std::optional<std::array<double, 4>> state;  // the start state; without it the seed's first evaluation episode's
+  bool continue_past_end = false;              // go on past termination, to the last action given or max_steps
+  std::uint64_t seed = 42;
+};
+
 // Throw ConfigurationError naming the option, the value and what is accepted.
 void validate(const Problem& problem);
 void validate(const TrainConfiguration& configuration);
 void validate(const GradientConfiguration& configuration);
 void validate(const EvaluateConfiguration& configuration);
 void validate(const NotebookConfiguration& configuration);
+void validate(const CartPoleProblem& problem);
+void validate(const CartPoleTrainConfiguration& configuration);
+void validate(const CartPoleGradientConfiguration& configuration);
+void validate(const CartPoleEvaluateConfiguration& configuration);
+void validate(const TraceConfiguration& configuration);
 
 }  // namespace fryer

@@ -4,23 +4,31 @@
 #pragma once
 
 #include <array>
+#include <span>
 #include <string_view>
 
+#include "fryer/env/cart_pole.h"
 #include "fryer/env/fry_shack.h"
 
 namespace fryer {
 
 struct EnvironmentEntry {
   std::string_view name, summary, policy;
-  std::array<std::string_view, 2> parameters;  // in the order of results
-  std::string_view algorithms;                 // comma separated
+  std::span<const std::string_view> parameters;  // in the order of results
+  std::string_view algorithms;                   // comma separated
+  std::uint32_t max_steps;                       // of an episode, unless a setting says otherwise
+  bool is_cart_pole() const { return name != FryShack::kName; }
 };
+inline constexpr std::array<std::string_view, 2> kFryShackParameters = {"weight", "bias"};
+inline constexpr std::array<std::string_view, 5> kCartPoleParameterNames = {"w_position", "w_velocity", "w_angle",
+                                                                            "w_angular_velocity", "bias"};
 inline constexpr std::array kEnvironments = {
-    EnvironmentEntry{FryShack::kName,
-                     "StatQuest's fry shack: one step, hunger in, Norm or Squatch out",
-                     "sigmoid (linear)",
-                     {"weight", "bias"},
-                     "reinforce"},
+    EnvironmentEntry{FryShack::kName, "StatQuest's fry shack: one step, hunger in, Norm or Squatch out", "sigmoid (linear)",
+                     kFryShackParameters, "reinforce", 1},
+    EnvironmentEntry{CartPole::kNameV1, "Gymnasium's pole on a cart, at most 500 steps", "sigmoid (linear)",
+                     kCartPoleParameterNames, "reinforce", CartPole::kMaxStepsV1},
+    EnvironmentEntry{CartPole::kNameV0, "the same, at most 200 steps", "sigmoid (linear)", kCartPoleParameterNames, "reinforce",
+                     CartPole::kMaxStepsV0},
 };
 
 struct AlgorithmEntry {
@@ -36,6 +44,7 @@ struct PresetEntry {
 inline constexpr std::array kPresets = {
     PresetEntry{"notebook", FryShack::kName, "reinforce",
                 "the notebook's settings: weight 20, Adam 0.1, batch 1, 280 updates, reward scale 0.99"},
+    PresetEntry{"solve", "CartPole-v1, CartPole-v0", "reinforce", "settings that solve CartPole on every seed that was tried"},
 };
 
 }  // namespace fryer

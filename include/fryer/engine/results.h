@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "fryer/lane/cart_pole_episode.h"
 #include "fryer/lane/episode_gradient.h"
 #include "fryer/lane/replica_training.h"
 
@@ -36,10 +37,12 @@ struct Summary {
 // One row a replica, struct of arrays; row i is the training with seed first_seed + i.
 struct ReplicaTable {
   std::uint64_t first_seed = 0;
-  std::vector<std::uint8_t> status;    // ReplicaStatus
-  std::vector<std::uint32_t> updates;  // updates made
-  std::vector<float> weight, bias;     // final parameters; NaN where failed
+  std::vector<std::uint8_t> status;           // ReplicaStatus
+  std::vector<std::uint32_t> updates;         // updates made
+  std::vector<std::uint64_t> steps;           // steps simulated; empty where every episode is one step
+  std::vector<std::vector<float>> parameters;  // (parameters, replicas): final ones, in the registry's order; NaN where failed
   std::uint64_t size() const { return status.size(); }
+  std::uint64_t steps_of(std::uint64_t row, std::uint64_t batch) const { return steps.empty() ? updates[row] * batch : steps[row]; }
 };
 
 // The learning curve: sums over the replicas that made each update.
@@ -53,7 +56,7 @@ struct CurveTotals {
 struct Population {
   ReplicaTable table;
   CurveTotals curve;
-  Summary weight, bias;
+  std::vector<Summary> parameters;
   Summary solved_updates;  // over solved replicas
   // (updates, kQuantiles.size()) quantiles of the batch's correct orders, if they were asked for
   std::vector<std::uint32_t> curve_quantiles;
@@ -75,19 +78,20 @@ struct CurvePoint {
 
 struct TrainResult {
   ReplicaTable table;
-  Summary weight, bias;
+  std::vector<Summary> parameters;  // of the final ones, over replicas that did not fail
   std::vector<CurvePoint> curve;
   std::uint64_t solved = 0;
-  Summary solved_updates;
+  Summary solved_updates, solved_steps;  // over solved replicas; steps where episodes have more than one
   Failure failed;
   std::uint64_t episodes = 0, steps = 0, optimizer_updates = 0;
   std::uint64_t digest = 0;
 };
 
-// One estimated quantity: estimate, its standard error, and the closed form.
+// One estimated quantity: estimate, its standard error, and the closed form where there is one.
 struct Estimate {
-  double estimate = 0, standard_error = 0, exact = 0;
-  std::optional<double> z;  // (estimate - exact) / standard_error; none where the standard error is 0
+  double estimate = 0, standard_error = 0;
+  std::optional<double> exact;
+  std::optional<double> z;  // (estimate - exact) / standard_error; none without exact, or where the standard error is 0
 };
 
 struct GradientResult {
@@ -100,12 +104,36 @@ struct GradientResult {
   std::uint64_t digest = 0;
 };
 
+// CartPole's; parameters in the registry's order.
+struct CartPoleGradientResult {
+  std::vector<Estimate> gradient;     // of the expected return times reward_scale, ascent direction
+  std::vector<double> second_moment;  // mean of the squared contributions
+  Estimate mean_return;
+  CartPoleSums sums;
+  std::uint64_t episodes = 0, steps = 0;
+  std::uint64_t digest = 0;
+};
+
 struct EvaluateResult {
-  std::array<std::uint64_t, FryShack::kOutcomes> outcomes{};  // 2 * action + correct
+  std::array<std::uint64_t, FryShack::kOutcomes> outcomes{};  // FryShack: 2 * action + correct
   double mean = 0, sd = 0, standard_error = 0, min = 0, max = 0;
   std::array<double, kQuantiles.size()> quantiles{};
-  std::uint64_t episodes = 0, terminated = 0, truncated = 0;
+  std::uint64_t episodes = 0, steps = 0;
+  std::uint64_t terminated = 0, truncated = 0;  // an episode may be both
   std::vector<std::uint64_t> length_histogram;  // index is the length
+  std::uint64_t digest = 0;
+};
+
+// One episode, step by step.
+struct TraceResult {
+  struct Step {
+    bool action;
+    std::array<double, 4> state;  // after the step; a float as the double it equals
+    double reward;
+    bool terminated, truncated;  // Gymnasium's flags of the step
+  };
+  std::array<double, 4> initial_state{};
+  std::vector<Step> steps;
   std::uint64_t digest = 0;
 };
 

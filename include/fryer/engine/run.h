@@ -22,6 +22,13 @@ EvaluateResult evaluate(const EvaluateConfiguration& configuration, Backend& bac
 // The StatQuest notebook; runs on the calling thread.
 NotebookResult notebook(const NotebookConfiguration& configuration);
 
+// The same for CartPole.
+TrainResult train(const CartPoleTrainConfiguration& configuration, Backend& backend, const RunControl& control = {});
+CartPoleGradientResult gradient(const CartPoleGradientConfiguration& configuration, Backend& backend, const RunControl& control = {});
+EvaluateResult evaluate(const CartPoleEvaluateConfiguration& configuration, Backend& backend, const RunControl& control = {});
+// One episode on the calling thread.
+TraceResult trace(const TraceConfiguration& configuration);
+
 // How much work a configuration is, for choosing a backend and for --dry-run.
 struct WorkEstimate {
   double updates_or_episodes = 0;  // lane updates (train) or episodes
@@ -31,6 +38,9 @@ struct WorkEstimate {
 WorkEstimate estimate(const TrainConfiguration& configuration);
 WorkEstimate estimate(const GradientConfiguration& configuration);
 WorkEstimate estimate(const EvaluateConfiguration& configuration);
+WorkEstimate estimate(const CartPoleTrainConfiguration& configuration);
+WorkEstimate estimate(const CartPoleGradientConfiguration& configuration);
+WorkEstimate estimate(const CartPoleEvaluateConfiguration& configuration);
 
 // ---- closed forms (host, double): exact expectations over hunger, action and portion
 

@@ -46,7 +46,7 @@ class EvaluateCommand : public Command {
   PolicyChoice policy_;
 };
 
-EvaluateCommand::EvaluateCommand() : Command(describe()) {
+EvaluateCommand::EvaluateCommand() : Command(describe(), FryShack::kName) {
   table_.integer("episodes", "N", c_.episodes, "a whole number from 1 to 2^40", "episodes", "episodes to play");
   add_seed(table_, c_.seed, "seed of the episodes");
   add_parameters(table_, c_.problem, "the policy's");
@@ -145,6 +145,6 @@ int EvaluateCommand::run(const Console& console) {
 
 }  // namespace
 
-std::unique_ptr<Command> make_evaluate_command() { return std::make_unique<EvaluateCommand>(); }
+std::unique_ptr<Command> make_fry_shack_evaluate_command() { return std::make_unique<EvaluateCommand>(); }
 
 }  // namespace fryer::cli

@@ -31,14 +31,14 @@ Description describe() {
 Json estimate_json(const Estimate& e) {
   return {{"estimate", finite(e.estimate)},
           {"standard_error", finite(e.standard_error)},
-          {"exact", finite(e.exact)},
+          {"exact", finite(*e.exact)},
           {"z", e.z ? finite(*e.z) : Json()}};
 }
 Json moment_json(double estimate, double exact) { return {{"estimate", finite(estimate)}, {"exact", finite(exact)}}; }
 
 class GradientCommand : public Command {
  public:
-  GradientCommand() : Command(describe()) {
+  GradientCommand() : Command(describe(), FryShack::kName) {
     table_.integer("episodes", "N", c_.episodes, "a whole number from 1 to 2^40", "episodes", "episodes to average over");
     add_seed(table_, c_.seed, "seed of the episodes");
     add_parameters(table_, c_.problem, "the policy's");
@@ -80,7 +80,7 @@ std::string GradientCommand::text(const Console& console, const GradientResult& 
   table.headings = {"<", "estimate", "standard error", "exact", "z"};
   const auto add = [&](const char* name, const Estimate& e) {
     table.rows.push_back({name, fmt::format("{:.6g}", e.estimate), fmt::format("{:.2g}", e.standard_error),
-                          fmt::format("{:.6g}", e.exact), e.z ? fmt::format("{:.2f}", *e.z) : "-"});
+                          fmt::format("{:.6g}", *e.exact), e.z ? fmt::format("{:.2f}", *e.z) : "-"});
   };
   const auto add_moment = [&](const char* name, double estimate, double exact) {
     table.rows.push_back({name, fmt::format("{:.6g}", estimate), "", fmt::format("{:.6g}", exact), ""});
@@ -120,6 +120,6 @@ int GradientCommand::run(const Console& console) {
 
 }  // namespace
 
-std::unique_ptr<Command> make_gradient_command() { return std::make_unique<GradientCommand>(); }
+std::unique_ptr<Command> make_fry_shack_gradient_command() { return std::make_unique<GradientCommand>(); }
 
 }  // namespace fryer::cli

@@ -62,7 +62,7 @@ class TrainCommand : public Command {
   std::optional<std::uint64_t> episodes_;  // --episodes, instead of --updates
 };
 
-TrainCommand::TrainCommand() : Command(describe()) {
+TrainCommand::TrainCommand() : Command(describe(), FryShack::kName) {
   std::vector<std::pair<std::string, std::string>> algorithms;
   for (const AlgorithmEntry& entry : kAlgorithms) algorithms.emplace_back(entry.name, entry.name);
   table_.choice<std::string>("algorithm", algorithm_, algorithms, "how to learn");
@@ -230,7 +230,7 @@ void TrainCommand::save_replicas(OutputFile& file, const ReplicaTable& table) co
 void TrainCommand::save_policy(OutputFile& file, const TrainResult& result) const {
   SavedPolicy policy;
   policy.environment = environment_;
-  policy.parameters = {result.table.weight[0], result.table.bias[0]};
+  policy.parameters = {result.table.parameters[0][0], result.table.parameters[1][0]};
   policy.training = {{"algorithm", algorithm_}, {"configuration", table_.configuration()}, {"digest", hex16(result.digest)}};
   file.write(policy_text(policy));
   file.commit();
@@ -267,6 +267,6 @@ int TrainCommand::run(const Console& console) {
 
 }  // namespace
 
-std::unique_ptr<Command> make_train_command() { return std::make_unique<TrainCommand>(); }
+std::unique_ptr<Command> make_fry_shack_train_command() { return std::make_unique<TrainCommand>(); }
 
 }  // namespace fryer::cli
