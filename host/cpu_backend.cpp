@@ -50,7 +50,8 @@ class Pieces {
   std::uint64_t count_, size_, head_, head_pieces_, per_span_, pieces_;
 };
 
-void check_finite(const EpisodeWork& work) {
+template <class Work>
+void check_finite(const Work& work) {
   if (!has_finite_numbers(work)) throw RunError("a parameter or gain of the policy is not finite");
 }
 
@@ -156,9 +157,43 @@ class CpuBackend final : public Backend {
     return population;
   }
 
+  CartPoleSums gradient(const CartPoleWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task,
+                        const RunControl& control) override {
+    check_finite(work);
+    Workers<CartPoleSums> sums;
+    run(first, count, long_episodes_per_piece(count), 1, control, [&](std::uint64_t offset, std::uint64_t length) {
+      executor_.cart_pole_gradient(work, first + offset, length, task, sums.local());
+    });
+    CartPoleSums total;
+    for (const CartPoleSums& part : sums) total.add(part);
+    return total;
+  }
+
+  std::vector<std::uint64_t> evaluate(const CartPoleWork& work, std::uint64_t first, std::uint64_t count,
+                                      const RunControl& control) override {
+    check_finite(work);
+    Workers<std::vector<std::uint64_t>> counts([&] { return std::vector<std::uint64_t>(outcome_count(work.game.max_steps)); });
+    run(first, count, long_episodes_per_piece(count), 1, control, [&](std::uint64_t offset, std::uint64_t length) {
+      executor_.cart_pole_evaluate(work, first + offset, length, counts.local().data());
+    });
+    std::vector<std::uint64_t> total(outcome_count(work.game.max_steps));
+    for (const std::vector<std::uint64_t>& part : counts) {
+      for (std::size_t i = 0; i < total.size(); ++i) total[i] += part[i];
+    }
+    return total;
+  }
+
+  Population train(const CartPoleTrainRequest& request, const RunControl& control) override;
+
  private:
   template <class T>
   using Workers = oneapi::tbb::enumerable_thread_specific<T>;
+
+  // CartPole's are 20 to 500 steps long, a piece a few milliseconds; lanes idle at its end for about half an episode each.
+  std::uint64_t long_episodes_per_piece(std::uint64_t count) const {
+    if (chunk_ != 0) return chunk_;
+    return std::clamp<std::uint64_t>(count / (8 * info_.threads), 1024, 16384);
+  }
 
   // About a millisecond of the fastest executor.
   static constexpr std::uint64_t kEpisodesPerPiece = std::uint64_t{96} << 12;
@@ -206,6 +241,89 @@ class CpuBackend final : public Backend {
   oneapi::tbb::task_arena arena_;
   BackendInfo info_;
 };
+
+// Workers share one queue of replicas, so that early stoppers leave no lane idle while there are others to train.
+Population CpuBackend::train(const CartPoleTrainRequest& request, const RunControl& control) {
+  CartPoleReplicaWork work = request.work;
+  work.step = request.table->step.data();
+  work.root_scale = request.table->root_scale.data();
+  const std::uint64_t updates = work.updates, replicas = request.replicas;
+  Population population;
+  ReplicaTable& table = population.table;
+  table.first_seed = request.first_seed;
+  table.status.resize(replicas);
+  table.updates.resize(replicas);
+  table.steps.resize(replicas);
+  table.parameters.assign(kCartPoleParameters, std::vector<float>(replicas));
+  std::vector<std::uint32_t> outcomes(request.curve_quantiles ? updates * replicas : 0);
+
+  struct Curve {
+    std::vector<std::uint64_t> sums;  // count, outcome, square_high, square_low of each update
+  };
+  Workers<Curve> curves([&] { return Curve{std::vector<std::uint64_t>(4 * updates)}; });
+  constexpr std::uint64_t kSpan = std::uint64_t{1} << 32;
+  std::mutex reporting;
+  for (std::uint64_t base = 0; base < replicas;) {  // seeds of one high word at a time
+    const std::uint64_t first_seed = request.first_seed + base;
+    const std::uint64_t length = std::min(replicas - base, kSpan - (first_seed & (kSpan - 1)));
+    std::uint64_t next = 0, finished = 0;
+    const ReplicaQueue queue = {length, &next, &finished};
+    CartPoleRows rows = {table.status.data() + base, table.updates.data() + base, table.steps.data() + base, {},
+                         outcomes.empty() ? nullptr : outcomes.data() + base, replicas};
+    for (std::size_t i = 0; i < table.parameters.size(); ++i) rows.parameter[i] = table.parameters[i].data() + base;
+
+    // Asked by every worker every few milliseconds; tells the progress too.
+    const auto question = [&] {
+      if (control.progress) {
+        const std::unique_lock lock(reporting, std::try_to_lock);
+        if (lock) control.progress((base + __atomic_load_n(&finished, __ATOMIC_RELAXED)) * updates, replicas * updates);
+      }
+      return is_set(control.stop);
+    };
+    using Question = decltype(question);
+    const StopQuestion stop = {[](const void* context) { return (*static_cast<const Question*>(context))(); }, &question};
+
+    // Few replicas are dealt out evenly; each worker's lanes are filled from the first on, and idle bundles cost nothing.
+    const std::uint64_t workers = std::min<std::uint64_t>(info_.threads, length);
+    const auto lanes = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(executor_.cart_pole_replica_lanes, (length + workers - 1) / workers));
+    const auto work_on = [&](std::uint64_t) {
+      const FloatingEnvironment environment;
+      std::vector<std::uint64_t> scratch(std::uint64_t{executor_.cart_pole_replica_lanes} * work.window);
+      std::uint64_t* const sums = curves.local().sums.data();
+      executor_.cart_pole_train(work, first_seed, queue, lanes, rows,
+                                {sums, sums + updates, sums + 2 * updates, sums + 3 * updates}, scratch.data(), stop);
+    };
+    if (workers == 1) {
+      work_on(0);
+    } else {
+      arena_.execute([&] { oneapi::tbb::parallel_for(std::uint64_t{0}, workers, work_on, oneapi::tbb::simple_partitioner()); });
+    }
+    if (is_set(control.stop)) throw Stopped();
+    base += length;
+  }
+  if (control.progress) control.progress(replicas * updates, replicas * updates);
+
+  CurveTotals& curve = population.curve;
+  curve.count.resize(updates);
+  curve.correct.resize(updates);
+  curve.squared.resize(updates);
+  for (const Curve& part : curves) {
+    const auto at = [&](std::uint64_t column, std::uint64_t u) { return part.sums[column * updates + u]; };
+    for (std::uint64_t u = 0; u < updates; ++u) {
+      curve.count[u] += at(0, u);
+      WideSum sum;
+      sum.add(static_cast<std::int64_t>(at(1, u)));
+      curve.correct[u].add(sum);
+      curve.squared[u].add(WideSum{static_cast<std::int64_t>(at(2, u)), static_cast<std::int64_t>(at(3, u))});
+    }
+  }
+  arena_.execute([&] {
+    summarise_population(population);
+    if (request.curve_quantiles) population.curve_quantiles = curve_quantiles_sorting(updates, table, outcomes);
+  });
+  return population;
+}
 
 }  // namespace
 

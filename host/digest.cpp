@@ -21,22 +21,24 @@ static_assert(std::endian::native == std::endian::little, "serialise bytes befor
 std::uint64_t hash_words(std::span<const std::uint64_t> words) { return XXH3_64bits(words.data(), words.size_bytes()); }
 
 std::uint64_t digest_of(const ReplicaTable& table, std::uint64_t batch) {
-  const auto row_hash = [&](std::uint64_t i) {
-    struct Row {
-      std::uint64_t seed, status, updates, episodes, steps;
-      std::uint32_t weight, bias;
-    } row;
-    static_assert(sizeof(Row) == 48);
-    const std::uint64_t episodes = table.updates[i] * batch;
-    row = {table.first_seed + i,     table.status[i],       table.updates[i], episodes, episodes * FryShack::kStepsPerEpisode,
-           to_bits(table.parameters[0][i]), to_bits(table.parameters[1][i])};
-    return XXH3_64bits(&row, sizeof row);
+  const std::size_t parameters = table.parameters.size();
+  const auto row_hash = [&](std::uint64_t i, std::vector<unsigned char>& bytes) {
+    const std::uint64_t words[] = {table.first_seed + i, table.status[i], table.updates[i], table.updates[i] * batch,
+                                   table.steps_of(i, batch)};
+    bytes.resize(sizeof words + parameters * sizeof(std::uint32_t));
+    std::memcpy(bytes.data(), words, sizeof words);
+    for (std::size_t j = 0; j < parameters; ++j) {
+      const std::uint32_t bits = to_bits(table.parameters[j][i]);
+      std::memcpy(bytes.data() + sizeof words + j * sizeof bits, &bits, sizeof bits);
+    }
+    return XXH3_64bits(bytes.data(), bytes.size());
   };
   const oneapi::tbb::blocked_range<std::uint64_t> all(0, table.size(), 4096);
   return oneapi::tbb::parallel_reduce(
       all, std::uint64_t{0},
       [&](const auto& range, std::uint64_t sum) {
-        for (std::uint64_t i = range.begin(); i != range.end(); ++i) sum += row_hash(i);
+        std::vector<unsigned char> bytes;
+        for (std::uint64_t i = range.begin(); i != range.end(); ++i) sum += row_hash(i, bytes);
         return sum;
       },
       std::plus<>());
@@ -53,6 +55,22 @@ std::uint64_t digest_of(const GradientSums& sums) {
   }
   words.push_back(sums.correct);
   words.push_back(sums.episodes);
+  return hash_words(words);
+}
+
+std::uint64_t digest_of(const CartPoleSums& sums) {
+  std::vector<std::uint64_t> words;
+  const auto add_limbs = [&](WideSum x) {
+    x.normalise();
+    words.push_back(static_cast<std::uint64_t>(x.high));
+    words.push_back(static_cast<std::uint64_t>(x.low));
+  };
+  for (int i = 0; i < kCartPoleParameters; ++i) {
+    words.push_back(static_cast<std::uint64_t>(sums.gradient[i]));
+    add_limbs(sums.squared[i]);
+  }
+  add_limbs(sums.steps_squared);
+  for (const std::uint64_t count : {sums.steps, sums.terminated, sums.episodes}) words.push_back(count);
   return hash_words(words);
 }
 

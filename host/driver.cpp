@@ -11,19 +11,10 @@
 #include "host/digest.h"
 #include "host/floating_environment.h"
 #include "host/statistics.h"
+#include "host/training_support.h"
 
 namespace fryer {
 namespace {
-
-// Curves of populations have quantiles up to this many replicas x updates.
-constexpr std::uint64_t kMostCurveNumbers = 100'000'000;
-
-__extension__ using Wide = __int128;
-
-Wide to_wide(WideSum sum) {
-  sum.normalise();
-  return (static_cast<Wide>(sum.high) << 32) + sum.low;
-}
 
 OneBlockRules make_rules(const Problem& problem, Purpose purpose) {
   const auto gain = [&](double reward) { return static_cast<float>(problem.reward_scale * reward); };
@@ -63,22 +54,13 @@ Threshold make_threshold(const TrainConfiguration& c) {
   if (!c.until) return {};
   const FryShack::Settings& s = c.problem.environment;
   Threshold t;
-  t.updates = (100 + c.batch - 1) / c.batch;
+  t.updates = window_of(c);
   const std::uint64_t episodes = t.updates * c.batch;
   const auto reached = [&](std::uint64_t successes) {
     const std::uint64_t correct = correct_pays_more(s) ? successes : episodes - successes;
     return mean_return(s, static_cast<double>(correct), static_cast<double>(episodes)) >= *c.until;
   };
-  std::uint64_t below = 0, enough = episodes + 1;  // the smallest number that reaches it; episodes + 1: out of reach
-  while (below < enough) {
-    const std::uint64_t middle = below + (enough - below) / 2;
-    if (middle > episodes || reached(middle)) {
-      enough = middle;
-    } else {
-      below = middle + 1;
-    }
-  }
-  t.successes = enough;
+  t.successes = smallest_reaching(episodes, reached);
   return t;
 }
 
@@ -89,12 +71,6 @@ bool lanes_can_train(const TrainConfiguration& c) { return c.batch <= 65536 && c
 Spread choose_spread(const TrainConfiguration& c, unsigned threads) {
   if (!lanes_can_train(c)) return Spread::episodes;
   return c.batch >= 4096 && c.replicas < 64 * std::uint64_t{threads} ? Spread::episodes : Spread::replicas;
-}
-
-bool has_curve_quantiles(const TrainConfiguration& c) { return c.replicas > 1 && c.replicas <= kMostCurveNumbers / c.updates; }
-
-AdamTable make_table(const TrainConfiguration& c) {
-  return AdamTable(c.optimizer, c.optimizer.kind == OptimizerSettings::Kind::adam ? c.updates : 1);
 }
 
 Population train_replicas(const TrainConfiguration& c, Backend& backend, const RunControl& control) {
@@ -131,6 +107,7 @@ Population train_episodes(const TrainConfiguration& c, Backend& backend, const R
   Population population;
   ReplicaTable& table = population.table;
   table.first_seed = c.seed;
+  table.parameters.resize(2);
   CurveTotals& curve = population.curve;
   curve.count.resize(c.updates);
   curve.correct.resize(c.updates);
@@ -165,9 +142,8 @@ Population train_episodes(const TrainConfiguration& c, Backend& backend, const R
       }
       const std::uint64_t k = sums.correct;
       ++curve.count[made];
-      curve.correct[made].add(WideSum{static_cast<std::int64_t>(k >> 32), static_cast<std::int64_t>(k & 0xffffffffu)});
-      const Wide square = static_cast<Wide>(k) * k;
-      curve.squared[made].add(WideSum{static_cast<std::int64_t>(square >> 32), static_cast<std::int64_t>(square & 0xffffffffu)});
+      curve.correct[made].add(to_limbs(k));
+      curve.squared[made].add(to_limbs(static_cast<Wide>(k) * k));
       const std::uint64_t success = more ? k : c.batch - k;
       if (quantiles) successes_at[made].push_back(success);
       if (threshold.updates != 0) {
@@ -180,7 +156,7 @@ Population train_episodes(const TrainConfiguration& c, Backend& backend, const R
       if (!is_finite(theta[0]) || !is_finite(theta[1])) {
         status = ReplicaStatus::failed;
         if (failed_parameter != nullptr) *failed_parameter = is_finite(theta[0]) ? 1 : 0;
-        theta[0] = theta[1] = from_bits(std::uint32_t{0x7fc00000});
+        theta[0] = theta[1] = from_bits(kFailedParameterBits);
         break;
       }
       if (threshold.updates != 0 && made >= threshold.updates && in_window >= threshold.successes) {
@@ -244,16 +220,9 @@ std::vector<CurvePoint> make_curve(const TrainConfiguration& c, const Population
   return curve;
 }
 
-// Rows hold no more than that a replica failed and when; which parameter it was, the same training made again says.
-Failure first_failure(const TrainConfiguration& c, const ReplicaTable& table, Backend& backend, const RunControl& control) {
-  Failure failure;
-  for (std::uint64_t i = 0; i < table.size(); ++i) {
-    if (table.status[i] != static_cast<std::uint8_t>(ReplicaStatus::failed)) continue;
-    if (failure.count++ == 0) {
-      failure.seed = table.first_seed + i;
-      failure.update = table.updates[i];
-    }
-  }
+// Which parameter it was, the same training made again says.
+Failure explained_failure(const TrainConfiguration& c, const ReplicaTable& table, Backend& backend, const RunControl& control) {
+  Failure failure = first_failure(table);
   if (failure.count == 0) return failure;
   int parameter = 1;
   if (c.problem.learn_weight) {
@@ -265,17 +234,6 @@ Failure first_failure(const TrainConfiguration& c, const ReplicaTable& table, Ba
   }
   failure.quantity = parameter == 0 ? "weight" : "bias";
   return failure;
-}
-
-Estimate estimate_of(double sum, double sum_of_squares, std::uint64_t n, std::optional<double> exact) {
-  const double count = static_cast<double>(n);
-  Estimate e;
-  e.estimate = sum / count;
-  const double variance = std::fmax(0.0, sum_of_squares / count - e.estimate * e.estimate);
-  e.standard_error = n > 1 ? std::sqrt(variance / (count - 1)) : 0;
-  e.exact = exact;
-  if (exact && e.standard_error > 0) e.z = (e.estimate - *exact) / e.standard_error;
-  return e;
 }
 
 // Mean return of n episodes, k of them with a correct order, its standard deviation and standard error.
@@ -303,7 +261,7 @@ TrainResult train(const TrainConfiguration& c, Backend& backend, const RunContro
   result.parameters = population.parameters;
   result.solved = population.solved_updates.count;
   result.solved_updates = population.solved_updates;
-  result.failed = first_failure(c, population.table, backend, control);
+  result.failed = explained_failure(c, population.table, backend, control);
   for (const std::uint64_t n : population.curve.count) result.optimizer_updates += n;
   result.episodes = result.optimizer_updates * c.batch;
   result.steps = result.episodes * FryShack::kStepsPerEpisode;

@@ -13,5 +13,6 @@ enum class Spread {
 };
 
 TrainResult train(const TrainConfiguration& configuration, Backend& backend, const RunControl& control, Spread spread);
+TrainResult train(const CartPoleTrainConfiguration& configuration, Backend& backend, const RunControl& control, Spread spread);
 
 }  // namespace fryer

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CPU executor: runs the lane programs over bundles of SIMD lanes, or one lane at a time for FRYER_EXECUTOR=scalar (the
 // reference). Compiled once per instruction set; everything it emits is in fryer::<FRYER_EXECUTOR> (the test isa_symbols checks).
-#define FRYER_IS_scalar 1
-#define FRYER_CONCATENATE_(a, b) a##b
-#define FRYER_CONCATENATE(a, b) FRYER_CONCATENATE_(a, b)
-#define FRYER_SCALAR_EXECUTOR FRYER_CONCATENATE(FRYER_IS_, FRYER_EXECUTOR)
+#include "host/lane_executor.h"
+
+#include "host/cart_pole_executor.h"
+#include "host/executor_lanes.h"
+
 #define FRYER_TEXT_(x) #x
 #define FRYER_TEXT(x) FRYER_TEXT_(x)
-
-#include "host/lane_executor.h"
-#if !FRYER_SCALAR_EXECUTOR
-#include "host/simd.h"
-#endif
 
 namespace fryer::FRYER_EXECUTOR {
 namespace {
@@ -135,7 +131,6 @@ void evaluate(const EpisodeWork& work, std::uint64_t first, std::uint64_t count_
 // ---- replicas
 
 inline constexpr std::uint32_t kReplicaLanes = LaneTypes<ReplicaReal>::kLanes;
-inline constexpr std::uint32_t kFailedParameterBits = 0x7fc00000u;
 
 // Updates between two questions whether to stop: about 16,384 episodes a lane, milliseconds. The question is a call, so it stands outside
 // the loop over updates (inside it cost 30 %: no vector register survives a call).
@@ -376,8 +371,17 @@ void train(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t repl
 
 std::uint64_t train_scratch(const ReplicaWork& work) { return static_cast<std::uint64_t>(work.window) * kReplicaLanes; }
 
-constexpr LaneExecutor kExecutor = {
-    FRYER_TEXT(FRYER_EXECUTOR), LaneTypes<EpisodeReal>::kLanes, kReplicaLanes, gradient, evaluate, train, train_scratch};
+constexpr LaneExecutor kExecutor = {FRYER_TEXT(FRYER_EXECUTOR),
+                                LaneTypes<EpisodeReal>::kLanes,
+                                kReplicaLanes,
+                                gradient,
+                                evaluate,
+                                train,
+                                train_scratch,
+                                cart_pole_gradient,
+                                cart_pole_evaluate,
+                                cart_pole_replica_lanes(),
+                                cart_pole_train};
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 // for an instruction set.
 #pragma once
 
+#include "fryer/lane/cart_pole_episode.h"
 #include "fryer/lane/episode_gradient.h"
 #include "fryer/lane/replica_training.h"
 
@@ -24,6 +25,29 @@ struct ReplicaRows {
   float *weight, *bias;    // final parameters; NaN (0x7fc00000) in both where failed
   std::uint32_t* correct;  // (updates, stride): correct orders of each batch, or null; not written past a replica's end
   std::uint64_t stride;
+};
+
+// The same for CartPole, which has more parameters and counts its steps. outcome: batch_outcome() of each batch, (updates, stride), or
+// null.
+struct CartPoleRows {
+  std::uint8_t* status;
+  std::uint32_t* updates;
+  std::uint64_t* steps;
+  float* parameter[kCartPoleParameters];
+  std::uint32_t* outcome;
+  std::uint64_t stride;
+};
+
+// Sums over replicas for each update; squares in two limbs of 32 bits.
+struct CartPoleCurve {
+  std::uint64_t *count, *outcome, *square_high, *square_low;
+};
+
+// Replicas that several workers share: a lane takes the next one when its own has ended. Counters are changed atomically.
+struct ReplicaQueue {
+  std::uint64_t replicas;   // with seeds first_seed + 0 .. replicas - 1, of one high word
+  std::uint64_t* next;      // the first replica not yet taken
+  std::uint64_t* finished;  // those that have ended
 };
 
 // Whether to stop at once: asked by trainings every few milliseconds; their rows then mean nothing.
@@ -47,6 +71,16 @@ struct LaneExecutor {
                 const CurveSums& curve, std::uint32_t* scratch, const StopQuestion& stop);
   // 32-bit words of scratch memory that train() needs.
   std::uint64_t (*train_scratch)(const ReplicaWork& work);
+
+  // CartPole. counts: outcome_count(max_steps) numbers, element 2 * length + terminated, added to.
+  void (*cart_pole_gradient)(const CartPoleWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task,
+                             CartPoleSums& sums);
+  void (*cart_pole_evaluate)(const CartPoleWork& work, std::uint64_t first, std::uint64_t count, std::uint64_t* counts);
+  // Trains replicas of the queue, `lanes` at once (at most cart_pole_replica_lanes), until none is left. scratch: 64-bit words, `window`
+  // for each lane that there is.
+  std::uint32_t cart_pole_replica_lanes;
+  void (*cart_pole_train)(const CartPoleReplicaWork& work, std::uint64_t first_seed, const ReplicaQueue& queue, std::uint32_t lanes,
+                          const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch, const StopQuestion& stop);
 };
 
 namespace scalar {

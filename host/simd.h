@@ -430,6 +430,17 @@ struct LaneFixedSum<FRYER_EXECUTOR::VReal<G>> {
     }
     return r;
   }
+  FRYER_LANE std::int64_t take(std::uint32_t lane) {
+    constexpr std::uint32_t kLanes = FRYER_EXECUTOR::kVectorLanes, kHalf = kLanes / 2;
+    const std::uint32_t within = lane % kLanes;
+    FRYER_EXECUTOR::Int64Vector& half = within < kHalf ? low[lane / kLanes] : high[lane / kLanes];
+    char* const at = reinterpret_cast<char*>(&half) + within % kHalf * sizeof(std::int64_t);
+    std::int64_t total;
+    __builtin_memcpy(&total, at, sizeof total);
+    const std::int64_t zero = 0;
+    __builtin_memcpy(at, &zero, sizeof zero);
+    return total;
+  }
 };
 
 }  // namespace fryer

@@ -5,6 +5,8 @@
 #include <oneapi/tbb/parallel_for.h>
 #include <thrust/system/tbb/execution_policy.h>
 
+#include <algorithm>
+
 #include "fryer/engine/statistics.h"
 
 namespace fryer {
@@ -26,6 +28,7 @@ void summarise_population(Population& population) {
     population.parameters.push_back(summarise_where(column, table.status, DidNotFail{}));
   }
   population.solved_updates = summarise_where(table.updates, table.status, Solved{});
+  if (!table.steps.empty()) population.solved_steps = summarise_where(table.steps, table.status, Solved{});
 }
 
 // Successes are small integers, so a histogram gives the order statistics without a sort.
@@ -49,6 +52,27 @@ std::vector<std::uint32_t> curve_quantiles(const ReplicaWork& work, const Replic
       const std::uint64_t position = quantile_position(kQuantiles[i], n);
       while (below + histogram[value] <= position) below += histogram[value++];
       quantiles[u * kQuantiles.size() + i] = value;
+    }
+  });
+  return quantiles;
+}
+
+std::vector<std::uint32_t> curve_quantiles_sorting(std::uint64_t updates, const ReplicaTable& table,
+                                                   const std::vector<std::uint32_t>& outcomes) {
+  const std::uint64_t replicas = table.size();
+  std::vector<std::uint32_t> quantiles(updates * kQuantiles.size());
+  oneapi::tbb::parallel_for(std::uint64_t{0}, updates, [&](std::uint64_t u) {
+    std::vector<std::uint32_t> values;
+    for (std::uint64_t r = 0; r < replicas; ++r) {
+      if (table.updates[r] > u) values.push_back(outcomes[u * replicas + r]);
+    }
+    if (values.empty()) return;
+    auto begin = values.begin();
+    for (std::size_t i = 0; i < kQuantiles.size(); ++i) {
+      const auto middle = values.begin() + static_cast<std::ptrdiff_t>(quantile_position(kQuantiles[i], values.size()));
+      std::nth_element(begin, middle, values.end());  // what came before is smaller already
+      quantiles[u * kQuantiles.size() + i] = *middle;
+      begin = middle;
     }
   });
   return quantiles;

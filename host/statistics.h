@@ -14,4 +14,8 @@ void summarise_population(Population& population);
 std::vector<std::uint32_t> curve_quantiles(const ReplicaWork& work, const ReplicaTable& table,
                                            const std::vector<std::uint32_t>& correct);
 
+// The same of any outcomes, by partial sorting.
+std::vector<std::uint32_t> curve_quantiles_sorting(std::uint64_t updates, const ReplicaTable& table,
+                                                   const std::vector<std::uint32_t>& outcomes);
+
 }  // namespace fryer

@@ -14,10 +14,10 @@ namespace {
 
 constexpr double kLargestFloat = 0x1.fffffep127;
 
-[[noreturn]] void refuse(const char* option, double value, const char* accepted) {
+[[noreturn]] void refuse(const char* option, double value, const std::string& accepted) {
   throw ConfigurationError(fmt::format("{}: {} is not accepted; {}", option, value, accepted));
 }
-[[noreturn]] void refuse(const char* option, std::uint64_t value, const char* accepted) {
+[[noreturn]] void refuse(const char* option, std::uint64_t value, const std::string& accepted) {
   throw ConfigurationError(fmt::format("{}: {} is not accepted; {}", option, value, accepted));
 }
 
@@ -64,8 +64,8 @@ void validate(const Problem& problem) {
   if (!fits_float(problem.bias)) refuse("--bias", problem.bias, "a finite number that a float can hold");
 }
 
-void validate(const TrainConfiguration& c) {
-  validate(c.problem);
+// What every training has.
+static void validate_training(const TrainingSettings& c) {
   const OptimizerSettings& o = c.optimizer;
   if (!fits_float(o.learning_rate) || !(static_cast<float>(o.learning_rate) > 0)) {
     refuse("--learning-rate", o.learning_rate, "a finite number above 0 that a float can hold (from 1.5e-45 to 3.4e38)");
@@ -84,11 +84,21 @@ void validate(const TrainConfiguration& c) {
   if (c.replicas < 1 || c.replicas > (std::uint64_t{1} << 32)) refuse("--replicas", c.replicas, "a whole number from 1 to 2^32");
   if (c.seed > ~std::uint64_t{0} - (c.replicas - 1)) refuse("--seed", c.seed, "seed + replicas - 1 must stay below 2^64");
   if (c.until && !std::isfinite(*c.until)) refuse("--until", *c.until, "a finite mean return");
+}
+
+template <class Configuration>
+static void validate_memory(const Configuration& c) {
   const double needed = static_cast<double>(estimate(c).memory_bytes), there = memory_of_this_machine();
   if (needed > there) {
     throw ConfigurationError(fmt::format("--replicas: {} replicas of {} updates need {:.1f} GB of memory; there are {:.1f} GB",
                                          c.replicas, c.updates, needed / 1e9, there / 1e9));
   }
+}
+
+void validate(const TrainConfiguration& c) {
+  validate(c.problem);
+  validate_training(c);
+  validate_memory(c);
 }
 
 void validate(const GradientConfiguration& c) {
@@ -112,6 +122,47 @@ void validate(const NotebookConfiguration& c) {
   t.optimizer.learning_rate = c.learning_rate;
   t.updates = c.updates;
   validate(t);
+}
+
+// ---- CartPole
+
+void validate(const CartPoleProblem& p) {
+  validate(p.environment);
+  for (const double x : p.parameters) {
+    if (!(std::abs(x) <= static_cast<double>(kLargestParameter)))
+      refuse("--parameters", x, "finite numbers of at most 7.9e28 in magnitude");
+  }
+  if (!(p.gamma >= 0 && p.gamma <= 1)) refuse("--gamma", p.gamma, "a number from 0 to 1");
+  if (!(p.reward_scale >= 0 && p.reward_scale <= kLargestReward) || (p.reward_scale != 0 && p.reward_scale < kSmallestGain))
+    refuse("--reward-scale", p.reward_scale, "0, or a number from 1e-9 to 1e9");
+  if (p.baseline == Baseline::constant && !(std::abs(p.baseline_value) <= kLargestReward))
+    refuse("--baseline constant", p.baseline_value, "a finite number, at most 1e9 in magnitude");
+  if (!(std::abs(p.entropy_bonus) <= kLargestReward)) refuse("--entropy-bonus", p.entropy_bonus, "a finite number, at most 1e9 in magnitude");
+}
+
+void validate(const CartPoleTrainConfiguration& c) {
+  validate(c.problem);
+  validate_training(c);
+  const CartPole::Settings& s = c.problem.environment;
+  const double most = s.sutton_barto_reward ? 0 : s.max_steps, least = s.sutton_barto_reward ? -1 : 0;
+  if (c.until && !(*c.until > least && *c.until <= most)) {
+    refuse("--until", *c.until,
+           s.sutton_barto_reward ? "a mean return above -1, at most 0: more cannot be reached with --sutton-barto-reward"
+                                 : "a mean return above 0, at most " + std::to_string(s.max_steps) + ": no episode is longer");
+  }
+  validate_memory(c);
+}
+
+void validate(const CartPoleGradientConfiguration& c) {
+  validate(c.problem);
+  if (c.problem.baseline != Baseline::none) throw ConfigurationError("--baseline: the gradient's estimate has none");
+  if (c.episodes < 1 || c.episodes > (std::uint64_t{1} << 40)) refuse("--episodes", c.episodes, "a whole number from 1 to 2^40");
+}
+
+void validate(const CartPoleEvaluateConfiguration& c) {
+  validate(c.problem);
+  if (c.random && c.greedy) throw ConfigurationError("--greedy: cannot be combined with --random");
+  if (c.episodes < 1 || c.episodes > (std::uint64_t{1} << 40)) refuse("--episodes", c.episodes, "a whole number from 1 to 2^40");
 }
 
 }  // namespace fryer

@@ -191,15 +191,13 @@ struct LaneMemory {
   std::uint32_t* ring;  // (window, lanes): successes of the last updates. 4 bytes a slot: at most 34 MB on an H200, in its L2
 };
 
-inline constexpr std::uint32_t kFailedBits = 0x7fc00000u;
-
 FRYER_LANE void store_row(const RowMemory& rows, std::uint64_t row, ReplicaStatus status, std::uint32_t updates, float weight,
                           float bias) {
   const bool failed = status == ReplicaStatus::failed;
   rows.status[row] = static_cast<std::uint8_t>(status);
   rows.updates[row] = updates;
-  rows.weight[row] = failed ? from_bits(kFailedBits) : weight;
-  rows.bias[row] = failed ? from_bits(kFailedBits) : bias;
+  rows.weight[row] = failed ? from_bits(kFailedParameterBits) : weight;
+  rows.bias[row] = failed ? from_bits(kFailedParameterBits) : bias;
 }
 
 template <class Lanes>

@@ -376,7 +376,7 @@ TEST(WarpBodies, CasesCoverEveryEnding) {
     for (std::size_t i = 0; i < 65; ++i) {
       ++endings[t.status[i]];
       if (t.status[i] == static_cast<std::uint8_t>(ReplicaStatus::failed)) {
-        EXPECT_EQ(to_bits(t.bias[i]), kFailedBits);
+        EXPECT_EQ(to_bits(t.bias[i]), kFailedParameterBits);
         if (t.updates[i] > 1) ++endings[3];
       }
     }

@@ -114,6 +114,12 @@ struct LaneFixedSum {
   FRYER_LANE void clear() { sum = 0; }
   FRYER_LANE void add(Real x, double scale) { sum += to_fixed(static_cast<double>(x), scale); }
   FRYER_LANE Real mean(double unit) const { return mean_from_fixed(sum, unit); }
+  // The sum of one lane, which begins anew.
+  FRYER_LANE std::int64_t take(std::uint32_t) {
+    const std::int64_t total = sum;
+    sum = 0;
+    return total;
+  }
 };
 
 // A checked sum for code outside the lanes: contributions beyond the bound, infinite or NaN are counted instead of added, and

@@ -46,10 +46,6 @@ struct CartPoleTrainRequest {
   bool curve_quantiles = false;  // keeps (updates, replicas) numbers of 4 bytes while running
 };
 
-// What is wanted of CartPole's episodes: their gradient alone, with its squares (for standard errors), or with scores and returns'
-// moments (for baselines).
-enum class CartPoleTask { gradient, gradient_and_squares, gradient_and_scores };
-
 class Backend {
  public:
   virtual ~Backend() = default;

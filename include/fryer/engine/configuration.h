@@ -124,6 +124,7 @@ void validate(const TrainConfiguration& configuration);
 void validate(const GradientConfiguration& configuration);
 void validate(const EvaluateConfiguration& configuration);
 void validate(const NotebookConfiguration& configuration);
+void validate(const CartPole::Settings& settings);
 void validate(const CartPoleProblem& problem);
 void validate(const CartPoleTrainConfiguration& configuration);
 void validate(const CartPoleGradientConfiguration& configuration);

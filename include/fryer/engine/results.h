@@ -48,7 +48,7 @@ struct ReplicaTable {
 // The learning curve: sums over the replicas that made each update.
 struct CurveTotals {
   std::vector<std::uint64_t> count;
-  std::vector<WideSum> correct;  // of the batches' correct orders
+  std::vector<WideSum> correct;  // of the batches' outcomes: correct orders, or batch_outcome() of CartPole
   std::vector<WideSum> squared;  // and of their squares
 };
 
@@ -57,8 +57,8 @@ struct Population {
   ReplicaTable table;
   CurveTotals curve;
   std::vector<Summary> parameters;
-  Summary solved_updates;  // over solved replicas
-  // (updates, kQuantiles.size()) quantiles of the batch's correct orders, if they were asked for
+  Summary solved_updates, solved_steps;  // over solved replicas; steps where the table has them
+  // (updates, kQuantiles.size()) quantiles of the batch's outcomes, if they were asked for
   std::vector<std::uint32_t> curve_quantiles;
 };
 

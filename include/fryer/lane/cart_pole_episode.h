@@ -8,6 +8,7 @@
 #include "fryer/algo/optimizer.h"
 #include "fryer/algo/reinforce.h"
 #include "fryer/env/cart_pole.h"
+#include "fryer/lane/replica_training.h"
 #include "fryer/policy/sigmoid_policy.h"
 
 namespace fryer {
@@ -178,6 +179,10 @@ inline bool has_finite_numbers(const CartPoleWork& work) {
   for (const float w : work.policy.weight) usable = usable && is_usable(w);
   return usable;
 }
+
+// What is wanted of episodes: their gradient alone, with its squares (for standard errors), or with scores and returns' moments (for
+// baselines).
+enum class CartPoleTask { gradient, gradient_and_squares, gradient_and_scores };
 
 // Exact sums over episodes. Which are made depends on what was asked for; the others stay 0.
 struct CartPoleSums {

@@ -12,6 +12,9 @@ namespace fryer {
 // How a replica ended; part of its row and of the digest.
 enum class ReplicaStatus : std::uint8_t { finished = 0, solved = 1, failed = 2 };
 
+// What every parameter of a failed replica's row is: a NaN whose bits are the same everywhere.
+inline constexpr std::uint32_t kFailedParameterBits = 0x7fc00000u;
+
 // Settings shared by all replicas of a run. Trivially copyable: it is a kernel argument; the tables are the executor's memory.
 struct ReplicaWork {
   OneBlockRules rules;

@@ -59,6 +59,10 @@ struct GreedyPolicy {
   SigmoidPolicy<Parameter, kInputs> policy;
 
   template <class Real>
+  FRYER_LANE Real logit(const Real (&observation)[kInputs]) const {
+    return policy.logit(observation);
+  }
+  template <class Real>
   FRYER_LANE Decision<Real> sample(const Real (&observation)[kInputs], WordOf<Real>) const {
     return {less(Real(0.0f), policy.logit(observation)), Real(0.0f)};
   }

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// What training and estimating have in common for every environment: curves, stopping windows, Adam's table, estimates with errors.
+#pragma once
+
+#include <cmath>
+#include <optional>
+
+#include "fryer/engine/configuration.h"
+#include "fryer/engine/results.h"
+
+namespace fryer {
+
+__extension__ using Wide = __int128;
+
+inline Wide to_wide(WideSum sum) {
+  sum.normalise();
+  return (static_cast<Wide>(sum.high) << 32) + sum.low;
+}
+inline WideSum to_limbs(Wide x) {  // x >= 0, below 2^95
+  return {static_cast<std::int64_t>(x >> 32), static_cast<std::int64_t>(x & 0xffffffff)};
+}
+
+// Curves of populations have quantiles up to this many replicas x updates.
+inline constexpr std::uint64_t kMostCurveNumbers = 100'000'000;
+inline bool has_curve_quantiles(const TrainingSettings& c) {
+  return c.replicas > 1 && c.replicas <= kMostCurveNumbers / c.updates;
+}
+
+inline AdamTable make_table(const TrainingSettings& c) {
+  return AdamTable(c.optimizer, c.optimizer.kind == OptimizerSettings::Kind::adam ? c.updates : 1);
+}
+
+// Updates that --until looks back on: at least 100 episodes.
+inline std::uint64_t window_of(const TrainingSettings& c) { return c.until ? (100 + c.batch - 1) / c.batch : 0; }
+
+// The smallest number in [0, most] for which reached(number) holds, a monotone question; most + 1 if none does.
+template <class Reached>
+std::uint64_t smallest_reaching(std::uint64_t most, const Reached& reached) {
+  std::uint64_t below = 0, enough = most + 1;
+  while (below < enough) {
+    const std::uint64_t middle = below + (enough - below) / 2;
+    if (middle > most || reached(middle)) {
+      enough = middle;
+    } else {
+      below = middle + 1;
+    }
+  }
+  return enough;
+}
+
+// The mean of n numbers from their sum and sum of squares.
+inline Estimate estimate_of(double sum, double sum_of_squares, std::uint64_t n, std::optional<double> exact) {
+  const double count = static_cast<double>(n);
+  Estimate e;
+  e.estimate = sum / count;
+  const double variance = std::fmax(0.0, sum_of_squares / count - e.estimate * e.estimate);
+  e.standard_error = n > 1 ? std::sqrt(variance / (count - 1)) : 0;
+  e.exact = exact;
+  if (exact && e.standard_error > 0) e.z = (e.estimate - *exact) / e.standard_error;
+  return e;
+}
+
+// Rows hold no more than that a replica failed and when.
+inline Failure first_failure(const ReplicaTable& table) {
+  Failure failure;
+  for (std::uint64_t i = 0; i < table.size(); ++i) {
+    if (table.status[i] != static_cast<std::uint8_t>(ReplicaStatus::failed)) continue;
+    if (failure.count++ == 0) {
+      failure.seed = table.first_seed + i;
+      failure.update = table.updates[i];
+    }
+  }
+  return failure;
+}
+
+}  // namespace fryer
