@@ -10,6 +10,7 @@
 
 #include "fryer/core/error.h"
 #include "fryer/engine/backend.h"
+#include "kernels/cart_pole_bodies.h"
 #include "kernels/cuda_backend.h"
 #include "kernels/pacer.h"
 #include "kernels/warp_bodies.h"
