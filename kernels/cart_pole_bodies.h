@@ -118,7 +118,7 @@ FRYER_LANE void run_cart_pole_episodes(const Warp& warp, WarpPlace place, const 
                                        const Policy& policy, EpisodeRange range, StartMemory& memory, const Finish& finish) {
   StartQueue<Warp> queue(warp, place, work, key, range, memory);
   const std::uint32_t limit = most_blocks(work.game);
-  CartPoleLane<kGeneral, kTrack> lane;
+  CartPoleLane<kGeneral, kTrack> lane{};
   std::uint32_t position = queue.take(~0u);
   const auto begin = [&]() FRYER_INLINE_LAMBDA {
     queue.start(position, lane.block.observation[0]);
@@ -466,7 +466,7 @@ FRYER_LANE void cart_pole_train_body(const Warp& warp, WarpPlace place, const Ca
                                      const CartPoleLaunch& launch) {
   CartPoleBatches<kGeneral, kTrack, Warp> batches(warp, place, work, launch);
   const CartPoleGame& game = work.game;
-  CartPoleLane<kGeneral, kTrack> lane;
+  CartPoleLane<kGeneral, kTrack> lane{};
   LaneKey<float> key;
   SigmoidPolicy<float, 4> policy;
   std::uint32_t row, number, began, limit;

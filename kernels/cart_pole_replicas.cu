@@ -10,7 +10,7 @@ namespace {
 // As for episodes: 20 warps a multiprocessor; 16 where registers would not suffice.
 inline constexpr int kThreads = 128;
 template <bool kGeneral, Track kTrack>
-inline constexpr int kBlocks = kGeneral ? 4 : 5;
+inline constexpr int kBlocks = kGeneral || kTrack == Track::gradient_and_scores ? 4 : 5;
 
 // With fewer replicas a lane than this the last ones to end decide, and a lane alone runs 1.7 times as fast among 12 warps a
 // multiprocessor as among 20, at the same throughput (stall counts, sm_90).

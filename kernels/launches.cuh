@@ -62,5 +62,10 @@ std::vector<std::uint32_t> curve_quantiles(const Grid& grid, const ReplicaWork& 
                                            std::uint64_t replicas, const std::vector<std::uint64_t>& made);
 // Device memory that the two need beside the rows, at most.
 std::uint64_t statistics_bytes(const ReplicaWork& work, std::uint64_t replicas, bool quantiles);
+// The same for CartPole, whose outcomes are large numbers: each update's are sorted.
+PopulationSummaries summarise_rows(const Grid& grid, const CartPoleRowMemory& rows, std::uint64_t replicas);
+std::vector<std::uint32_t> curve_quantiles(const Grid& grid, const CartPoleRowMemory& rows, std::uint64_t replicas,
+                                           const std::vector<std::uint64_t>& made);
+std::uint64_t statistics_bytes(const CartPoleReplicaWork& work, std::uint64_t replicas, bool quantiles);
 
 }  // namespace fryer
