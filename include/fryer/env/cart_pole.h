@@ -134,9 +134,8 @@ struct CartPole {
     const double drive = s.force / total + share * spin * spin * sine;
     const double angular = (s.gravity * sine + drive) / (s.half_length * 4 / 3 - share);
     const double linear = drive + share * angular;
-    return {{larger(s.position_limit, s.start_range),
-             larger(2 * s.position_limit / s.dt, s.start_range) + s.dt * linear,
-             angle, spin + s.dt * angular}};
+    return {{larger(s.position_limit, s.start_range), larger(2 * s.position_limit / s.dt, s.start_range) + s.dt * linear, angle,
+             spin + s.dt * angular}};
   }
 };
 
