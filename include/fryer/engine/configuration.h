@@ -114,7 +114,7 @@ struct TraceConfiguration {
   std::array<double, 5> parameters{};          // policy: as in CartPoleProblem
   bool greedy = false;                         // policy: action 1 where p > 1/2 instead of sampling
   std::optional<std::array<double, 4>> state;  // the start state; without it the seed's first evaluation episode's
-  bool continue_past_end = false;              // go on past termination, to the last action given or max_steps
+  bool continue_past_end = false;              // go on past the end: to the last action given, or to max_steps
   std::uint64_t seed = 42;
 };
 
