@@ -12,10 +12,6 @@
 namespace fryer::cli {
 namespace {
 
-bool failed(const ReplicaTable& table, std::size_t i) {
-  return table.status[i] == static_cast<std::uint8_t>(ReplicaStatus::failed);
-}
-
 Json final_parameters(const TrainView& view, const TrainResult& r) {
   Json json = Json::object();
   for (std::size_t i = 0; i < view.parameters.size(); ++i) {
