@@ -4,6 +4,7 @@
 #include <cmath>
 #include <sstream>
 
+#include "host/cli/output/policy_file.h"
 #include "tests/cli/program.h"
 
 namespace fryer::cli {
@@ -47,11 +48,11 @@ TEST(TraceDocument, HasEveryStep) {
     EXPECT_EQ(step["terminated"], false);
     EXPECT_EQ(step["truncated"], false);
   }
-  // Gymnasium, from this state, pushed left: the position has not moved yet, the pole speeds to the right.
+  // Gymnasium's equations by hand, pushed left: positions have not moved yet, the pole speeds to the right.
   EXPECT_EQ(d["steps"][0]["state"][0], 0.0);
-  EXPECT_NEAR(d["steps"][0]["state"][1], -0.1957152, 1e-6);
+  EXPECT_NEAR(d["steps"][0]["state"][1], -0.19580204225688186, 1e-15);
   EXPECT_EQ(d["steps"][0]["state"][2], 0.05);
-  EXPECT_NEAR(d["steps"][0]["state"][3], 0.3077106, 1e-6);
+  EXPECT_NEAR(d["steps"][0]["state"][3], 0.30802988680046994, 1e-15);
 }
 
 TEST(TraceDocument, FedToConfigRepeatsTheRun) {
@@ -88,6 +89,7 @@ TEST(TraceDocument, PlayersOnTheCommandLineReplaceAFiles) {
   EXPECT_NE(document_of({"--config", file, "--random", "--state", "none"})["initial_state"], random["initial_state"]);
   write_bytes(file, "random = true\n");
   EXPECT_EQ(document_of({"--config", file, "--actions", "01"})["length"], 2);
+  EXPECT_EQ(document_of({"--config", file, "--parameters", "0,0,0,0,1", "--random=false"})["configuration"]["random"], false);
 }
 
 std::vector<std::vector<std::string>> read_csv(const std::string& text) {
@@ -205,25 +207,30 @@ TEST(TraceSeed, IsTheFirstEpisodeOfEvaluate) {
 TEST(TracePolicy, IsReadFromFilesOfEitherCartPole) {
   const Folder folder;
   const std::string file = folder / "policy.json";
-  for (const std::string environment : {"CartPole-v0", "CartPole-v1"}) {
-    ASSERT_EQ(run_program({"train", environment, "--updates", "2", "--save-policy", file, "--quiet"}).code, 0);
-    const auto parameters = nlohmann::json::parse(read_bytes(file))["parameters"];
-    std::string numbers;
-    for (const char* name : {"w_position", "w_velocity", "w_angle", "w_angular_velocity", "bias"})
-      numbers += (numbers.empty() ? "" : ",") + parameters[name].dump();
-    const auto from_file = document_of({"--policy", file}), by_hand = document_of({"--parameters", numbers});
+  const auto by_hand = document_of({"--parameters", "0.25,1,8.5,-0.125,0.0625"});
+  const auto save = [&](const std::string& environment, const std::vector<float>& parameters) {
+    write_bytes(file, policy_text({environment, parameters, Json()}));
+  };
+  for (const char* environment : {"CartPole-v0", "CartPole-v1"}) {
+    save(environment, {0.25f, 1, 8.5f, -0.125f, 0.0625f});
+    const auto from_file = document_of({"--policy", file});
     EXPECT_EQ(from_file["configuration"], by_hand["configuration"]);
     EXPECT_EQ(from_file["digest"], by_hand["digest"]);
   }
-  std::string text = read_bytes(file);
-  const std::size_t digit = text.find("w_position\": ") + 13;
-  text[digit + 4] = text[digit + 4] == '1' ? '2' : '1';
-  write_bytes(file, text);
-  EXPECT_EQ(run_trace({"--policy", file}).code, 5);
-  ASSERT_EQ(run_program({"train", "FryShack-v0", "--save-policy", file, "--quiet"}).code, 0);
+  const std::string text = read_bytes(file);
+  std::string edited = text;
+  edited.replace(edited.find("8.5"), 3, "8.6");
+  for (const std::string& damaged : {edited, text.substr(0, text.size() / 2), std::string()}) {
+    write_bytes(file, damaged);
+    EXPECT_EQ(run_trace({"--policy", file}).code, 5);
+  }
+  save("FryShack-v0", {20, -10});
   const Outcome other = run_trace({"--policy", file});
   EXPECT_EQ(other.code, 5);
   EXPECT_NE(other.err.find("this is a policy for FryShack-v0, not for CartPole-v1"), std::string::npos) << other.err;
+  write_bytes(file, policy_text({"CartPole-v1", {1, 2, 3, 4, 5}, Json()}));
+  const Outcome shack = run_program({"evaluate", "FryShack-v0", "--policy", file, "--episodes", "10"});
+  EXPECT_EQ(shack.code, 5) << shack.err;
 }
 
 TEST(TraceRefusals, NameOptionValueAndWhatIsAccepted) {
