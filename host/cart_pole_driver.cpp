@@ -225,7 +225,7 @@ Failure explained_failure(const CartPoleTrainConfiguration& c, const ReplicaTabl
 CartPoleTrainConfiguration solve_preset(std::uint32_t max_steps) {
   CartPoleTrainConfiguration c;
   c.problem.environment.max_steps = max_steps;
-  c.problem.baseline = Baseline::standardize;
+  c.problem.baseline = Baseline::mean;
   c.until = max_steps == CartPole::kMaxStepsV0 ? 195 : 475;
   return c;
 }

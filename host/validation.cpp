@@ -188,7 +188,8 @@ void validate(const CartPoleProblem& p) {
     refuse("--reward-scale", p.reward_scale, "0, or a number from 1e-9 to 1e9");
   if (p.baseline == Baseline::constant && !(std::abs(p.baseline_value) <= kLargestReward))
     refuse("--baseline constant", p.baseline_value, "a finite number, at most 1e9 in magnitude");
-  if (!(std::abs(p.entropy_bonus) <= kLargestReward)) refuse("--entropy-bonus", p.entropy_bonus, "a finite number, at most 1e9 in magnitude");
+  if (!(std::abs(p.entropy_bonus) <= kLargestReward))
+    refuse("--entropy-bonus", p.entropy_bonus, "a finite number, at most 1e9 in magnitude");
 }
 
 void validate(const CartPoleTrainConfiguration& c) {
