@@ -222,6 +222,14 @@ Failure explained_failure(const CartPoleTrainConfiguration& c, const ReplicaTabl
 
 }  // namespace
 
+CartPoleTrainConfiguration solve_preset(std::uint32_t max_steps) {
+  CartPoleTrainConfiguration c;
+  c.problem.environment.max_steps = max_steps;
+  c.problem.baseline = Baseline::mean;
+  c.until = max_steps == CartPole::kMaxStepsV0 ? 195 : 475;
+  return c;
+}
+
 TrainResult train(const CartPoleTrainConfiguration& c, Backend& backend, const RunControl& control, Spread spread) {
   const FloatingEnvironment environment;
   validate(c);

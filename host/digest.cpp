@@ -88,4 +88,16 @@ std::uint64_t digest_of(const NotebookResult& result) {
   return hash_words(words);
 }
 
+std::uint64_t digest_of(const TraceResult& result) {
+  std::vector<std::uint64_t> words;
+  words.reserve(4 + 6 * result.steps.size());
+  for (const double x : result.initial_state) words.push_back(to_bits(x));
+  for (const TraceResult::Step& step : result.steps) {
+    words.push_back((step.action ? 4u : 0u) | (step.terminated ? 2u : 0u) | (step.truncated ? 1u : 0u));
+    for (const double x : step.state) words.push_back(to_bits(x));
+    words.push_back(to_bits(step.reward));
+  }
+  return hash_words(words);
+}
+
 }  // namespace fryer

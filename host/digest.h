@@ -22,5 +22,7 @@ std::uint64_t digest_of(const CartPoleSums& sums);
 std::uint64_t digest_of(const std::array<std::uint64_t, FryShack::kOutcomes>& outcomes);
 // Every number of every update.
 std::uint64_t digest_of(const NotebookResult& result);
+// The start state, then of every step action and flags, state and reward.
+std::uint64_t digest_of(const TraceResult& result);
 
 }  // namespace fryer

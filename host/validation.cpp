@@ -38,6 +38,31 @@ void check_probability(const char* option, double p) {
 // Gains are rewards times the scale, in float: 0, or far enough from the ends of the float range for sums of their multiples.
 constexpr double kLargestReward = 1e9, kSmallestGain = 1e-9;
 
+// As a message can show it.
+std::string shown(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte > 0x20 && byte < 0x7f ? fmt::format("'{}'", c) : fmt::format("'\\x{:02x}'", byte);
+}
+
+void check_actions(const std::string& actions) {
+  constexpr std::size_t kMost = 1'000'000;
+  if (actions.empty()) throw ConfigurationError("--actions: '' is not accepted; 0 (push left) or 1 (push right) for each step");
+  const std::size_t wrong = actions.find_first_not_of("01");
+  if (wrong != std::string::npos) {
+    throw ConfigurationError(
+        fmt::format("--actions: {} at position {} is not accepted; 0 (push left) or 1 (push right) for each step",
+                    shown(actions[wrong]), wrong + 1));
+  }
+  if (actions.size() > kMost) refuse("--actions", std::uint64_t{actions.size()}, "at most 1000000 of them");
+}
+
+void check_cart_pole_parameters(const std::array<double, 5>& parameters) {
+  for (const double parameter : parameters) {
+    if (!(std::abs(parameter) <= static_cast<double>(kLargestParameter)))
+      refuse("--parameters", parameter, "finite numbers, at most 2^96 (7.9e28) in magnitude");
+  }
+}
+
 }  // namespace
 
 void validate(const Problem& problem) {
@@ -126,18 +151,45 @@ void validate(const NotebookConfiguration& c) {
 
 // ---- CartPole
 
+void validate(const CartPole::Settings& s) {
+  const auto check = [](const char* option, double value, double least, double most, const char* accepted) {
+    if (!(value >= least && value <= most)) refuse(option, value, accepted);
+  };
+  if (s.max_steps < 1 || s.max_steps > 100'000)
+    refuse("--max-steps", std::uint64_t{s.max_steps}, "a whole number from 1 to 100000");
+  check("--gravity", s.gravity, 0, 1e3, "a number from 0 to 1000");
+  check("--mass-cart", s.mass_cart, 1e-3, 1e3, "a number from 0.001 to 1000");
+  check("--mass-pole", s.mass_pole, 1e-3, 1e3, "a number from 0.001 to 1000");
+  check("--half-length", s.half_length, 1e-3, 1e3, "a number from 0.001 to 1000");
+  check("--force", s.force, 0, 1e6, "a number from 0 to 1e6");
+  check("--dt", s.dt, 1e-6, 1, "a number from 1e-6 to 1");
+  check("--position-limit", s.position_limit, 1e-3, 1e6, "a number from 0.001 to 1e6");
+  check("--angle-limit", s.angle_limit, 1e-3, 1e4, "a number from 0.001 to 10000, in radians");
+  check("--start-range", s.start_range, 0, 1e3, "a number from 0 to 1000");
+}
+
+void validate(const TraceConfiguration& c) {
+  validate(c.environment);
+  if (c.source == TraceConfiguration::Actions::given) check_actions(c.actions);
+  if (c.source == TraceConfiguration::Actions::policy) check_cart_pole_parameters(c.parameters);
+  if (!c.state) return;
+  for (std::size_t i = 0; i < 4; ++i) {
+    const double most = i == 2 ? kLargestAngle : 1e6;
+    if (!(std::abs((*c.state)[i]) <= most))
+      refuse("--state", (*c.state)[i], "finite numbers, at most 1e6 in magnitude, the angle at most 1e5");
+  }
+}
+
 void validate(const CartPoleProblem& p) {
   validate(p.environment);
-  for (const double x : p.parameters) {
-    if (!(std::abs(x) <= static_cast<double>(kLargestParameter)))
-      refuse("--parameters", x, "finite numbers of at most 7.9e28 in magnitude");
-  }
+  check_cart_pole_parameters(p.parameters);
   if (!(p.gamma >= 0 && p.gamma <= 1)) refuse("--gamma", p.gamma, "a number from 0 to 1");
   if (!(p.reward_scale >= 0 && p.reward_scale <= kLargestReward) || (p.reward_scale != 0 && p.reward_scale < kSmallestGain))
     refuse("--reward-scale", p.reward_scale, "0, or a number from 1e-9 to 1e9");
   if (p.baseline == Baseline::constant && !(std::abs(p.baseline_value) <= kLargestReward))
     refuse("--baseline constant", p.baseline_value, "a finite number, at most 1e9 in magnitude");
-  if (!(std::abs(p.entropy_bonus) <= kLargestReward)) refuse("--entropy-bonus", p.entropy_bonus, "a finite number, at most 1e9 in magnitude");
+  if (!(std::abs(p.entropy_bonus) <= kLargestReward))
+    refuse("--entropy-bonus", p.entropy_bonus, "a finite number, at most 1e9 in magnitude");
 }
 
 void validate(const CartPoleTrainConfiguration& c) {

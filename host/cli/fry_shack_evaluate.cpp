@@ -129,8 +129,7 @@ int EvaluateCommand::run(const Console& console) {
     document["wall_seconds"] = seconds;
     document["episodes"] = r.episodes;
     document["steps"] = r.episodes * FryShack::kStepsPerEpisode;
-    document["return"] = {{"mean", finite(r.mean)}, {"sd", finite(r.sd)},   {"standard_error", finite(r.standard_error)},
-                          {"min", finite(r.min)},   {"max", finite(r.max)}, {"quantiles", quantiles_json(r.quantiles)}};
+    document["return"] = return_json(r);
     document["terminated"] = r.terminated;
     document["truncated"] = r.truncated;
     document["length_histogram"] = r.length_histogram;

@@ -60,8 +60,9 @@ std::string command_help(const Terminal& terminal, const CommandEntry& entry, co
   text += fmt::format("usage: fryer {}{}{} [options]\n\n", d.name, d.arguments.empty() ? "" : " ", d.arguments);
   if (command.takes_environment()) {
     text += wrapped(fmt::format("ENV is an environment: {} (fryer list explains them{}).", either(environments),
-                                variants.size() > 1 ? fmt::format("; fryer {} {} --help shows its options alone", d.name, environments.back())
-                                                    : ""),
+                                variants.size() > 1
+                                    ? fmt::format("; fryer {} {} --help shows its options alone", d.name, environments.back())
+                                    : ""),
                     0, terminal.width) +
             "\n\n";
   }

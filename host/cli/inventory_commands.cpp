@@ -109,7 +109,7 @@ class ListCommand : public Command {
     document["presets"] = Json::array();
     for (const PresetEntry& p : kPresets) {
       document["presets"].push_back({{"name", std::string(p.name)},
-                                     {"environment", std::string(p.environment)},
+                                     {"environments", words(p.environments)},
                                      {"algorithm", std::string(p.algorithm)},
                                      {"summary", std::string(p.summary)}});
     }
@@ -125,7 +125,8 @@ class ListCommand : public Command {
     text += heading("Algorithms");
     for (const AlgorithmEntry& a : kAlgorithms) text += fmt::format("  {}  {}\n", a.name, a.summary);
     text += heading("Presets");
-    for (const PresetEntry& p : kPresets) text += fmt::format("  {}  {} {}: {}\n", p.name, p.environment, p.algorithm, p.summary);
+    for (const PresetEntry& p : kPresets)
+      text += fmt::format("  {}  {} {}: {}\n", p.name, p.environments, p.algorithm, p.summary);
     console.print(text);
   }
 };

@@ -35,7 +35,11 @@ Json document_head(const Command& command, std::uint64_t seed);
 Json backend_json(const BackendInfo& info);
 std::string backend_text(const BackendInfo& info);  // cpu (avx512, 2 threads)
 // How much was done, how fast, where, and the digest: the last two lines for people.
-std::string closing_text(std::uint64_t episodes, double seconds, const BackendInfo& info, std::uint64_t digest);
+// steps: 0 where an episode is one.
+std::string closing_text(std::uint64_t episodes, double seconds, const BackendInfo& info, std::uint64_t digest,
+                         std::uint64_t steps = 0);
+// `return` of an evaluation.
+Json return_json(const EvaluateResult& result);
 
 // What would run, for --dry-run.
 struct Plan {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "fryer/engine/registry.h"
 #include "host/cli/output/policy_file.h"
 
 namespace fryer::cli {
@@ -101,6 +102,101 @@ void resolve_policy(const OptionTable& table, const std::string& environment, Pr
   const SavedPolicy policy = read_policy_file(option.label, choice.file, environment);
   problem.weight = static_cast<double>(policy.parameters[0]);
   problem.bias = static_cast<double>(policy.parameters[1]);
+}
+
+// ---- CartPole
+
+void add_cart_pole(OptionTable& table, CartPole::Settings& s) {
+  using Integrator = CartPole::Integrator;
+  Option steps;
+  steps.name = "max-steps";
+  steps.placeholder = "N";
+  steps.accepted = "a whole number from 1 to 100000";
+  steps.unit = "steps";
+  steps.help = "an episode that is still going on after so many steps is truncated";
+  steps.value = [&s] { return Json(s.max_steps); };
+  steps.read = [&s, accepted = steps.accepted](const std::string& text) {
+    const std::optional<std::uint64_t> n = parse_integer(text);
+    if (!n || *n < 1 || *n > 100'000) not_accepted(text, accepted);
+    s.max_steps = static_cast<std::uint32_t>(*n);
+  };
+  table.add(steps);
+  table.number("gravity", "G", s.gravity, "a number from 0 to 1000", "m/s^2", "acceleration of free fall");
+  const char* const mass = "a number from 0.001 to 1000";
+  table.number("mass-cart", "M", s.mass_cart, mass, "kg", "mass of the cart");
+  table.number("mass-pole", "M", s.mass_pole, mass, "kg", "mass of the pole");
+  table.number("half-length", "L", s.half_length, mass, "m", "half the pole's length");
+  table.number("force", "F", s.force, "a number from 0 to 1e6", "N", "force of a push, to the right (action 1) or left (0)");
+  table.number("dt", "T", s.dt, "a number from 1e-6 to 1", "s", "time step (Gymnasium's tau)");
+  table.number("position-limit", "X", s.position_limit, "a number from 0.001 to 1e6", "m",
+               "the episode is terminated when the cart is farther from the middle");
+  table.number("angle-limit", "A", s.angle_limit, "a number from 0.001 to 10000", "rad",
+               "the episode is terminated when the pole leans farther; 12 degrees unless given");
+  table.number("start-range", "R", s.start_range, "a number from 0 to 1000", "m, m/s, rad, rad/s",
+               "each of the four numbers of a start state is uniform from -R to R");
+  table.choice<Integrator>("integrator", s.integrator,
+                           {{"euler", Integrator::euler}, {"semi-implicit", Integrator::semi_implicit}},
+                           "whether positions advance with the old velocities or the new ones");
+  table.flag("sutton-barto-reward", s.sutton_barto_reward,
+             "reward 0, and -1 on the step that terminates, instead of 1 on every step");
+}
+
+std::vector<double> split_numbers(const std::string& text, std::size_t count, const std::string& accepted) {
+  std::vector<double> numbers;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t comma = std::min(text.find(',', begin), text.size());
+    std::string word = text.substr(begin, comma - begin);
+    word.erase(0, word.find_first_not_of(' '));
+    word.erase(word.find_last_not_of(' ') + 1);
+    const std::optional<double> number = parse_number(word);
+    if (!number && comma - begin == text.size()) not_accepted(text, accepted);
+    if (!number) throw ConfigurationError(fmt::format("{} in {} is not accepted; {}", shown(word), shown(text), accepted));
+    numbers.push_back(*number);
+    begin = comma + 1;
+  }
+  if (numbers.size() != count) {
+    throw ConfigurationError(fmt::format("{} is not accepted; {}, and here {} {}", shown(text), accepted,
+                                         numbers.size() == 1 ? "is" : "are", numbers.size()));
+  }
+  return numbers;
+}
+
+void add_cart_pole_parameters(OptionTable& table, std::array<double, 5>& parameters, const std::string& what) {
+  static_assert(kCartPoleParameterNames.size() == 5);
+  Option option;
+  option.name = "parameters";
+  option.placeholder = "W,W,W,W,B";
+  option.accepted = "five finite numbers with commas between:";
+  for (const std::string_view name : kCartPoleParameterNames) {
+    option.accepted += fmt::format("{}{}", name == kCartPoleParameterNames.front() ? " " : ", ", name);
+  }
+  option.unit = "logits per m, m/s, rad, rad/s, and logits";
+  option.help = what;
+  option.value = [&parameters] { return Json(parameters); };
+  option.read = [&parameters, accepted = option.accepted](const std::string& text) {
+    parameters = read_numbers<5>(text, accepted);
+  };
+  table.add(option);
+}
+
+void add_cart_pole_policy_choice(OptionTable& table, std::array<double, 5>& parameters, PolicyChoice& choice) {
+  add_cart_pole_parameters(table, parameters,
+                           "the policy: action 1 with probability sigmoid(w . state + bias), w and bias as given here");
+  table.text("policy", "FILE", choice.file, "a policy's file, as train --save-policy writes it",
+             "the policy that train --save-policy wrote to FILE");
+  table.exclude("parameters", "policy");
+}
+
+Source cart_pole_policy_source(const OptionTable& table) {
+  return std::max(table.find("parameters")->source, table.find("policy")->source);
+}
+
+void resolve_cart_pole_policy(const OptionTable& table, const std::string& environment, std::array<double, 5>& parameters,
+                              const PolicyChoice& choice) {
+  const Option& option = *table.find("policy");
+  if (choice.file.empty() || option.source != cart_pole_policy_source(table)) return;
+  const SavedPolicy policy = read_policy_file(option.label, choice.file, environment);
+  for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i] = static_cast<double>(policy.parameters[i]);
 }
 
 }  // namespace fryer::cli

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cfloat>
 #include <cmath>
 
@@ -31,11 +32,23 @@ std::string checksum_of(nlohmann::json document) {
   return hex16(hash);
 }
 
-const EnvironmentEntry& entry_of(const std::string& environment) {
+const EnvironmentEntry* find_entry(const std::string& environment) {
   for (const EnvironmentEntry& entry : kEnvironments) {
-    if (entry.name == environment) return entry;
+    if (entry.name == environment) return &entry;
   }
-  return kEnvironments.front();
+  return nullptr;
+}
+const EnvironmentEntry& entry_of(const std::string& environment) {
+  const EnvironmentEntry* entry = find_entry(environment);
+  return entry != nullptr ? *entry : kEnvironments.front();
+}
+
+// Whether a policy saved for one environment can play the other: they have the same observation, and parameters that mean the same.
+bool plays(const std::string& saved_for, const std::string& environment) {
+  const EnvironmentEntry* entry = find_entry(saved_for);
+  if (entry == nullptr) return false;
+  const auto &there = entry->parameters, &here = entry_of(environment).parameters;
+  return entry->policy == entry_of(environment).policy && std::equal(there.begin(), there.end(), here.begin(), here.end());
 }
 
 }  // namespace
@@ -76,10 +89,8 @@ SavedPolicy parse_policy(const std::string& option, const std::string& path, con
     if (document.at("checksum").get<std::string>() != checksum_of(document))
       damaged("the checksum does not fit: the file was damaged or edited");
     policy.environment = document.at("environment").get<std::string>();
-    if (policy.environment != environment) {
-      throw ConfigurationError(
-          fmt::format("{}: {} holds a policy for {}, not for {}", option, shown(path), shown(policy.environment), environment));
-    }
+    if (!plays(policy.environment, environment))
+      damaged(fmt::format("this is a policy for {}, not for {}", shown(policy.environment), environment));
     for (const std::string_view name : entry_of(environment).parameters) {
       const double value = document.at("parameters").at(std::string(name)).get<double>();
       if (!(std::abs(value) <= static_cast<double>(FLT_MAX))) damaged(fmt::format("its {} is not a finite float", name));

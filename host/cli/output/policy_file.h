@@ -18,8 +18,8 @@ struct SavedPolicy {
 
 std::string policy_text(const SavedPolicy& policy);
 
-// Throws FileError if it cannot be read, DamagedFileError if it is not a whole policy file of a version this program knows, and
-// ConfigurationError if it is for another environment. `option` names whose file it is.
+// Throws FileError if it cannot be read, and DamagedFileError if it is not a whole policy file of a version this program knows, or one
+// for an environment with other observations (CartPole-v0 and v1 have the same). `option` names whose file it is.
 SavedPolicy read_policy_file(const std::string& option, const std::string& path, const std::string& environment);
 SavedPolicy parse_policy(const std::string& option, const std::string& path, const std::string& text,
                          const std::string& environment);

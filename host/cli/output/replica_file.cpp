@@ -3,6 +3,7 @@
 #include "host/cli/output/replica_file.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <bit>
 #include <cmath>
@@ -32,21 +33,20 @@ std::string_view status_name(std::uint8_t status) {
 
 void write_csv(OutputFile& file, const ReplicaRows& rows) {
   const ReplicaTable& table = rows.table;
-  file.write(fmt::format("seed,status,updates,episodes,steps,{},{}\n", rows.weight, rows.bias));
+  file.write(fmt::format("seed,status,updates,episodes,steps,{}\n", fmt::join(rows.parameters, ",")));
   for (std::size_t i = 0; i < table.size(); ++i) {
-    const std::uint64_t episodes = table.updates[i] * rows.batch;
-    file.write(fmt::format("{},{},{},{},{},{},{}\n", table.first_seed + i, status_name(table.status[i]), table.updates[i],
-                           episodes, episodes * rows.steps_per_episode, csv_number(table.parameters[0][i]), csv_number(table.parameters[1][i])));
+    std::string row = fmt::format("{},{},{},{},{}", table.first_seed + i, status_name(table.status[i]), table.updates[i],
+                                  table.updates[i] * rows.batch, table.steps_of(i, rows.batch));
+    for (const std::vector<float>& column : table.parameters) row += ',' + csv_number(column[i]);
+    file.write(row + '\n');
   }
 }
 
 void write_npy(OutputFile& file, const ReplicaRows& rows) {
   const ReplicaTable& table = rows.table;
-  std::string header = fmt::format(
-      "{{'descr': [('seed', '<u8'), ('status', '|S8'), ('updates', '<u8'), ('episodes', '<u8'), ('steps', '<u8'), ('{}', '<f4'), "
-      "('{}', '<f4')], "
-      "'fortran_order': False, 'shape': ({},), }}",
-      rows.weight, rows.bias, table.size());
+  std::string header = "{'descr': [('seed', '<u8'), ('status', '|S8'), ('updates', '<u8'), ('episodes', '<u8'), ('steps', '<u8')";
+  for (const std::string_view name : rows.parameters) header += fmt::format(", ('{}', '<f4')", name);
+  header += fmt::format("], 'fortran_order': False, 'shape': ({},), }}", table.size());
   constexpr std::size_t kPreamble = 10;  // magic, version, length
   header.append(63 - (kPreamble + header.size()) % 64, ' ');
   header += '\n';
@@ -57,16 +57,15 @@ void write_npy(OutputFile& file, const ReplicaRows& rows) {
   file.write(preamble + header);
   std::string row;
   for (std::size_t i = 0; i < table.size(); ++i) {
-    const std::uint64_t episodes = table.updates[i] * rows.batch;
     row.clear();
     append_little_endian(row, table.first_seed + i, 8);
     row += status_name(table.status[i]);
     row.resize(16, '\0');
     append_little_endian(row, table.updates[i], 8);
-    append_little_endian(row, episodes, 8);
-    append_little_endian(row, episodes * rows.steps_per_episode, 8);
-    append_little_endian(row, std::bit_cast<std::uint32_t>(table.parameters[0][i]), 4);
-    append_little_endian(row, std::bit_cast<std::uint32_t>(table.parameters[1][i]), 4);
+    append_little_endian(row, table.updates[i] * rows.batch, 8);
+    append_little_endian(row, table.steps_of(i, rows.batch), 8);
+    for (const std::vector<float>& column : table.parameters)
+      append_little_endian(row, std::bit_cast<std::uint32_t>(column[i]), 4);
     file.write(row);
   }
 }

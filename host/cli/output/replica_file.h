@@ -3,6 +3,7 @@
 // people and spreadsheets; .npy as a structured array, which numpy.load() reads as it is.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,9 +18,8 @@ std::string_view status_name(std::uint8_t status);
 // What the rows need beside the table.
 struct ReplicaRows {
   const ReplicaTable& table;
-  std::uint64_t batch;  // episodes per update
-  std::uint64_t steps_per_episode;
-  std::string weight = "weight", bias = "bias";  // the parameters' names
+  std::uint64_t batch;                           // episodes per update
+  std::span<const std::string_view> parameters;  // their names
 };
 
 // Floats as the doubles they equal; a failed training's parameters are empty.

@@ -7,37 +7,16 @@
 #include <algorithm>
 #include <cmath>
 
-#include "fryer/lane/replica_training.h"
 #include "host/cli/text.h"
 
 namespace fryer::cli {
 namespace {
 
-constexpr std::array<double, 2> kHungers = {0.1, 0.9};
-
-bool failed(const ReplicaTable& table, std::size_t i) {
-  return table.status[i] == static_cast<std::uint8_t>(ReplicaStatus::failed);
-}
-
-Json final_parameters(const TrainConfiguration& c, const TrainResult& r) {
-  if (c.replicas > 1) return {{"weight", summary_json(r.parameters[0])}, {"bias", summary_json(r.parameters[1])}};
-  return {{"weight", finite(static_cast<double>(r.table.parameters[0][0]))}, {"bias", finite(static_cast<double>(r.table.parameters[1][0]))}};
-}
-
-Json norm_probabilities(const TrainConfiguration& c, const TrainResult& r) {
+Json final_parameters(const TrainView& view, const TrainResult& r) {
   Json json = Json::object();
-  for (const double hunger : kHungers) {
-    std::vector<double> values;
-    values.reserve(r.table.size());
-    for (std::size_t i = 0; i < r.table.size(); ++i) {
-      if (!failed(r.table, i)) values.push_back(norm_probability(r.table.parameters[0][i], r.table.parameters[1][i], hunger));
-    }
-    Json& entry = json[fmt::format("{}", hunger)];
-    if (c.replicas > 1) {
-      entry = summary_json(summarise(values));
-    } else {
-      entry = values.empty() ? Json() : finite(values[0]);
-    }
+  for (std::size_t i = 0; i < view.parameters.size(); ++i) {
+    json[std::string(view.parameters[i])] =
+        view.settings.replicas > 1 ? summary_json(r.parameters[i]) : finite(static_cast<double>(r.table.parameters[i][0]));
   }
   return json;
 }
@@ -63,13 +42,26 @@ Json curve_json(const std::vector<CurvePoint>& curve) {
   return json;
 }
 
+// Where the trainings that met --until did, in bars; nothing where all did at once.
+std::string threshold_histogram(const Terminal& terminal, const TrainResult& r) {
+  std::vector<float> updates;
+  for (std::size_t i = 0; i < r.table.size(); ++i) {
+    if (r.table.status[i] == static_cast<std::uint8_t>(ReplicaStatus::solved)) {
+      updates.push_back(static_cast<float>(r.table.updates[i]));
+    }
+  }
+  const std::string rows = updates.empty() ? "" : histogram(terminal, updates, r.solved_updates);
+  return rows.empty() ? "" : '\n' + paint(terminal, Style::bold, "Updates until then") + '\n' + rows;
+}
+
+}  // namespace
+
 // About twelve rows, each the mean over a range of updates.
-std::string curve_text(const Terminal& terminal, const TrainConfiguration& c, const std::vector<CurvePoint>& curve,
-                       bool verbose) {
+std::string curve_text(const Terminal& terminal, const TrainView& view, const std::vector<CurvePoint>& curve, bool verbose) {
   const std::size_t rows = verbose ? std::min<std::size_t>(curve.size(), 1000) : std::min<std::size_t>(curve.size(), 12);
   if (rows == 0) return "";
-  const FryShack::Settings& s = c.problem.environment;
-  const double low = std::min(s.reward_correct, s.reward_wrong), high = std::max(s.reward_correct, s.reward_wrong);
+  const TrainingSettings& c = view.settings;
+  const double low = view.lowest, high = view.highest;
   const bool trainings = c.replicas > 1 && curve.back().count != curve.front().count;  // some stopped early
   Table table;
   table.headings = {"updates", "episodes", "mean return"};
@@ -95,29 +87,18 @@ std::string curve_text(const Terminal& terminal, const TrainConfiguration& c, co
   return render(terminal, table);
 }
 
-std::string single_text(const TrainConfiguration& c, const TrainResult& r) {
-  const ReplicaTable& table = r.table;
-  if (failed(table, 0)) return "The training failed.\n";
-  std::string text = fmt::format(
-      "Final parameters: weight {}, bias {}\n",
-      c.problem.learn_weight ? short_number(static_cast<double>(table.parameters[0][0])) : fmt::format("{} (fixed)", c.problem.weight),
-      short_number(static_cast<double>(table.parameters[1][0])));
-  Problem learned = c.problem;
-  learned.weight = static_cast<double>(table.parameters[0][0]);
-  learned.bias = static_cast<double>(table.parameters[1][0]);
-  text += fmt::format("Goes to Norm's with probability {:.3g} at hunger 0.1 and {:.3g} at hunger 0.9; expected return {:.4g}\n",
-                      norm_probability(table.parameters[0][0], table.parameters[1][0], 0.1),
-                      norm_probability(table.parameters[0][0], table.parameters[1][0], 0.9), fry_shack_exact(learned).mean_return);
-  if (c.until) {
-    text += table.status[0] == static_cast<std::uint8_t>(ReplicaStatus::solved)
-                ? fmt::format("Reached a mean return of {} after {} updates, {} episodes\n", *c.until, table.updates[0],
-                              with_separators(r.episodes))
-                : fmt::format("Did not reach a mean return of {}\n", *c.until);
-  }
-  return text;
+std::string threshold_text(const TrainView& view, const TrainResult& r) {
+  const TrainingSettings& c = view.settings;
+  if (!c.until) return "";
+  if (r.table.status[0] != static_cast<std::uint8_t>(ReplicaStatus::solved))
+    return fmt::format("Did not reach a mean return of {}\n", *c.until);
+  const std::string steps = r.table.steps.empty() ? "" : fmt::format(", {} steps", with_separators(r.steps));
+  return fmt::format("Reached a mean return of {} after {} updates, {} episodes{}\n", *c.until, r.table.updates[0],
+                     with_separators(r.episodes), steps);
 }
 
-std::string population_text(const Terminal& terminal, const TrainConfiguration& c, const TrainResult& r) {
+std::string population_text(const Terminal& terminal, const TrainView& view, const TrainResult& r) {
+  const TrainingSettings& c = view.settings;
   std::string text;
   if (c.until) {
     const Interval interval = wilson(r.solved, c.replicas);
@@ -125,28 +106,44 @@ std::string population_text(const Terminal& terminal, const TrainConfiguration& 
                         *c.until, with_separators(r.solved), with_separators(c.replicas),
                         100 * static_cast<double>(r.solved) / static_cast<double>(c.replicas), 100 * interval.lower,
                         100 * interval.upper);
-    if (r.solved != 0)
+    if (r.solved != 0) {
       text += fmt::format("after {:.1f} updates on average, half of them within {:.0f}\n", r.solved_updates.mean,
                           r.solved_updates.quantiles[5]);
+      if (!r.table.steps.empty()) {
+        const Summary& s = r.solved_steps;
+        text += fmt::format("Steps until then: mean {}; 5 % within {}, half within {}, 95 % within {}, the slowest {}\n",
+                            with_separators(static_cast<std::uint64_t>(s.mean + 0.5)),
+                            with_separators(static_cast<std::uint64_t>(s.quantiles[2])),
+                            with_separators(static_cast<std::uint64_t>(s.quantiles[5])),
+                            with_separators(static_cast<std::uint64_t>(s.quantiles[8])),
+                            with_separators(static_cast<std::uint64_t>(s.max)));
+      }
+    }
     text += '\n';
   }
-  if (r.parameters[1].count == 0) return text + "No training ended with finite parameters.\n";
+  if (r.parameters.back().count == 0) return text + "No training ended with finite parameters.\n";
   std::vector<NamedSummary> summaries;
-  if (c.problem.learn_weight) summaries.push_back({"weight", r.parameters[0]});
-  summaries.push_back({"bias", r.parameters[1]});
+  std::vector<std::size_t> columns;
+  for (std::size_t i = 0; i < view.parameters.size(); ++i) {
+    if (!view.learned[i]) continue;
+    summaries.push_back({std::string(view.parameters[i]), r.parameters[i]});
+    columns.push_back(i);
+  }
   for (const auto& [name, s] : summaries) {
     text += fmt::format("Final {}: mean {}, sd {}, from {} to {}\n", name, short_number(s.mean), short_number(s.sd),
                         short_number(s.min), short_number(s.max));
   }
   text += quantile_table(terminal, summaries);
-  for (const auto& [name, s] : summaries) {
-    const std::string rows = histogram(terminal, name == "bias" ? r.table.parameters[1] : r.table.parameters[0], s);
-    if (!rows.empty()) text += '\n' + paint(terminal, Style::bold, fmt::format("Where the {} ends", name)) + '\n' + rows;
+  constexpr std::size_t kMostHistograms = 2;
+  for (std::size_t i = 0; i < summaries.size() && summaries.size() <= kMostHistograms; ++i) {
+    const std::string rows = histogram(terminal, r.table.parameters[columns[i]], summaries[i].summary);
+    if (!rows.empty()) {
+      text += '\n' + paint(terminal, Style::bold, fmt::format("Where the {} ends", summaries[i].name)) + '\n' + rows;
+    }
   }
+  if (c.until && !r.table.steps.empty()) text += threshold_histogram(terminal, r);
   return text;
 }
-
-}  // namespace
 
 Interval wilson(std::uint64_t successes, std::uint64_t n) {
   constexpr double z = 1.959963984540054;
@@ -154,10 +151,6 @@ Interval wilson(std::uint64_t successes, std::uint64_t n) {
   const double center = (share + z * z / (2 * count)) / (1 + z * z / count);
   const double half = z * std::sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count);
   return {successes == 0 ? 0 : std::max(0.0, center - half), successes == n ? 1 : std::min(1.0, center + half)};
-}
-
-double norm_probability(float weight, float bias, double hunger) {
-  return sigmoid(static_cast<double>(weight) * hunger + static_cast<double>(bias));
 }
 
 Summary summarise(std::vector<double>& values) {
@@ -182,20 +175,20 @@ Summary summarise(std::vector<double>& values) {
   return summary;
 }
 
-std::string failure_text(const TrainConfiguration& c, const Failure& failure) {
+std::string failure_text(const TrainingSettings& c, const Failure& failure) {
   return fmt::format(
       "{} of {} trainings failed; the first: seed {}, whose {} stopped being finite at update {} (a smaller --learning-rate may "
       "help)",
       with_separators(failure.count), with_separators(c.replicas), failure.seed, failure.quantity, failure.update);
 }
 
-Json train_json(const TrainConfiguration& c, const TrainResult& r) {
+Json train_json(const TrainView& view, const TrainResult& r) {
+  const TrainingSettings& c = view.settings;
   Json json = Json::object();
   json["episodes"] = r.episodes;
   json["steps"] = r.steps;
   json["optimizer_updates"] = r.optimizer_updates;
-  json["final_parameters"] = final_parameters(c, r);
-  json["norm_probability"] = norm_probabilities(c, r);
+  json["final_parameters"] = final_parameters(view, r);
   json["failed"] = {{"count", r.failed.count}, {"first", Json()}};
   if (r.failed.count != 0)
     json["failed"]["first"] = {{"seed", r.failed.seed}, {"update", r.failed.update}, {"quantity", r.failed.quantity}};
@@ -212,14 +205,9 @@ Json train_json(const TrainConfiguration& c, const TrainResult& r) {
   const double batch = static_cast<double>(c.batch);
   json["updates_to_threshold"] = summary_json(solved);
   json["episodes_to_threshold"] = summary_json(solved, batch);
-  json["steps_to_threshold"] = summary_json(solved, batch * FryShack::kStepsPerEpisode);
+  json["steps_to_threshold"] = r.table.steps.empty() ? summary_json(solved, batch) : summary_json(r.solved_steps);
   json["curve"] = curve_json(r.curve);
   return json;
-}
-
-std::string train_text(const Terminal& terminal, const TrainConfiguration& c, const TrainResult& r, bool verbose) {
-  return curve_text(terminal, c, r.curve, verbose) + '\n' +
-         (c.replicas > 1 ? population_text(terminal, c, r) : single_text(c, r));
 }
 
 }  // namespace fryer::cli

@@ -2,30 +2,39 @@
 // The result of `fryer train`, for programs and for people.
 #pragma once
 
+#include <span>
+#include <string_view>
+#include <vector>
+
 #include "fryer/engine/run.h"
 #include "host/cli/output/json.h"
 #include "host/cli/output/terminal.h"
 
 namespace fryer::cli {
 
-// The keys after the document's head: episodes .. norm_probability.
-Json train_json(const TrainConfiguration& configuration, const TrainResult& result);
+// A training as reports see it, whatever the environment.
+struct TrainView {
+  const TrainingSettings& settings;
+  std::span<const std::string_view> parameters;
+  std::vector<bool> learned;  // which of them the training changes
+  double lowest, highest;     // mean return that a batch can have
+};
 
-// Learning curve, final parameters, quantiles and histogram of a population.
-std::string train_text(const Terminal& terminal, const TrainConfiguration& configuration, const TrainResult& result,
-                       bool verbose);
+// Everything but what an environment adds of its own.
+Json train_json(const TrainView& view, const TrainResult& result);
+// The learning curve as a table with bars.
+std::string curve_text(const Terminal& terminal, const TrainView& view, const std::vector<CurvePoint>& curve, bool verbose);
+// A population: how many met --until, where the learned parameters end.
+std::string population_text(const Terminal& terminal, const TrainView& view, const TrainResult& result);
+// One training: whether it met --until.
+std::string threshold_text(const TrainView& view, const TrainResult& result);
 
-// "seed 42 failed at update 3: ...", for the error that ends a run with failed trainings.
-std::string failure_text(const TrainConfiguration& configuration, const Failure& failure);
+std::string failure_text(const TrainingSettings& settings, const Failure& failure);
 
-// A 95 % Wilson interval of a share.
 struct Interval {
   double lower, upper;
 };
 Interval wilson(std::uint64_t successes, std::uint64_t n);
-
-// The probability of going to Norm's, for people and JSON: in double, from the parameters' floats.
-double norm_probability(float weight, float bias, double hunger);
 
 // Mean, sd, extremes and order statistics x_(ceil(q n)). Reorders the values; all must be finite.
 Summary summarise(std::vector<double>& values);

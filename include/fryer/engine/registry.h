@@ -17,7 +17,6 @@ struct EnvironmentEntry {
   std::span<const std::string_view> parameters;  // in the order of results
   std::string_view algorithms;                   // comma separated
   std::uint32_t max_steps;                       // of an episode, unless a setting says otherwise
-  bool is_cart_pole() const { return name != FryShack::kName; }
 };
 inline constexpr std::array<std::string_view, 2> kFryShackParameters = {"weight", "bias"};
 inline constexpr std::array<std::string_view, 5> kCartPoleParameterNames = {"w_position", "w_velocity", "w_angle",
@@ -31,6 +30,14 @@ inline constexpr std::array kEnvironments = {
                      CartPole::kMaxStepsV0},
 };
 
+// The step limit of a registered environment.
+constexpr std::uint32_t default_max_steps(std::string_view environment) {
+  for (const EnvironmentEntry& entry : kEnvironments) {
+    if (entry.name == environment) return entry.max_steps;
+  }
+  return 0;
+}
+
 struct AlgorithmEntry {
   std::string_view name, summary;
 };
@@ -39,7 +46,7 @@ inline constexpr std::array kAlgorithms = {
 };
 
 struct PresetEntry {
-  std::string_view name, environment, algorithm, summary;
+  std::string_view name, environments, algorithm, summary;  // environments: comma separated
 };
 inline constexpr std::array kPresets = {
     PresetEntry{"notebook", FryShack::kName, "reinforce",

@@ -24,7 +24,8 @@ NotebookResult notebook(const NotebookConfiguration& configuration);
 
 // The same for CartPole.
 TrainResult train(const CartPoleTrainConfiguration& configuration, Backend& backend, const RunControl& control = {});
-CartPoleGradientResult gradient(const CartPoleGradientConfiguration& configuration, Backend& backend, const RunControl& control = {});
+CartPoleGradientResult gradient(const CartPoleGradientConfiguration& configuration, Backend& backend,
+                                const RunControl& control = {});
 EvaluateResult evaluate(const CartPoleEvaluateConfiguration& configuration, Backend& backend, const RunControl& control = {});
 // One episode on the calling thread.
 TraceResult trace(const TraceConfiguration& configuration);

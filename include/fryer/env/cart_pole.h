@@ -130,13 +130,12 @@ struct CartPole {
     const double total = s.mass_cart + s.mass_pole, share = s.mass_pole * s.half_length / total;
     const auto larger = [](double a, double b) { return a > b ? a : b; };
     const double spin = larger(2 * s.angle_limit / s.dt, s.start_range);
-    const double sine = s.angle_limit < 1 ? s.angle_limit : 1.0;
+    const double angle = larger(s.angle_limit, s.start_range), sine = angle < 1 ? angle : 1.0;
     const double drive = s.force / total + share * spin * spin * sine;
     const double angular = (s.gravity * sine + drive) / (s.half_length * 4 / 3 - share);
     const double linear = drive + share * angular;
-    return {{larger(s.position_limit, s.start_range),
-             larger(2 * s.position_limit / s.dt, s.start_range) + s.dt * linear,
-             larger(s.angle_limit, s.start_range), spin + s.dt * angular}};
+    return {{larger(s.position_limit, s.start_range), larger(2 * s.position_limit / s.dt, s.start_range) + s.dt * linear, angle,
+             spin + s.dt * angular}};
   }
 };
 

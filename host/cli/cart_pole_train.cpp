@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// `fryer train CartPole-v1` and -v0: their options and what is said of the result.
+#include <fmt/format.h>
+
+#include "fryer/engine/registry.h"
+#include "host/cli/settings.h"
+#include "host/cli/train_command.h"
+
+namespace fryer::cli {
+namespace {
+
+Description describe() {
+  Description d;
+  d.name = "train";
+  d.arguments = "ENV";
+  d.summary = "train one policy, or N independent ones with seeds S, S+1, ..., S+N-1";
+  d.text =
+      "Replica k of a population is the training of --seed S+k alone, to the bit, on every device. A training whose parameters "
+      "stop "
+      "being finite has failed (on CartPole also beyond 7.9e28 in magnitude): the others go on, and fryer ends with exit code 1.";
+  d.examples = {
+      {"until the mean return of the last 112 episodes is 475", "train CartPole-v1 --until 475 --save-policy policy.json"},
+      {"how many of 10,000 seeds solve it, and how fast", "train CartPole-v1 --preset solve --replicas 10000"}};
+  return d;
+}
+
+class CartPoleTrain : public TrainCommand {
+ public:
+  explicit CartPoleTrain(const std::string& environment);
+  std::string why_not(const std::string& option) const override {
+    if (option == "policy") return "train has no such option: training starts from --parameters";
+    return TrainCommand::why_not(option);
+  }
+  void apply_preset(const std::string& name) override;
+
+ private:
+  TrainView view() const override {
+    const CartPole::Settings& s = c_.problem.environment;
+    return {c_, kCartPoleParameterNames, std::vector<bool>(kCartPoleParameterNames.size(), true),
+            s.sutton_barto_reward ? -1.0 : 0.0, s.sutton_barto_reward ? 0.0 : static_cast<double>(s.max_steps)};
+  }
+  void check() const override { validate(c_); }
+  WorkEstimate work() const override { return estimate(c_); }
+  TrainResult train_with(Backend& backend, const RunControl& control) const override { return train(c_, backend, control); }
+  double train_part(Backend& backend, std::uint64_t updates, std::uint64_t batch, std::uint64_t replicas) const override {
+    CartPoleTrainConfiguration part = c_;
+    part.until.reset();
+    part.updates = updates;
+    part.batch = batch;
+    part.replicas = replicas;
+    return static_cast<double>(train(part, backend).episodes);
+  }
+  std::string result_text(const Console& console, const TrainResult& r) const override {
+    if (c_.replicas > 1) return population_text(console.out, view(), r);
+    if (r.failed.count != 0) return "The training failed.\n";
+    std::string text = "Final parameters:";
+    for (std::size_t i = 0; i < kCartPoleParameterNames.size(); ++i) {
+      text += fmt::format("{} {} {}", i == 0 ? "" : ",", kCartPoleParameterNames[i],
+                          short_number(static_cast<double>(r.table.parameters[i][0])));
+    }
+    return text + '\n' + threshold_text(view(), r);
+  }
+  void add_baseline();
+
+  CartPoleTrainConfiguration c_;
+};
+
+CartPoleTrain::CartPoleTrain(const std::string& environment) : TrainCommand(describe(), environment, c_) {
+  c_.problem.environment.max_steps = default_max_steps(environment);
+  add_algorithm_options();
+  table_.number("gamma", "G", c_.problem.gamma, "a number from 0 to 1", "a factor", "discount of later rewards");
+  add_reward_scale(table_, c_.problem.reward_scale);
+  add_baseline();
+  table_.number("entropy-bonus", "E", c_.problem.entropy_bonus, "a finite number, at most 1e9 in magnitude", "reward per nat",
+                "adds E times each step's policy entropy to what is maximised (its direct gradient, in constant memory)");
+  add_until("a mean return that episodes can have, or none");
+  add_cart_pole_parameters(table_, c_.problem.parameters,
+                           "the policy's initial parameters: action 1 with probability sigmoid(w . state + bias)");
+  add_cart_pole(table_, c_.problem.environment);
+  add_files();
+  add_backend_options();
+}
+
+void CartPoleTrain::add_baseline() {
+  Option option;
+  option.name = "baseline";
+  option.placeholder = "none|mean|standardize|constant=V";
+  option.accepted = "none, mean, standardize or constant=V with a finite V";
+  option.help =
+      "what a step's score is multiplied with: G, the discounted return from that step on; G less the mean of all G of the "
+      "update; "
+      "that divided by their standard deviation + 1e-8; or G - V";
+  option.choices = {"none", "mean", "standardize", "constant=0"};
+  option.read = [this, accepted = option.accepted, choices = option.choices](const std::string& text) {
+    constexpr std::string_view kConstant = "constant=";
+    CartPoleProblem& p = c_.problem;
+    if (text.starts_with(kConstant)) {
+      const std::optional<double> value = parse_number(text.substr(kConstant.size()));
+      if (!value) not_accepted(text, accepted);
+      p.baseline = Baseline::constant;
+      p.baseline_value = *value;
+      return;
+    }
+    if (text != "none" && text != "mean" && text != "standardize") not_accepted(text, accepted, choices);
+    p.baseline = text == "none" ? Baseline::none : text == "mean" ? Baseline::mean : Baseline::standardize;
+    p.baseline_value = 0;
+  };
+  option.value = [this] {
+    switch (c_.problem.baseline) {
+      case Baseline::none:
+        return Json("none");
+      case Baseline::mean:
+        return Json("mean");
+      case Baseline::standardize:
+        return Json("standardize");
+      case Baseline::constant:
+        break;
+    }
+    return Json(fmt::format("constant={}", c_.problem.baseline_value));
+  };
+  table_.add(option);
+}
+
+void CartPoleTrain::apply_preset(const std::string& name) {
+  if (name != "solve") return;
+  const auto replicas = c_.replicas, seed = c_.seed;
+  c_ = solve_preset(default_max_steps(environment_));
+  c_.replicas = replicas;
+  c_.seed = seed;
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_cart_pole_train_command(const std::string& environment) {
+  return std::make_unique<CartPoleTrain>(environment);
+}
+
+}  // namespace fryer::cli
