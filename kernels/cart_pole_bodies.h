@@ -168,23 +168,26 @@ FRYER_LANE void cart_pole_gradient_body(const Warp& warp, WarpPlace place, const
   steps_squared.clear();
   std::uint64_t steps = 0;
   std::uint32_t terminated = 0;
-  run_cart_pole_episodes<kGeneral, kTrack>(
-      warp, place, work, key, work.policy, range, memory, [&](const CartPoleLane<kGeneral, kTrack>& lane) FRYER_INLINE_LAMBDA {
-        const CartPoleFixedPoint& f = work.fixed_point;
-        FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
-          gradient[i].add(lane.learner.gradient[i], f.parameter[i].gradient_scale);
-          if constexpr (kScores) score[i].add(lane.learner.score[i], f.parameter[i].score_scale);
-          if constexpr (kSquares) squared[i].add(lane.learner.gradient[i], f.square_scale[i]);
-        }
-        if constexpr (kScores) {
-          returns[0].add(lane.learner.moments.sum, f.returns.sum_scale);
-          returns[1].add(lane.learner.moments.square, f.returns.square_scale);
-        }
-        const std::uint32_t length = lane.steps();
-        steps += length;
-        if constexpr (kSquares) steps_squared.sum.add(static_cast<std::int64_t>(std::uint64_t{length} * length));
-        terminated = increment_if(lane.block.terminated(), terminated);
-      });
+  run_cart_pole_episodes<kGeneral, kTrack>(warp, place, work, key, work.policy, range, memory,
+                                           [&](const CartPoleLane<kGeneral, kTrack>& lane) FRYER_INLINE_LAMBDA {
+                                             const CartPoleFixedPoint& f = work.fixed_point;
+                                             FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
+                                               gradient[i].add(lane.learner.gradient[i], f.parameter[i].gradient_scale);
+                                               if constexpr (kScores)
+                                                 score[i].add(lane.learner.score[i], f.parameter[i].score_scale);
+                                               if constexpr (kSquares)
+                                                 squared[i].add(lane.learner.gradient[i], f.square_scale[i]);
+                                             }
+                                             if constexpr (kScores) {
+                                               returns[0].add(lane.learner.moments.sum, f.returns.sum_scale);
+                                               returns[1].add(lane.learner.moments.square, f.returns.square_scale);
+                                             }
+                                             const std::uint32_t length = lane.steps();
+                                             steps += length;
+                                             if constexpr (kSquares)
+                                               steps_squared.sum.add(static_cast<std::int64_t>(std::uint64_t{length} * length));
+                                             terminated = increment_if(lane.block.terminated(), terminated);
+                                           });
 
   // A lane's low limbs are below 2^32 after normalising, and a launch has fewer than 2^31 lanes.
   const auto add_limbs = [&](std::uint32_t high, std::uint32_t low, WideSum x) FRYER_INLINE_LAMBDA {
@@ -234,7 +237,8 @@ inline CartPoleSums to_cart_pole_sums(const std::uint64_t* sums, std::uint64_t e
 // 2 * length + terminated of outcome_count(max_steps).
 template <bool kGeneral, WarpLike Warp, class Policy>
 FRYER_LANE void cart_pole_evaluate_body(const Warp& warp, WarpPlace place, const CartPoleWork& work, const UniformKey& key,
-                                        const Policy& policy, EpisodeRange range, StartMemory& memory, std::uint32_t* local, std::uint64_t* counts) {
+                                        const Policy& policy, EpisodeRange range, StartMemory& memory, std::uint32_t* local,
+                                        std::uint64_t* counts) {
   run_cart_pole_episodes<kGeneral, Track::nothing>(
       warp, place, work, key, policy, range, memory, [&](const CartPoleLane<kGeneral, Track::nothing>& lane) FRYER_INLINE_LAMBDA {
         const std::uint32_t outcome = increment_if(lane.block.terminated(), 2 * lane.steps());
@@ -348,7 +352,8 @@ class CartPoleBatches {
       learner.m[i] = memory_.m[i][lane_];
       learner.v[i] = memory_.v[i][lane_];
     }
-    if constexpr (kScores) FRYER_UNROLL for (int i = 0; i < 2; ++i) returns[i] = memory_.returns[i][lane_];
+    if constexpr (kScores) FRYER_UNROLL
+      for (int i = 0; i < 2; ++i) returns[i] = memory_.returns[i][lane_];
     const bool usable = learner.update(work_, update, gradient, score, returns[0], returns[1], steps);
     store(learner);
     clear_batch();
@@ -424,7 +429,7 @@ class CartPoleBatches {
     if constexpr (kScores) {
       ReturnMoments<float>& r = lane.learner.moments;
       float* const moments[5] = {&r.c, &r.q, &r.h, &r.sum, &r.square};
-      FRYER_UNROLL for (int i = 0; i < 5; ++i) *moments[i] = memory_.moments[i][lane_];
+      FRYER_UNROLL for (int i = 0; i < 5; ++i) * moments[i] = memory_.moments[i][lane_];
     }
   }
 
@@ -439,7 +444,8 @@ class CartPoleBatches {
       memory_.gradient[i][lane_] = 0;
       if constexpr (kScores) memory_.score[i][lane_] = 0;
     }
-    if constexpr (kScores) FRYER_UNROLL for (int i = 0; i < 2; ++i) memory_.returns[i][lane_] = 0;
+    if constexpr (kScores) FRYER_UNROLL
+      for (int i = 0; i < 2; ++i) memory_.returns[i][lane_] = 0;
     memory_.episodes[lane_] = memory_.steps[lane_] = memory_.terminated[lane_] = 0;
   }
   FRYER_LANE void store(const CartPoleLearner& learner) const {

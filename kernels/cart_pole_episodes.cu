@@ -22,15 +22,16 @@ __global__ void __launch_bounds__(kThreads, kBlocks<kGeneral, kSquares>)
     cart_pole_gradient_kernel(const __grid_constant__ CartPoleWork work, const __grid_constant__ UniformKey key,
                               const EpisodeRange range, std::uint64_t* sums) {
   __shared__ StartMemory starts[kWarpsPerBlock];
-  cart_pole_gradient_body<kGeneral, kTrack, kSquares>(CudaWarp{}, warp_place(), work, key, range, starts[threadIdx.x / kWarpLanes],
-                                                      sums);
+  cart_pole_gradient_body<kGeneral, kTrack, kSquares>(CudaWarp{}, warp_place(), work, key, range,
+                                                      starts[threadIdx.x / kWarpLanes], sums);
 }
 
 // local: outcomes that are counted in shared memory first; 0: none.
 template <bool kGeneral, class Policy>
 __global__ void __launch_bounds__(kThreads, kBlocks<kGeneral, false>)
     cart_pole_evaluate_kernel(const __grid_constant__ CartPoleWork work, const __grid_constant__ UniformKey key,
-                              const __grid_constant__ Policy policy, const EpisodeRange range, std::uint64_t* counts, const std::uint32_t local) {
+                              const __grid_constant__ Policy policy, const EpisodeRange range, std::uint64_t* counts,
+                              const std::uint32_t local) {
   __shared__ StartMemory starts[kWarpsPerBlock];
   extern __shared__ std::uint32_t outcomes[];
   for (std::uint32_t i = threadIdx.x; i < local; i += blockDim.x) outcomes[i] = 0;

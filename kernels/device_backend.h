@@ -204,7 +204,8 @@ class DeviceBackend final : public Backend {
     launch.curve = curve;
     launch.lanes = lanes.memory();
     // In updates of one replica, which are `batch` episodes each.
-    Pacer pacer(std::max<std::uint64_t>(kFirstEpisodes / 4 / work.batch, 1), runs_.options.chunk, runs_.options.seconds_per_launch);
+    Pacer pacer(std::max<std::uint64_t>(kFirstEpisodes / 4 / work.batch, 1), runs_.options.chunk,
+                runs_.options.seconds_per_launch);
     const auto run = [&](std::uint64_t replicas, std::uint64_t first_update, std::uint64_t end_update) {
       runs_.check_stop(control);
       launch.replicas = static_cast<std::uint32_t>(replicas);
@@ -229,7 +230,8 @@ class DeviceBackend final : public Backend {
           const std::uint64_t end = std::min(updates, update + std::max<std::uint64_t>(pacer.size() / waiting, 1));
           run(replicas, update, end);
           update = end;
-          if (update < updates) runs_.report(control, (piece.first_row + finished) * updates + replicas * update, piece.all * updates);
+          if (update < updates)
+            runs_.report(control, (piece.first_row + finished) * updates + replicas * update, piece.all * updates);
         }
       }
       finished += replicas;

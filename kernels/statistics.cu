@@ -155,8 +155,8 @@ std::vector<std::uint32_t> curve_quantiles(const Grid& grid, const CartPoleRowMe
       thrust::gather(policy, first, first + static_cast<std::ptrdiff_t>(count), out,
                      thrust::device_pointer_cast(quantiles.data()) + static_cast<std::ptrdiff_t>(u * count));
     }
-    FRYER_CUDA_CHECK(cudaMemcpyAsync(result.data(), quantiles.data(), result.size() * sizeof result[0],
-                                     cudaMemcpyDeviceToHost, grid.stream));
+    FRYER_CUDA_CHECK(
+        cudaMemcpyAsync(result.data(), quantiles.data(), result.size() * sizeof result[0], cudaMemcpyDeviceToHost, grid.stream));
     FRYER_CUDA_CHECK(cudaStreamSynchronize(grid.stream));
   });
   return result;
