@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fry-shack throughput on a GPU, beside the roof that the kernels' instruction counts allow (bench/results/sass_sm90.md) and cuRAND's
+// Throughput on a GPU, beside the roof that the kernels' instruction counts allow (bench/results/sass_sm90.md) and cuRAND's
 // bulk rate. Every benchmark checks its digest against the committed one first. Without a GPU each says why it did not run.
 #include <benchmark/benchmark.h>
 #include <cuda_runtime.h>
 
+#include <array>
 #include <string>
 
 #include "fryer/engine/api.h"
@@ -15,15 +16,21 @@
 namespace fryer {
 namespace {
 
-// The same runs as in bench/fry_shack_bench.cpp (numerics_version 1).
+// The fry shack's runs are those of bench/fry_shack_bench.cpp (numerics_version 1).
 constexpr std::uint64_t kBiasGradientSum = 0x01e6e2f7b1c5305c;
 constexpr std::uint64_t kGradientDigest = 0x16472d766d9a9486;
 constexpr std::uint64_t kEvaluationDigest = 0x5987b1f0bb20e5a9;
 constexpr std::uint64_t kPopulationDigest = 0x52f479b7f136dd88;
 constexpr std::uint64_t kCheckedEpisodes = std::uint64_t{1} << 26;
+// CartPole-v1: gradients of 2^20 random and 2^17 balancing episodes, evaluation of the latter, 500 trainings of the preset `solve`.
+constexpr std::uint64_t kRandomPoleDigest = 0x816baed181b5152b, kBalancingPoleDigest = 0x0f9d008439ca7126;
+constexpr std::uint64_t kPoleEvaluationDigest = 0x98eea5f00a0bb3d7, kSolveDigest = 0x1c8810cec59b6e51;
+constexpr std::array<double, 5> kBalancing = {0.3, 0.8, 9, 3, 0.05};
 
 // Instructions an episode in the hot loops, by bench/gpu/count_sass.py for sm_90.
 constexpr double kBiasGradientInstructions = 71.7, kFullGradientInstructions = 91.5, kEvaluationInstructions = 68.5;
+// The same for a step of CartPole: gradient with squares, evaluation, replicas with a baseline. Ended episodes cost more (sass_sm90.md).
+constexpr double kPoleGradientInstructions = 81.5, kPoleEvaluationInstructions = 66.25, kPoleTrainingInstructions = 93.5;
 
 // null, and the benchmark marked as skipped, where there is no GPU.
 std::unique_ptr<Backend> gpu(benchmark::State& state) {
@@ -43,15 +50,18 @@ void count_work(benchmark::State& state, const char* what, double per_iteration)
   state.counters[what] = benchmark::Counter(per_iteration * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
 }
 // The share of what 128 lanes of issue a multiprocessor and clock allow at the GPU's highest clock.
-void count_episodes(benchmark::State& state, double episodes, double instructions) {
-  count_work(state, "episodes/s", episodes);
+void count_units(benchmark::State& state, const char* what, double units, double instructions) {
+  count_work(state, what, units);
   int multiprocessors = 0, kilohertz = 0;
   if (cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0) != cudaSuccess) return;
   if (cudaDeviceGetAttribute(&kilohertz, cudaDevAttrClockRate, 0) != cudaSuccess) return;
   const double roof = 128.0 * multiprocessors * (1e3 * kilohertz) / instructions;
   state.counters["roof"] = roof;
   state.counters["of roof"] =
-      benchmark::Counter(episodes * static_cast<double>(state.iterations()) / roof, benchmark::Counter::kIsRate);
+      benchmark::Counter(units * static_cast<double>(state.iterations()) / roof, benchmark::Counter::kIsRate);
+}
+void count_episodes(benchmark::State& state, double episodes, double instructions) {
+  count_units(state, "episodes/s", episodes, instructions);
 }
 
 void bias_gradient(benchmark::State& state) {
@@ -107,6 +117,49 @@ void population(benchmark::State& state) {
   count_work(state, "trainings/s", static_cast<double>(c.replicas));
 }
 
+// ---- CartPole-v1. balancing: long episodes instead of random ones.
+
+void pole_gradient(benchmark::State& state) {
+  const auto backend = gpu(state);
+  if (!backend) return;
+  const bool balancing = state.range(1) != 0;
+  CartPoleGradientConfiguration c;
+  if (balancing) c.problem.parameters = kBalancing;
+  c.episodes = std::uint64_t{1} << (balancing ? 17 : 20);
+  if (!check(state, gradient(c, *backend).digest, balancing ? kBalancingPoleDigest : kRandomPoleDigest)) return;
+  c.episodes = static_cast<std::uint64_t>(state.range(0));
+  double steps = 0;
+  for (auto _ : state) steps = static_cast<double>(gradient(c, *backend).steps);
+  count_units(state, "steps/s", steps, kPoleGradientInstructions);
+}
+
+void pole_evaluation(benchmark::State& state) {
+  const auto backend = gpu(state);
+  if (!backend) return;
+  CartPoleEvaluateConfiguration c;
+  c.problem.parameters = kBalancing;
+  c.episodes = std::uint64_t{1} << 17;
+  if (!check(state, evaluate(c, *backend).digest, kPoleEvaluationDigest)) return;
+  c.episodes = static_cast<std::uint64_t>(state.range(0));
+  double steps = 0;
+  for (auto _ : state) steps = static_cast<double>(evaluate(c, *backend).steps);
+  count_units(state, "steps/s", steps, kPoleEvaluationInstructions);
+}
+
+// Trainings until CartPole is solved, results and statistics included.
+void pole_population(benchmark::State& state) {
+  const auto backend = gpu(state);
+  if (!backend) return;
+  CartPoleTrainConfiguration c = solve_preset(CartPole::kMaxStepsV1);
+  c.replicas = 500;
+  if (!check(state, train(c, *backend).digest, kSolveDigest)) return;
+  c.replicas = static_cast<std::uint64_t>(state.range(0));
+  double steps = 0;
+  for (auto _ : state) steps = static_cast<double>(train(c, *backend).steps);
+  count_work(state, "trainings/s", static_cast<double>(c.replicas));
+  count_units(state, "steps/s", steps, kPoleTrainingInstructions);
+}
+
 constexpr std::int64_t kSmall = 1 << 16, kLarge = std::int64_t{1} << 36;
 BENCHMARK(bias_gradient)->Name("cuda/bias_gradient")->Arg(kSmall)->Arg(kLarge)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK(full_gradient)->Name("cuda/full_gradient")->Arg(kLarge)->Unit(benchmark::kMillisecond)->UseRealTime();
@@ -117,6 +170,22 @@ BENCHMARK(population)
     ->Args({1 << 25, 0})
     ->Args({1'000'000, 40})
     ->Args({1 << 25, 40})
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+
+BENCHMARK(pole_gradient)
+    ->Name("cuda/pole_gradient")
+    ->Args({1 << 28, 0})
+    ->Args({1 << 24, 1})
+    ->Args({1 << 16, 1})
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK(pole_evaluation)->Name("cuda/pole_evaluation")->Arg(1 << 24)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(pole_population)
+    ->Name("cuda/pole_population")
+    ->Arg(10'000)
+    ->Arg(100'000)
+    ->Arg(1'000'000)
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
 

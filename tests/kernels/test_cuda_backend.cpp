@@ -122,7 +122,7 @@ std::vector<CartPoleCase> cart_pole_cases() {
   semi_implicit.parameters = {-1, 0.5, 2, -0.25, -0.5};
   wide.environment.angle_limit = 1.2;
   wide.environment.start_range = 0.4;
-  wide.reward_scale = -2;
+  wide.reward_scale = 0.5;
   sutton.environment.sutton_barto_reward = true;
   sutton.environment.max_steps = 100;
   sutton.parameters = balancing.parameters;
