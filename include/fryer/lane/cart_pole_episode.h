@@ -91,10 +91,11 @@ struct EpisodeLearner {
   ReturnMoments<Real> moments;
 
   FRYER_LANE void clear_if(MaskOf<Real> m) {
-    if constexpr (kTrack == Track::nothing) return;
-    FRYER_UNROLL for (int i = 0; i < kParameters; ++i) {
-      trace[i] = select(m, Real(0.0f), trace[i]);
-      gradient[i] = select(m, Real(0.0f), gradient[i]);
+    if constexpr (kTrack != Track::nothing) {
+      FRYER_UNROLL for (int i = 0; i < kParameters; ++i) {
+        trace[i] = select(m, Real(0.0f), trace[i]);
+        gradient[i] = select(m, Real(0.0f), gradient[i]);
+      }
     }
     if constexpr (kTrack == Track::gradient_and_scores) {
       FRYER_UNROLL for (int i = 0; i < kParameters; ++i) score[i] = select(m, Real(0.0f), score[i]);
