@@ -196,6 +196,8 @@ void validate(const CartPoleTrainConfiguration& c) {
   validate(c.problem);
   validate_training(c);
   const CartPole::Settings& s = c.problem.environment;
+  if (c.batch > (std::uint64_t{1} << 47) / s.max_steps)  // squares of a batch's steps are summed in two limbs
+    refuse("--batch", c.batch, "batch times --max-steps must stay below 2^47");
   const double most = s.sutton_barto_reward ? 0 : s.max_steps, least = s.sutton_barto_reward ? -1 : 0;
   if (c.until && !(*c.until > least && *c.until <= most)) {
     refuse("--until", *c.until,

@@ -215,7 +215,7 @@ std::string TraceCommand::player() const {
 Plan TraceCommand::plan() const {
   Plan plan;
   plan.what = fmt::format("one episode of {}", player());
-  plan.work.updates_or_episodes = 1;
+  plan.work.steps = 1;
   plan.work.parallelism = 1;
   plan.episodes = 1;
   if (!output_.empty()) plan.outputs.push_back(output_);

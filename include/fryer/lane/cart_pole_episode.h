@@ -239,8 +239,9 @@ inline CartPoleFixedPoint make_fixed_point(const CartPole::Settings& settings, c
   }
   const int sum_digits = fixed_point_digits(batch, returns.return_sum * returns.rounding_margin);
   const int square_digits = fixed_point_digits(batch, returns.return_square * returns.rounding_margin);
+  // Rewards beyond the limits are 1 or -1 before they are scaled, so that `outside` is the scale as lanes have it.
   f.returns = {std::ldexp(1.0, sum_digits), std::ldexp(1.0, square_digits), std::ldexp(1.0, -sum_digits),
-               std::ldexp(1.0, -square_digits), 1.0};
+               std::ldexp(1.0, -square_digits), outside};
   return f;
 }
 
