@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fry-shack throughput by instruction set and thread count. Every benchmark checks its digest against the committed one first, so a
 // fast wrong answer prints an error instead of a rate. Rates are work per second of wall time; compare rows of one run only.
-#include <benchmark/benchmark.h>
-#include <fmt/format.h>
+#include "bench/bench_support.h"
 
-#include <string>
-
-#include "fryer/engine/api.h"
-#include "host/cpu_backend.h"
-#include "host/cpu_features.h"
-
-namespace fryer {
+namespace fryer::bench {
 namespace {
 
 // Golden digests of what is timed (numerics_version 1).
@@ -18,25 +11,6 @@ constexpr std::uint64_t kBiasGradientSum = 0x01e6e2f7b1c5305c;
 constexpr std::uint64_t kGradientDigest = 0x16472d766d9a9486;
 constexpr std::uint64_t kEvaluationDigest = 0x5987b1f0bb20e5a9;
 constexpr std::uint64_t kPopulationDigest = 0x52f479b7f136dd88;
-
-std::unique_ptr<Backend> make(const std::string& isa, unsigned threads) {
-  BackendChoice choice;
-  choice.device = BackendChoice::Device::cpu;
-  choice.isa = isa;
-  choice.threads = threads;
-  return make_backend(choice);
-}
-
-// True if the digest is the expected one; else the benchmark is marked as failed.
-bool check(benchmark::State& state, std::uint64_t digest, std::uint64_t expected) {
-  if (digest == expected) return true;
-  state.SkipWithError(fmt::format("digest {:016x} instead of {:016x}: wrong bits", digest, expected).c_str());
-  return false;
-}
-
-void count_work(benchmark::State& state, const char* what, double per_iteration) {
-  state.counters[what] = benchmark::Counter(per_iteration * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
-}
 
 // What an update of one policy sums: the gradient of the bias, first moments.
 void bias_gradient(benchmark::State& state, const std::string& isa, unsigned threads) {
@@ -90,20 +64,6 @@ void population(benchmark::State& state, const std::string& isa, unsigned thread
   count_work(state, "trainings/s", static_cast<double>(c.replicas));
 }
 
-using Program = void (*)(benchmark::State&, const std::string&, unsigned);
-
-void add(const char* name, Program program) {
-  for (const CpuExecutorReport& report : cpu_executors()) {
-    if (!report.unavailable.empty() || report.isa == "scalar") continue;  // the scalar reference would take minutes
-    for (const unsigned threads : {1u, 2u}) {
-      benchmark::RegisterBenchmark(fmt::format("{}/{}/threads:{}", name, report.isa, threads).c_str(), program, report.isa,
-                                   threads)
-          ->Unit(benchmark::kMillisecond)
-          ->UseRealTime();
-    }
-  }
-}
-
 [[maybe_unused]] const bool registered = [] {
   add("bias_gradient", bias_gradient);
   add("full_gradient", full_gradient);
@@ -113,4 +73,4 @@ void add(const char* name, Program program) {
 }();
 
 }  // namespace
-}  // namespace fryer
+}  // namespace fryer::bench

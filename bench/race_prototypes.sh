@@ -1,32 +1,48 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Races the fry-shack gradient against the throw-away prototype that set the mark: same core, same compiler, alternating, medians
-# and their ratio. Usage: sh bench/race_prototypes.sh PROTOTYPES [ROUNDS] [CORE]; without the prototypes it is skipped and says so.
+# Races fryer against the throw-away prototypes that set the mark: same core, same compiler, alternating; medians, and their ratio pair by
+# pair. Usage: sh bench/race_prototypes.sh PROTOTYPES [ROUNDS] [CORE]; without the prototypes it is skipped and says so.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 prototypes=${1:-} rounds=${2:-5} core=${3:-0}
 if [ -z "$prototypes" ] || [ ! -f "$prototypes/fry.cpp" ]; then
-  echo "Skipped: no prototypes (give the folder that holds fry.cpp as the first argument)"
+  echo "Skipped: no prototypes (give the folder that holds fry.cpp, cartpole.cpp and replica.cpp as the first argument)"
   exit 0
 fi
 prototypes=$(cd "$prototypes" && pwd)
 cd "$root"
 cmake --preset bench -DFRYER_PROTOTYPES="$prototypes" >/dev/null
-cmake --build build/bench --target fryer_bench prototype_fry_avx2 prototype_fry_avx512 >/dev/null
+cmake --build build/bench >/dev/null
 
 median() { sort -g | awk '{ x[NR] = $1 } END { print (NR % 2) ? x[(NR + 1) / 2] : (x[NR / 2] + x[NR / 2 + 1]) / 2 }'; }
-for isa in avx512 avx2; do
-  grep -q "^flags.*${isa}" /proc/cpuinfo || { echo "Skipped: this machine has no $isa"; continue; }
-  : >"build/bench/ours.$isa"; : >"build/bench/theirs.$isa"
+column() { # column NAME: that counter of the benchmark's CSV, in millions
+  awk -F, -v name="$1" '/^name,/ { for (i = 1; i <= NF; ++i) { gsub(/"/, "", $i); if ($i == name) c = i } } /^"/ { print $c / 1e6 }'
+}
+ours() { # ours BENCHMARK COUNTER
+  taskset -c "$core" build/bench/fryer_bench --benchmark_filter="^$1/$isa/threads:1" --benchmark_min_time=1 --benchmark_format=csv 2>/dev/null |
+    column "$2"
+}
+theirs() { # theirs PROGRAM PATTERN: the number before " M" on the lines with the pattern
+  taskset -c "$core" "build/bench/prototype_$1_$isa" | grep -E "$2" | sed -E 's/.* ([0-9.]+) M .*/\1/' | median
+}
+race() { # race WHAT BENCHMARK COUNTER PROGRAM PATTERN
+  name=build/bench/race.$isa.$4
+  : >"$name.ours"; : >"$name.theirs"
   round=0
   while [ "$round" -lt "$rounds" ]; do
-    taskset -c "$core" build/bench/fryer_bench --benchmark_filter="bias_gradient/$isa/threads:1" --benchmark_min_time=1 --benchmark_format=csv 2>/dev/null |
-      awk -F, '/^"bias_gradient/ { print $NF / 1e6 }' >>"build/bench/ours.$isa"
-    taskset -c "$core" "build/bench/prototype_fry_$isa" | awk '/episodes\/s/ { for (i = 1; i <= NF; ++i) if ($i == "M") print $(i - 1) }' | median >>"build/bench/theirs.$isa"
+    ours "$2" "$3" >>"$name.ours"
+    theirs "$4" "$5" >>"$name.theirs"
     round=$((round + 1))
   done
-  ours=$(median <"build/bench/ours.$isa") theirs=$(median <"build/bench/theirs.$isa")
-  paste "build/bench/ours.$isa" "build/bench/theirs.$isa" | awk '{ print $1 / $2 }' >"build/bench/ratio.$isa"
-  echo "$isa: fryer $ours, prototype $theirs M episodes/s; ratio pair by pair: median $(median <"build/bench/ratio.$isa")" \
-    "(from $(sort -g "build/bench/ratio.$isa" | head -n 1) to $(sort -g "build/bench/ratio.$isa" | tail -n 1))"
+  paste "$name.ours" "$name.theirs" | awk '{ print $1 / $2 }' >"$name.ratio"
+  echo "$isa, $1: fryer $(median <"$name.ours"), prototype $(median <"$name.theirs") M $3; ratio pair by pair: median $(median <"$name.ratio")" \
+    "(from $(sort -g "$name.ratio" | head -n 1) to $(sort -g "$name.ratio" | tail -n 1))"
+}
+
+for isa in avx512 avx2; do
+  grep -q "^flags.*${isa}" /proc/cpuinfo || { echo "Skipped: this machine has no $isa"; continue; }
+  race "fry-shack gradient" bias_gradient episodes/s fry 'episodes/s'
+  race "CartPole gradient, random play" cart_pole_update/random steps/s cartpole 'len 2[0-9]\.'
+  race "CartPole gradient, balancing" cart_pole_update/balancing steps/s cartpole 'len 4[0-9][0-9]\.'
+  race "CartPole trainings" cart_pole_population/plain steps/s replica 'trainings/s'
 done

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # The two commands of the README:
-#   sh cmake/bootstrap.sh demo   installs what is missing, builds the program, runs the notebook and a million trainings
+#   sh cmake/bootstrap.sh demo   installs what is missing, builds the program, runs the notebook, a million trainings and CartPole
 #   sh cmake/bootstrap.sh test   installs what is missing, builds everything, runs all fast tests
 # From any directory, as often as you like: where nothing is missing nothing is installed (so it works offline), and what is
 # built already is not built again. It writes to build/ only.
@@ -25,6 +25,7 @@ say() { echo "== $*"; }
 main_job() {
   show "$build/fryer" notebook
   show "$build/fryer" train FryShack-v0 --replicas 1000000
+  show "$build/fryer" train CartPole-v1 --preset solve --replicas 1000
 }
 list_skipped() { # a test says "Skipped", then why: on the next line (GoogleTest) or on the same (ours)
   awk '/^[0-9]+\/[0-9]+ Test: / { test = $3 }

@@ -225,7 +225,7 @@ Failure explained_failure(const CartPoleTrainConfiguration& c, const ReplicaTabl
 CartPoleTrainConfiguration solve_preset(std::uint32_t max_steps) {
   CartPoleTrainConfiguration c;
   c.problem.environment.max_steps = max_steps;
-  c.problem.baseline = Baseline::standardize;
+  c.problem.baseline = Baseline::mean;
   c.until = max_steps == CartPole::kMaxStepsV0 ? 195 : 475;
   return c;
 }
@@ -344,7 +344,7 @@ static double guessed_steps(const CartPole::Settings& s) { return std::min<doubl
 WorkEstimate estimate(const CartPoleTrainConfiguration& c) {
   const double updates = static_cast<double>(c.updates), replicas = static_cast<double>(c.replicas);
   WorkEstimate e;
-  e.updates_or_episodes = updates * replicas * static_cast<double>(c.batch) * guessed_steps(c.problem.environment);
+  e.steps = updates * replicas * static_cast<double>(c.batch) * guessed_steps(c.problem.environment);
   e.parallelism = choose_spread(c) == Spread::replicas ? c.replicas : c.batch;
   e.memory_bytes = c.replicas * (1 + 4 + 8 + 4 * kCartPoleParameters + 8) +
                    c.updates * (32 * (std::uint64_t{usable_threads()} + 2) + 8 + sizeof(CurvePoint)) +

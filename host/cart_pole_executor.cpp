@@ -58,8 +58,7 @@ class StartQueue {
  private:
   static constexpr std::uint32_t kLanes = LaneTypes<Vector>::kLanes;
   FRYER_LANE void fill(std::uint32_t at, std::uint32_t number) {
-    const auto words =
-        philox<Vector>(0u, work_.game.reset_word, LaneNumbers<WordOf<Vector>>::from(number), high_, work_.key);
+    const auto words = philox<Vector>(0u, work_.game.reset_word, LaneNumbers<WordOf<Vector>>::from(number), high_, work_.key);
     Vector state[4];
     CartPole::start<Vector>(work_.game.rules, words, state);
     FRYER_UNROLL for (int i = 0; i < 4; ++i) store(state[i], &field_[i][at]);
@@ -237,7 +236,8 @@ void gradient_of(const CartPoleWork& work, std::uint64_t first, std::uint64_t co
 
 }  // namespace
 
-void cart_pole_gradient(const CartPoleWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task, CartPoleSums& sums) {
+void cart_pole_gradient(const CartPoleWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task,
+                        CartPoleSums& sums) {
   const bool general = work.game.general;
   switch (task) {
     case CartPoleTask::gradient:
@@ -518,7 +518,8 @@ void train_of(const CartPoleReplicaWork& work, std::uint64_t first_seed, const R
 void cart_pole_train(const CartPoleReplicaWork& work, std::uint64_t first_seed, const ReplicaQueue& queue, std::uint32_t lanes,
                      const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch, const StopQuestion& stop) {
   const bool general = work.game.general;
-  const auto call = [&](auto* program) FRYER_INLINE_LAMBDA { program(work, first_seed, queue, lanes, rows, curve, scratch, stop); };
+  const auto call = [&](auto* program)
+                        FRYER_INLINE_LAMBDA { program(work, first_seed, queue, lanes, rows, curve, scratch, stop); };
   if (track_of(work.baseline) == Track::gradient) {
     call(general ? &train_of<true, Track::gradient> : &train_of<false, Track::gradient>);
   } else {

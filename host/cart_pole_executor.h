@@ -20,11 +20,14 @@ using CartPoleReplicaReal = VReal<1>;
 inline constexpr int kReplicaBundles = 6;
 #endif
 
-void cart_pole_gradient(const CartPoleWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task, CartPoleSums& sums);
+void cart_pole_gradient(const CartPoleWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task,
+                        CartPoleSums& sums);
 void cart_pole_evaluate(const CartPoleWork& work, std::uint64_t first, std::uint64_t count, std::uint64_t* counts);
 void cart_pole_train(const CartPoleReplicaWork& work, std::uint64_t first_seed, const ReplicaQueue& queue, std::uint32_t lanes,
                      const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch, const StopQuestion& stop);
 // Replicas in flight: bundles of vectors. A step is a chain of about 110 cycles, so several bundles advance together.
-constexpr std::uint32_t cart_pole_replica_lanes() { return static_cast<std::uint32_t>(kReplicaBundles * LaneTypes<CartPoleReplicaReal>::kLanes); }
+constexpr std::uint32_t cart_pole_replica_lanes() {
+  return static_cast<std::uint32_t>(kReplicaBundles * LaneTypes<CartPoleReplicaReal>::kLanes);
+}
 
 }  // namespace fryer::FRYER_EXECUTOR

@@ -268,8 +268,12 @@ Population CpuBackend::train(const CartPoleTrainRequest& request, const RunContr
     const std::uint64_t length = std::min(replicas - base, kSpan - (first_seed & (kSpan - 1)));
     std::uint64_t next = 0, finished = 0;
     const ReplicaQueue queue = {length, &next, &finished};
-    CartPoleRows rows = {table.status.data() + base, table.updates.data() + base, table.steps.data() + base, {},
-                         outcomes.empty() ? nullptr : outcomes.data() + base, replicas};
+    CartPoleRows rows = {table.status.data() + base,
+                         table.updates.data() + base,
+                         table.steps.data() + base,
+                         {},
+                         outcomes.empty() ? nullptr : outcomes.data() + base,
+                         replicas};
     for (std::size_t i = 0; i < table.parameters.size(); ++i) rows.parameter[i] = table.parameters[i].data() + base;
 
     // Asked by every worker every few milliseconds; tells the progress too.
@@ -285,8 +289,8 @@ Population CpuBackend::train(const CartPoleTrainRequest& request, const RunContr
 
     // Few replicas are dealt out evenly; each worker's lanes are filled from the first on, and idle bundles cost nothing.
     const std::uint64_t workers = std::min<std::uint64_t>(info_.threads, length);
-    const auto lanes = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(executor_.cart_pole_replica_lanes, (length + workers - 1) / workers));
+    const auto lanes =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(executor_.cart_pole_replica_lanes, (length + workers - 1) / workers));
     const auto work_on = [&](std::uint64_t) {
       const FloatingEnvironment environment;
       std::vector<std::uint64_t> scratch(std::uint64_t{executor_.cart_pole_replica_lanes} * work.window);

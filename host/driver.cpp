@@ -334,7 +334,7 @@ EvaluateResult evaluate(const EvaluateConfiguration& c, Backend& backend, const 
 WorkEstimate estimate(const TrainConfiguration& c) {
   const double updates = static_cast<double>(c.updates), replicas = static_cast<double>(c.replicas);
   WorkEstimate e;
-  e.updates_or_episodes = updates * replicas * static_cast<double>(c.batch);
+  e.steps = updates * replicas * static_cast<double>(c.batch);
   e.parallelism = choose_spread(c, usable_threads()) == Spread::replicas ? c.replicas : c.batch;
   // Rows and their copies for sorting; the curve's sums of each worker and its points; Adam's table; and, for quantiles of the
   // curve, a number for each update of each replica.

@@ -372,16 +372,16 @@ void train(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t repl
 std::uint64_t train_scratch(const ReplicaWork& work) { return static_cast<std::uint64_t>(work.window) * kReplicaLanes; }
 
 constexpr LaneExecutor kExecutor = {FRYER_TEXT(FRYER_EXECUTOR),
-                                LaneTypes<EpisodeReal>::kLanes,
-                                kReplicaLanes,
-                                gradient,
-                                evaluate,
-                                train,
-                                train_scratch,
-                                cart_pole_gradient,
-                                cart_pole_evaluate,
-                                cart_pole_replica_lanes(),
-                                cart_pole_train};
+                                    LaneTypes<EpisodeReal>::kLanes,
+                                    kReplicaLanes,
+                                    gradient,
+                                    evaluate,
+                                    train,
+                                    train_scratch,
+                                    cart_pole_gradient,
+                                    cart_pole_evaluate,
+                                    cart_pole_replica_lanes(),
+                                    cart_pole_train};
 
 }  // namespace
 

@@ -79,8 +79,9 @@ struct LaneExecutor {
   // Trains replicas of the queue, `lanes` at once (at most cart_pole_replica_lanes), until none is left. scratch: 64-bit words, `window`
   // for each lane that there is.
   std::uint32_t cart_pole_replica_lanes;
-  void (*cart_pole_train)(const CartPoleReplicaWork& work, std::uint64_t first_seed, const ReplicaQueue& queue, std::uint32_t lanes,
-                          const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch, const StopQuestion& stop);
+  void (*cart_pole_train)(const CartPoleReplicaWork& work, std::uint64_t first_seed, const ReplicaQueue& queue,
+                          std::uint32_t lanes, const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch,
+                          const StopQuestion& stop);
 };
 
 namespace scalar {

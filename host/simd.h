@@ -129,8 +129,7 @@ FRYER_OPERATION(VReal, fma_if, (VMask<G> m, VReal<G> a, VReal<G> b, VReal<G> c),
                 hn::IfThenElse(m.v[g], hn::MulAdd(a.v[g], b.v[g], c.v[g]), c.v[g]))
 FRYER_OPERATION(VWord, increment_if, (VMask<G> m, VWord<G> n),
                 hn::Sub(n.v[g], hn::BitCast(WordTag(), hn::VecFromMask(FloatTag(), m.v[g]))))
-FRYER_OPERATION(VMask, and_at_most, (VMask<G> m, VReal<G> a, VReal<G> bound),
-                hn::And(m.v[g], hn::Le(a.v[g], bound.v[g])))
+FRYER_OPERATION(VMask, and_at_most, (VMask<G> m, VReal<G> a, VReal<G> bound), hn::And(m.v[g], hn::Le(a.v[g], bound.v[g])))
 #endif
 
 FRYER_TEMPLATE_G bool any(VMask<G> a) {

@@ -188,13 +188,16 @@ void validate(const CartPoleProblem& p) {
     refuse("--reward-scale", p.reward_scale, "0, or a number from 1e-9 to 1e9");
   if (p.baseline == Baseline::constant && !(std::abs(p.baseline_value) <= kLargestReward))
     refuse("--baseline constant", p.baseline_value, "a finite number, at most 1e9 in magnitude");
-  if (!(std::abs(p.entropy_bonus) <= kLargestReward)) refuse("--entropy-bonus", p.entropy_bonus, "a finite number, at most 1e9 in magnitude");
+  if (!(std::abs(p.entropy_bonus) <= kLargestReward))
+    refuse("--entropy-bonus", p.entropy_bonus, "a finite number, at most 1e9 in magnitude");
 }
 
 void validate(const CartPoleTrainConfiguration& c) {
   validate(c.problem);
   validate_training(c);
   const CartPole::Settings& s = c.problem.environment;
+  if (c.batch > (std::uint64_t{1} << 47) / s.max_steps)  // squares of a batch's steps are summed in two limbs
+    refuse("--batch", c.batch, "batch times --max-steps must stay below 2^47");
   const double most = s.sutton_barto_reward ? 0 : s.max_steps, least = s.sutton_barto_reward ? -1 : 0;
   if (c.until && !(*c.until > least && *c.until <= most)) {
     refuse("--until", *c.until,

@@ -87,14 +87,32 @@ class Gpu {
   void launch_until(const ReplicaWork& work, const UntilLaunch& launch, const UntilShape& shape) {
     fryer::launch_until(grid_, work, launch, shape);
   }
-  PopulationSummaries summarise_rows(const RowMemory& rows, std::uint64_t replicas) {
+  void launch_gradient(const CartPoleWork& work, EpisodeRange range, CartPoleTask task, std::uint64_t* sums) {
+    fryer::launch_gradient(grid_, work, range, task, sums);
+  }
+  void launch_evaluate(const CartPoleWork& work, EpisodeRange range, std::uint64_t* counts) {
+    fryer::launch_evaluate(grid_, work, range, counts);
+  }
+  std::uint64_t cart_pole_lanes(const CartPoleReplicaWork& work, std::uint64_t replicas) {
+    return fryer::cart_pole_lanes(grid_, work, replicas);
+  }
+  void launch_train(const CartPoleReplicaWork& work, const CartPoleLaunch& launch, std::uint64_t lanes) {
+    fryer::launch_train(grid_, work, launch, lanes);
+  }
+  template <class Rows>
+  PopulationSummaries summarise_rows(const Rows& rows, std::uint64_t replicas) {
     return fryer::summarise_rows(grid_, rows, replicas);
   }
   std::vector<std::uint32_t> curve_quantiles(const ReplicaWork& work, const RowMemory& rows, std::uint64_t replicas,
                                              const std::vector<std::uint64_t>& made) {
     return fryer::curve_quantiles(grid_, work, rows, replicas, made);
   }
-  std::uint64_t statistics_bytes(const ReplicaWork& work, std::uint64_t replicas, bool quantiles) {
+  std::vector<std::uint32_t> curve_quantiles(const CartPoleRowMemory& rows, std::uint64_t replicas,
+                                             const std::vector<std::uint64_t>& made) {
+    return fryer::curve_quantiles(grid_, rows, replicas, made);
+  }
+  template <class Work>
+  std::uint64_t statistics_bytes(const Work& work, std::uint64_t replicas, bool quantiles) {
     return fryer::statistics_bytes(work, replicas, quantiles);
   }
 

@@ -8,7 +8,8 @@ namespace fryer {
 
 // How work is cut into launches and lanes. None of it changes a bit of any result.
 struct CudaOptions {
-  std::uint64_t chunk = 0;   // work of one launch in episodes, or updates over all replicas; 0: what takes seconds_per_launch
+  // Work of one launch in episodes, or updates over all replicas (CartPole: steps over all lanes); 0: what takes seconds_per_launch.
+  std::uint64_t chunk = 0;
   unsigned most_blocks = 0;  // of a launch; 0: as many as run at once
   double seconds_per_launch = 0.25;
 };

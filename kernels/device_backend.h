@@ -4,15 +4,8 @@
 // (cuda_backend.cu) or, in the tests, 32 host threads a warp: so all of this is tested where there is no GPU.
 #pragma once
 
-#include <algorithm>
-#include <chrono>
-#include <cstdio>
-
-#include "fryer/core/error.h"
-#include "fryer/engine/backend.h"
-#include "kernels/cuda_backend.h"
-#include "kernels/pacer.h"
-#include "kernels/warp_bodies.h"
+#include "kernels/cart_pole_device.h"
+#include "kernels/device_runs.h"
 
 namespace fryer {
 
@@ -23,23 +16,13 @@ struct UntilShape {
   std::size_t curve_bytes;   // a block's curves; 0: they do not fit
 };
 
-struct PopulationSummaries {
-  Summary weight, bias, solved_updates;
-};
-
-// Bytes as people read them.
-inline std::string gibibytes(std::uint64_t bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f GiB", static_cast<double>(bytes) * 0x1p-30);
-  return text;
-}
-
 // What a Device offers, all of it asynchronous until wait() but copy_to_host and the statistics:
 //   Buffer<T>(size), data(), size(): device memory with an owner;
 //   use(): everything below is about this device from here on; wait(); free_bytes();
 //   clear(pointer, size), copy_to_device(buffer, host pointer), copy_to_host(host pointer, device pointer, size);
 //   launch_gradient, launch_evaluate, step_lanes, launch_step, until_shape, launch_until (what they run: warp_bodies.h);
-//   summarise_rows, curve_quantiles, statistics_bytes.
+//   for CartPole launch_gradient, launch_evaluate, cart_pole_lanes, launch_train (cart_pole_bodies.h);
+//   summarise_rows, curve_quantiles, statistics_bytes, of both.
 template <class Device>
 class DeviceBackend final : public Backend {
  public:
@@ -47,19 +30,20 @@ class DeviceBackend final : public Backend {
   using Buffer = typename Device::template Buffer<T>;
 
   DeviceBackend(Device device, BackendInfo info, const CudaOptions& options)
-      : device_(std::move(device)), info_(std::move(info)), options_(options), sums_(kSums) {}
-  ~DeviceBackend() override { device_.use_if_possible(); }  // for the members that free memory of it
+      : runs_(std::move(device), std::move(info), options), cart_pole_(runs_), sums_(kSums) {}
+  ~DeviceBackend() override { runs_.device.use_if_possible(); }  // for the members that free memory of it
   DeviceBackend(const DeviceBackend&) = delete;
   DeviceBackend& operator=(const DeviceBackend&) = delete;
 
-  const BackendInfo& info() const override { return info_; }
+  const BackendInfo& info() const override { return runs_.info; }
 
   GradientSums gradient(const EpisodeWork& work, std::uint64_t first, std::uint64_t count, bool weight, Moments moments,
                         const RunControl& control) override {
     if (!has_finite_numbers(work)) throw RunError("gradient: a parameter or gain is not finite");
     GradientSums total;
     run_episodes(
-        first, count, control, [&](EpisodeRange range) { device_.launch_gradient(work, range, weight, moments, sums_.data()); },
+        first, count, control,
+        [&](EpisodeRange range) { runs_.device.launch_gradient(work, range, weight, moments, sums_.data()); },
         [&](const std::uint64_t* sums, std::uint64_t episodes) { total.add(to_gradient_sums(sums, episodes)); });
     return total;
   }
@@ -68,7 +52,7 @@ class DeviceBackend final : public Backend {
                                                           const RunControl& control) override {
     std::array<std::uint64_t, FryShack::kOutcomes> total{};
     run_episodes(
-        first, count, control, [&](EpisodeRange range) { device_.launch_evaluate(work, range, sums_.data()); },
+        first, count, control, [&](EpisodeRange range) { runs_.device.launch_evaluate(work, range, sums_.data()); },
         [&](const std::uint64_t* counts, std::uint64_t) {
           for (std::size_t i = 0; i < total.size(); ++i) total[i] += counts[i];
         });
@@ -76,47 +60,42 @@ class DeviceBackend final : public Backend {
   }
 
   Population train(const TrainRequest& request, const RunControl& control) override {
-    device_.use();
+    runs_.device.use();
     ReplicaWork work = request.work;
     const std::uint64_t replicas = request.replicas, updates = work.updates;
     const bool quantiles = request.curve_quantiles;
     if (work.batch > kLargestBatch) {
-      throw DeviceError("a lane of " + info_.device + " plays batches of at most " + std::to_string(kLargestBatch) +
+      throw DeviceError("a lane of " + runs_.info.device + " plays batches of at most " + std::to_string(kLargestBatch) +
                         " episodes, not " + std::to_string(work.batch));
     }
     check_memory(work, replicas, quantiles);
 
-    Buffer<float> step(request.table->step.size()), root_scale(request.table->root_scale.size());
-    device_.copy_to_device(step, request.table->step.data());
-    device_.copy_to_device(root_scale, request.table->root_scale.data());
-    work.step = step.data();
-    work.root_scale = root_scale.data();
+    const auto table_memory = runs_.copy_table(*request.table);
+    work.step = table_memory.step.data();
+    work.root_scale = table_memory.root_scale.data();
     const Rows rows(replicas, quantiles ? updates * replicas : 0);
     Buffer<std::uint64_t> curve(3 * updates);
-    device_.clear(curve.data(), curve.size());
+    runs_.device.clear(curve.data(), curve.size());
     const CurveMemory curve_memory = {curve.data(), curve.data() + updates, curve.data() + 2 * updates};
 
-    for (std::uint64_t finished = 0; finished < replicas;) {  // pieces of one high word of the seed
-      const std::uint64_t first = request.first_seed + finished;
-      const Piece piece = {first, finished, std::min(replicas - finished, kSpan - (first & (kSpan - 1))), replicas};
+    runs_.for_each_piece(request.first_seed, replicas, DeviceRuns<Device>::kSpan, [&](const Piece& piece) {
       if (work.window == 0) {
         train_in_step(work, piece, rows, curve_memory, control);
       } else {
         train_until(work, piece, rows, curve_memory, control);
       }
-      finished += piece.replicas;
-    }
+    });
 
     Population population;
     ReplicaTable& table = population.table;
     table.first_seed = request.first_seed;
-    copy_column(table.status, rows.status);
-    copy_column(table.updates, rows.updates);
+    runs_.copy_column(table.status, rows.status);
+    runs_.copy_column(table.updates, rows.updates);
     table.parameters.resize(2);
-    copy_column(table.parameters[0], rows.weight);
-    copy_column(table.parameters[1], rows.bias);
+    runs_.copy_column(table.parameters[0], rows.weight);
+    runs_.copy_column(table.parameters[1], rows.bias);
     std::vector<std::uint64_t> sums;
-    copy_column(sums, curve);
+    runs_.copy_column(sums, curve);
     CurveTotals& totals = population.curve;
     totals.count.assign(sums.begin(), sums.begin() + static_cast<std::ptrdiff_t>(updates));
     totals.correct.resize(updates);
@@ -125,15 +104,27 @@ class DeviceBackend final : public Backend {
       totals.correct[u].add(static_cast<std::int64_t>(sums[updates + u]));
       totals.squared[u].add(static_cast<std::int64_t>(sums[2 * updates + u]));
     }
-    const PopulationSummaries summaries = device_.summarise_rows(rows.from(0), replicas);
-    population.parameters = {summaries.weight, summaries.bias};
+    PopulationSummaries summaries = runs_.device.summarise_rows(rows.from(0), replicas);
+    population.parameters = std::move(summaries.parameters);
     population.solved_updates = summaries.solved_updates;
-    if (quantiles) population.curve_quantiles = device_.curve_quantiles(work, rows.from(0), replicas, totals.count);
+    if (quantiles) population.curve_quantiles = runs_.device.curve_quantiles(work, rows.from(0), replicas, totals.count);
     return population;
   }
 
+  CartPoleSums gradient(const CartPoleWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task,
+                        const RunControl& control) override {
+    return cart_pole_.gradient(work, first, count, task, control);
+  }
+  std::vector<std::uint64_t> evaluate(const CartPoleWork& work, std::uint64_t first, std::uint64_t count,
+                                      const RunControl& control) override {
+    return cart_pole_.evaluate(work, first, count, control);
+  }
+  Population train(const CartPoleTrainRequest& request, const RunControl& control) override {
+    return cart_pole_.train(request, control);
+  }
+
  private:
-  static constexpr std::uint64_t kSpan = std::uint64_t{1} << 32;
+  using Clock = typename DeviceRuns<Device>::Clock;
   static constexpr std::uint64_t kSums = std::max<std::uint64_t>(kGradientSlots, FryShack::kOutcomes);
 
   // Work of the first launch: under a millisecond on a large GPU, under a second on the smallest. Of a training in step a quarter of
@@ -141,16 +132,6 @@ class DeviceBackend final : public Backend {
   static constexpr std::uint64_t kFirstEpisodes = std::uint64_t{1} << 28, kFirstSteps = 512;
   // Larger batches belong to gradient(): a lane would play one for seconds, and its 32-bit counters would not suffice.
   static constexpr std::uint32_t kLargestBatch = 65536;
-
-  using Clock = std::chrono::steady_clock;
-  static double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-  static void check_stop(const RunControl& control) {
-    if (control.stop != nullptr && control.stop->load(std::memory_order_relaxed)) throw Stopped();
-  }
-  static void report(const RunControl& control, std::uint64_t finished, std::uint64_t planned) {
-    if (control.progress) control.progress(finished, planned);
-  }
 
   // A population's rows on the device.
   struct Rows {
@@ -188,83 +169,58 @@ class DeviceBackend final : public Backend {
     }
   };
 
-  // Replicas with seeds from first_seed on, of one high word; they are rows first_row on of `all`.
-  struct Piece {
-    std::uint64_t first_seed, first_row, replicas, all;
-  };
-
-  template <class T>
-  void copy_column(std::vector<T>& host, const Buffer<T>& column) {
-    host.resize(column.size());
-    device_.copy_to_host(host.data(), column.data(), column.size());
-  }
-
-  // Runs launch(range) and add(sums of it, episodes) over first .. first + count - 1, ranges that no multiple of 2^32 lies within.
+  // Runs launch(range) and add(sums of it, episodes) over first .. first + count - 1.
   template <class Launch, class Add>
   void run_episodes(std::uint64_t first, std::uint64_t count, const RunControl& control, const Launch& launch, const Add& add) {
-    device_.use();
-    Pacer pacer(kFirstEpisodes, options_.chunk, options_.seconds_per_launch);
-    for (std::uint64_t finished = 0; finished < count;) {
-      check_stop(control);
-      const std::uint64_t number = first + finished;
-      const std::uint64_t episodes = std::min({count - finished, kSpan - (number & (kSpan - 1)), pacer.size()});
-      const auto start = Clock::now();
-      device_.clear(sums_.data(), kSums);
-      launch({static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(number >> 32), episodes});
+    runs_.run_episodes(first, count, kFirstEpisodes, DeviceRuns<Device>::kSpan, control, [&](EpisodeRange range) {
+      runs_.device.clear(sums_.data(), kSums);
+      launch(range);
       std::uint64_t sums[kSums];
-      device_.copy_to_host(sums, sums_.data(), kSums);
-      pacer.took(episodes, seconds_since(start));
-      add(sums, episodes);
-      finished += episodes;
-      report(control, finished, count);
-    }
+      runs_.device.copy_to_host(sums, sums_.data(), kSums);
+      add(sums, range.count);
+    });
   }
 
   // All memory of a training at once, before it starts.
   void check_memory(const ReplicaWork& work, std::uint64_t replicas, bool quantiles) {
     const double n = static_cast<double>(replicas), updates = static_cast<double>(work.updates);
     const std::uint64_t lanes =
-        work.window == 0 ? std::min(device_.step_lanes(work), replicas) : device_.until_shape(work, replicas).lanes;
+        work.window == 0 ? std::min(runs_.device.step_lanes(work), replicas) : runs_.device.until_shape(work, replicas).lanes;
     const std::uint64_t words = work.window == 0 ? Lanes::kStepWords : Lanes::kUntilWords + work.window;
     const double needed = 13 * n + 32 * updates + (quantiles ? 4 * n * updates : 0) +
                           4.0 * static_cast<double>(lanes * (Lanes::kFloats + words)) +
-                          static_cast<double>(device_.statistics_bytes(work, replicas, quantiles));
-    const std::uint64_t free = device_.free_bytes();
-    if (needed > static_cast<double>(free)) {
-      const auto bytes = static_cast<std::uint64_t>(needed);
-      throw DeviceError("out of memory on " + info_.device + ": " + std::to_string(replicas) + " replicas need " +
-                        std::to_string(bytes) + " bytes (" + gibibytes(bytes) + "), and " + gibibytes(free) +
-                        " are free; run fewer replicas at once, or on the CPU");
-    }
+                          static_cast<double>(runs_.device.statistics_bytes(work, replicas, quantiles));
+    runs_.check_memory(replicas, needed);
   }
 
   void train_in_step(const ReplicaWork& work, const Piece& piece, const Rows& rows, const CurveMemory& curve,
                      const RunControl& control) {
-    const std::uint64_t updates = work.updates, most_lanes = device_.step_lanes(work);
+    const std::uint64_t updates = work.updates, most_lanes = runs_.device.step_lanes(work);
     // Lanes that are kept waiting between launches, where a whole training would be too long for one.
     const Lanes lanes(std::min(most_lanes, piece.replicas), Lanes::kStepWords);
     StepLaunch launch{};
     launch.seed_high = static_cast<std::uint32_t>(piece.first_seed >> 32);
-    copy_key(launch.key_high, piece.first_seed);
+    runs_.copy_key(launch.key_high, piece.first_seed);
     launch.curve = curve;
     launch.lanes = lanes.memory();
     // In updates of one replica, which are `batch` episodes each.
-    Pacer pacer(std::max<std::uint64_t>(kFirstEpisodes / 4 / work.batch, 1), options_.chunk, options_.seconds_per_launch);
+    Pacer pacer(std::max<std::uint64_t>(kFirstEpisodes / 4 / work.batch, 1), runs_.options.chunk,
+                runs_.options.seconds_per_launch);
     const auto run = [&](std::uint64_t replicas, std::uint64_t first_update, std::uint64_t end_update) {
-      check_stop(control);
+      runs_.check_stop(control);
       launch.replicas = static_cast<std::uint32_t>(replicas);
       launch.first_update = static_cast<std::uint32_t>(first_update);
       launch.end_update = static_cast<std::uint32_t>(end_update);
       const auto start = Clock::now();
-      device_.launch_step(work, launch);
-      device_.wait();
-      pacer.took(replicas * (end_update - first_update), seconds_since(start));
+      runs_.device.launch_step(work, launch);
+      runs_.device.wait();
+      pacer.took(replicas * (end_update - first_update), runs_.seconds_since(start));
     };
     for (std::uint64_t finished = 0; finished < piece.replicas;) {
       const std::uint64_t left = piece.replicas - finished, waiting = std::min(left, lanes.lanes);
       launch.seed_low = static_cast<std::uint32_t>(piece.first_seed + finished);
       launch.rows = rows.from(piece.first_row + finished);
-      std::uint64_t replicas = std::min({left, pacer.size() / updates, kSpan / 2});
+      std::uint64_t replicas = std::min({left, pacer.size() / updates, DeviceRuns<Device>::kSpan / 2});
       if (replicas >= waiting) {                                 // whole trainings,
         if (replicas < left) replicas -= replicas % most_lanes;  // and whole rounds of lanes
         run(replicas, 0, updates);
@@ -274,24 +230,25 @@ class DeviceBackend final : public Backend {
           const std::uint64_t end = std::min(updates, update + std::max<std::uint64_t>(pacer.size() / waiting, 1));
           run(replicas, update, end);
           update = end;
-          if (update < updates) report(control, (piece.first_row + finished) * updates + replicas * update, piece.all * updates);
+          if (update < updates)
+            runs_.report(control, (piece.first_row + finished) * updates + replicas * update, piece.all * updates);
         }
       }
       finished += replicas;
-      report(control, (piece.first_row + finished) * updates, piece.all * updates);
+      runs_.report(control, (piece.first_row + finished) * updates, piece.all * updates);
     }
   }
 
   void train_until(const ReplicaWork& work, const Piece& piece, const Rows& rows, const CurveMemory& curve,
                    const RunControl& control) {
-    const UntilShape shape = device_.until_shape(work, piece.replicas);
+    const UntilShape shape = runs_.device.until_shape(work, piece.replicas);
     const Lanes lanes(shape.lanes, Lanes::kUntilWords + work.window);
     Buffer<std::uint64_t> counters(2);  // replicas taken, lanes still running
-    device_.clear(counters.data(), 2);
+    runs_.device.clear(counters.data(), 2);
     UntilLaunch launch{};
     launch.seed_low = static_cast<std::uint32_t>(piece.first_seed);
     launch.seed_high = static_cast<std::uint32_t>(piece.first_seed >> 32);
-    copy_key(launch.key_high, piece.first_seed);
+    runs_.copy_key(launch.key_high, piece.first_seed);
     launch.replicas = piece.replicas;
     launch.next = counters.data();
     launch.running = counters.data() + 1;
@@ -299,32 +256,26 @@ class DeviceBackend final : public Backend {
     launch.curve = curve;
     launch.lanes = lanes.memory();
     // In updates of one lane.
-    const std::uint64_t fixed = options_.chunk != 0 ? std::max<std::uint64_t>(options_.chunk / shape.lanes, 1) : 0;
-    Pacer pacer(std::max<std::uint64_t>(kFirstSteps / work.batch, 1), fixed, options_.seconds_per_launch);
+    const std::uint64_t fixed = runs_.options.chunk != 0 ? std::max<std::uint64_t>(runs_.options.chunk / shape.lanes, 1) : 0;
+    Pacer pacer(std::max<std::uint64_t>(kFirstSteps / work.batch, 1), fixed, runs_.options.seconds_per_launch);
     std::uint64_t now[2];
     do {
-      check_stop(control);
+      runs_.check_stop(control);
       launch.steps = static_cast<std::uint32_t>(std::min<std::uint64_t>(pacer.size(), shape.most_steps));
       const auto start = Clock::now();
-      device_.clear(launch.running, 1);
-      device_.launch_until(work, launch, shape);
-      device_.copy_to_host(now, counters.data(), 2);
-      pacer.took(launch.steps, seconds_since(start));
+      runs_.device.clear(launch.running, 1);
+      runs_.device.launch_until(work, launch, shape);
+      runs_.device.copy_to_host(now, counters.data(), 2);
+      pacer.took(launch.steps, runs_.seconds_since(start));
       launch.resume = true;
       launch.slot = (launch.slot + launch.steps % work.window) % work.window;
       const std::uint64_t ended = std::min(now[0], piece.replicas) - now[1];
-      report(control, (piece.first_row + ended) * work.updates, piece.all * work.updates);
+      runs_.report(control, (piece.first_row + ended) * work.updates, piece.all * work.updates);
     } while (now[1] != 0);
   }
 
-  static void copy_key(std::uint32_t (&high)[kPhiloxRounds], std::uint64_t seed) {
-    const UniformKey key = make_uniform_key(seed);
-    std::copy(key.high, key.high + kPhiloxRounds, high);
-  }
-
-  Device device_;
-  BackendInfo info_;
-  CudaOptions options_;
+  DeviceRuns<Device> runs_;
+  CartPoleRuns<Device> cart_pole_;
   Buffer<std::uint64_t> sums_;
 };
 

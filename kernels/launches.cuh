@@ -45,6 +45,15 @@ void launch_step(const Grid& grid, const ReplicaWork& work, const StepLaunch& la
 UntilShape until_shape(const Grid& grid, const ReplicaWork& work, std::uint64_t replicas);
 void launch_until(const Grid& grid, const ReplicaWork& work, const UntilLaunch& launch, const UntilShape& shape);
 
+// ---- cart_pole_episodes.cu. sums: kCartPoleSlots numbers; counts: outcome_count(max_steps). Added to.
+void launch_gradient(const Grid& grid, const CartPoleWork& work, EpisodeRange range, CartPoleTask task, std::uint64_t* sums);
+void launch_evaluate(const Grid& grid, const CartPoleWork& work, EpisodeRange range, std::uint64_t* counts);
+
+// ---- cart_pole_replicas.cu
+// Lanes that train so many replicas.
+std::uint64_t cart_pole_lanes(const Grid& grid, const CartPoleReplicaWork& work, std::uint64_t replicas);
+void launch_train(const Grid& grid, const CartPoleReplicaWork& work, const CartPoleLaunch& launch, std::uint64_t lanes);
+
 // ---- statistics.cu. rows: columns of `replicas` elements in device memory.
 PopulationSummaries summarise_rows(const Grid& grid, const RowMemory& rows, std::uint64_t replicas);
 // (updates, kQuantiles.size()): order statistics of the successes of each update's batch over the replicas that made it, from
@@ -53,5 +62,10 @@ std::vector<std::uint32_t> curve_quantiles(const Grid& grid, const ReplicaWork& 
                                            std::uint64_t replicas, const std::vector<std::uint64_t>& made);
 // Device memory that the two need beside the rows, at most.
 std::uint64_t statistics_bytes(const ReplicaWork& work, std::uint64_t replicas, bool quantiles);
+// The same for CartPole, whose outcomes are large numbers: each update's are sorted.
+PopulationSummaries summarise_rows(const Grid& grid, const CartPoleRowMemory& rows, std::uint64_t replicas);
+std::vector<std::uint32_t> curve_quantiles(const Grid& grid, const CartPoleRowMemory& rows, std::uint64_t replicas,
+                                           const std::vector<std::uint64_t>& made);
+std::uint64_t statistics_bytes(const CartPoleReplicaWork& work, std::uint64_t replicas, bool quantiles);
 
 }  // namespace fryer

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Statistics over replicas that are still in device memory: the templates of engine/statistics.h on Thrust's CUDA backend, and the
-// curve's quantiles by histograms.
+// curve's quantiles by histograms where outcomes are small numbers, by sorting where they are not.
 #include <thrust/copy.h>
 #include <thrust/device_ptr.h>
+#include <thrust/gather.h>
 #include <thrust/system/cuda/execution_policy.h>
 #include <thrust/system_error.h>
 
@@ -33,30 +34,29 @@ std::uint64_t histogram_warps(const ReplicaWork& work) {
   return std::max<std::uint64_t>(warps / per_block, 1) * per_block;
 }
 
-template <class Value, class Predicate>
-Summary summarise_where(cudaStream_t stream, DeviceBuffer<Value>& kept, const Value* values, const RowMemory& rows,
-                        std::uint64_t replicas, Predicate predicate) {
-  const auto policy = thrust::cuda::par.on(stream);
+// Copies the values whose stencil fulfils the predicate to `kept`; returns their end.
+template <class Value, class Stencil, class Predicate>
+auto keep_where(cudaStream_t stream, DeviceBuffer<Value>& kept, const Value* values, const Stencil* stencil,
+                std::uint64_t replicas, Predicate predicate) {
   const auto first = thrust::device_pointer_cast(values);
-  const auto status = thrust::device_pointer_cast(static_cast<const std::uint8_t*>(rows.status));
-  const auto out = thrust::device_pointer_cast(kept.data());
-  const auto end = thrust::copy_if(policy, first, first + static_cast<std::ptrdiff_t>(replicas), status, out, predicate);
-  return summarise_sorting(policy, out, static_cast<std::uint64_t>(end - out));
+  return thrust::copy_if(thrust::cuda::par.on(stream), first, first + static_cast<std::ptrdiff_t>(replicas),
+                         thrust::device_pointer_cast(stencil), thrust::device_pointer_cast(kept.data()), predicate);
 }
 
-}  // namespace
+template <class Value, class Rows, class Predicate>
+Summary summarise_where(cudaStream_t stream, DeviceBuffer<Value>& kept, const Value* values, const Rows& rows,
+                        std::uint64_t replicas, Predicate predicate) {
+  const std::uint8_t* const status = rows.status;
+  const auto end = keep_where(stream, kept, values, status, replicas, predicate);
+  const auto out = thrust::device_pointer_cast(kept.data());
+  return summarise_sorting(thrust::cuda::par.on(stream), out, static_cast<std::uint64_t>(end - out));
+}
 
-PopulationSummaries summarise_rows(const Grid& grid, const RowMemory& rows, std::uint64_t replicas) {
+// Calls body() with Thrust's errors as this program's.
+template <class Body>
+auto with_thrust_errors(const Body& body) {
   try {
-    PopulationSummaries s;
-    {
-      DeviceBuffer<float> kept(replicas);
-      s.weight = summarise_where<float>(grid.stream, kept, rows.weight, rows, replicas, DidNotFail{});
-      s.bias = summarise_where<float>(grid.stream, kept, rows.bias, rows, replicas, DidNotFail{});
-    }
-    DeviceBuffer<std::uint32_t> kept(replicas);
-    s.solved_updates = summarise_where<std::uint32_t>(grid.stream, kept, rows.updates, rows, replicas, Solved{});
-    return s;
+    return body();
   } catch (const thrust::system_error& error) {
     throw DeviceError(std::string("CUDA: statistics over replicas: ") + error.what());
   } catch (const std::bad_alloc& error) {  // Thrust's, for its scratch memory
@@ -64,15 +64,58 @@ PopulationSummaries summarise_rows(const Grid& grid, const RowMemory& rows, std:
   }
 }
 
+template <class Rows>
+PopulationSummaries summarise(cudaStream_t stream, const Rows& rows, std::uint64_t replicas,
+                              const std::vector<const float*>& parameters) {
+  PopulationSummaries s;
+  {
+    DeviceBuffer<float> kept(replicas);
+    for (const float* parameter : parameters) {
+      s.parameters.push_back(summarise_where<float>(stream, kept, parameter, rows, replicas, DidNotFail{}));
+    }
+  }
+  DeviceBuffer<std::uint32_t> kept(replicas);
+  s.solved_updates = summarise_where<std::uint32_t>(stream, kept, rows.updates, rows, replicas, Solved{});
+  return s;
+}
+
+struct MadeMoreThan {
+  std::uint32_t update;
+  __host__ __device__ bool operator()(std::uint32_t made) const { return made > update; }
+};
+
+// Positions of the quantiles among the replicas that made each update, (updates, kQuantiles.size()).
+std::vector<std::uint64_t> quantile_positions(const std::vector<std::uint64_t>& made) {
+  constexpr std::uint64_t count = kQuantiles.size();
+  std::vector<std::uint64_t> positions(made.size() * count);
+  for (std::uint64_t u = 0; u < made.size(); ++u) {
+    if (made[u] == 0) continue;
+    for (std::uint64_t i = 0; i < count; ++i) positions[u * count + i] = quantile_position(kQuantiles[i], made[u]);
+  }
+  return positions;
+}
+
+}  // namespace
+
+PopulationSummaries summarise_rows(const Grid& grid, const RowMemory& rows, std::uint64_t replicas) {
+  return with_thrust_errors([&] { return summarise(grid.stream, rows, replicas, {rows.weight, rows.bias}); });
+}
+
+PopulationSummaries summarise_rows(const Grid& grid, const CartPoleRowMemory& rows, std::uint64_t replicas) {
+  return with_thrust_errors([&] {
+    const std::vector<const float*> parameters(rows.parameter, rows.parameter + kCartPoleParameters);
+    PopulationSummaries s = summarise(grid.stream, rows, replicas, parameters);
+    DeviceBuffer<std::uint64_t> kept(replicas);
+    s.solved_steps = summarise_where<std::uint64_t>(grid.stream, kept, rows.steps, rows, replicas, Solved{});
+    return s;
+  });
+}
+
 std::vector<std::uint32_t> curve_quantiles(const Grid& grid, const ReplicaWork& work, const RowMemory& rows,
                                            std::uint64_t replicas, const std::vector<std::uint64_t>& made) {
   constexpr std::uint64_t count = kQuantiles.size();
   const std::uint64_t updates = work.updates;
-  std::vector<std::uint64_t> positions(updates * count);
-  for (std::uint64_t u = 0; u < updates; ++u) {
-    if (made[u] == 0) continue;
-    for (std::uint64_t i = 0; i < count; ++i) positions[u * count + i] = quantile_position(kQuantiles[i], made[u]);
-  }
+  const std::vector<std::uint64_t> positions = quantile_positions(made);
   const std::uint64_t warps = histogram_warps(work);
   DeviceBuffer<std::uint64_t> device_made(updates), device_positions(updates * count);
   DeviceBuffer<std::uint32_t> histograms(warps * (std::uint64_t{work.batch} + 1)), quantiles(updates * count);
@@ -91,12 +134,45 @@ std::vector<std::uint32_t> curve_quantiles(const Grid& grid, const ReplicaWork& 
   return result;
 }
 
+std::vector<std::uint32_t> curve_quantiles(const Grid& grid, const CartPoleRowMemory& rows, std::uint64_t replicas,
+                                           const std::vector<std::uint64_t>& made) {
+  constexpr std::uint64_t count = kQuantiles.size();
+  const std::vector<std::uint64_t> positions = quantile_positions(made);
+  std::vector<std::uint32_t> result(positions.size());
+  with_thrust_errors([&] {
+    DeviceBuffer<std::uint64_t> device_positions(positions.size());
+    DeviceBuffer<std::uint32_t> kept(replicas), quantiles(positions.size());
+    FRYER_CUDA_CHECK(cudaMemcpyAsync(device_positions.data(), positions.data(), positions.size() * sizeof positions[0],
+                                     cudaMemcpyHostToDevice, grid.stream));
+    FRYER_CUDA_CHECK(cudaMemsetAsync(quantiles.data(), 0, result.size() * sizeof result[0], grid.stream));
+    const auto policy = thrust::cuda::par.on(grid.stream);
+    const auto out = thrust::device_pointer_cast(kept.data());
+    for (std::uint64_t u = 0; u < made.size() && made[u] != 0; ++u) {  // no replica makes an update that none made before it
+      const std::uint32_t *outcomes = rows.outcome + u * rows.stride, *const updates = rows.updates;
+      const auto end = keep_where(grid.stream, kept, outcomes, updates, replicas, MadeMoreThan{static_cast<std::uint32_t>(u)});
+      thrust::sort(policy, out, end);
+      const auto first = thrust::device_pointer_cast(device_positions.data()) + static_cast<std::ptrdiff_t>(u * count);
+      thrust::gather(policy, first, first + static_cast<std::ptrdiff_t>(count), out,
+                     thrust::device_pointer_cast(quantiles.data()) + static_cast<std::ptrdiff_t>(u * count));
+    }
+    FRYER_CUDA_CHECK(
+        cudaMemcpyAsync(result.data(), quantiles.data(), result.size() * sizeof result[0], cudaMemcpyDeviceToHost, grid.stream));
+    FRYER_CUDA_CHECK(cudaStreamSynchronize(grid.stream));
+  });
+  return result;
+}
+
 // A copy of a column, as much again and a little for the sort, and the histograms.
 std::uint64_t statistics_bytes(const ReplicaWork& work, std::uint64_t replicas, bool quantiles) {
   const std::uint64_t summaries = 12 * replicas + (std::uint64_t{16} << 20);
   if (!quantiles) return summaries;
   const std::uint64_t histograms = sizeof(std::uint32_t) * histogram_warps(work) * (std::uint64_t{work.batch} + 1);
   return std::max(summaries, histograms + std::uint64_t{work.updates} * (8 + kQuantiles.size() * 12));
+}
+
+// The column of steps has 8 bytes a replica.
+std::uint64_t statistics_bytes(const CartPoleReplicaWork& work, std::uint64_t replicas, bool quantiles) {
+  return 16 * replicas + (std::uint64_t{16} << 20) + (quantiles ? std::uint64_t{work.updates} * kQuantiles.size() * 12 : 0);
 }
 
 }  // namespace fryer

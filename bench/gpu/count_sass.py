@@ -3,13 +3,14 @@
 """Counts what the kernels' hot loops cost, without a GPU: compiles them, disassembles them, finds the loop in which each spends its
 time, and prints JSON with its instructions by pipe and the rate at which a GPU could run it at most (the roof).
 
-    python3 bench/gpu/count_sass.py --arch 90                    # compiles kernels/episodes.cu and replicas.cu
+    python3 bench/gpu/count_sass.py --arch 90                    # compiles the kernels of episodes and replicas
     python3 bench/gpu/count_sass.py FILE.cubin [FILE.o ...]      # or counts what is there already
     python3 bench/gpu/count_sass.py --arch 90 --check            # exit 1 if the project's limits are exceeded
 
 Needs nvcc (with --arch) and cuobjdump: from the CUDA toolkit, or $CUOBJDUMP, or a Python package that carries it (triton:
 triton/backends/nvidia/bin). The hot loop is the innermost loop with the most instructions among those that draw random numbers (wide
 multiplications) and take sigmoids. `exact` says that nothing in it is jumped over; else the count includes blocks that seldom run.
+Counts are for one episode of the fry shack and for one step of CartPole, whose loop has four.
 """
 
 import argparse
@@ -29,8 +30,12 @@ FLAGS = "-std=c++20 --expt-relaxed-constexpr -O3 -DNDEBUG -fmad=false -ftz=false
 # is the integer multiplier with 64-bit results, which may have half of it.
 LANES = {"issue": 128, "fp32": 128, "alu": 64, "imad": 64, "wide": 64, "xu": 16, "fp64": 64}
 
-# The project's limits (instructions an episode, sm_90), by a part of the kernel's name.
-LIMITS = {"bounded_gradient_kernel<false, (Moments)0>": 72, "gradient_kernel<false, (Moments)0>": 76}
+SOURCES = ["episodes", "replicas", "cart_pole_episodes", "cart_pole_replicas"]
+
+# The project's limits (instructions an episode, or a step of CartPole; sm_90), by the beginning of the kernel's name.
+LIMITS = {"bounded_gradient_kernel<false, (Moments)0>": 72, "gradient_kernel<false, (Moments)0>": 76,
+          "cart_pole_gradient_kernel<false, (Track)1, false>": 82, "cart_pole_gradient_kernel<false, (Track)2, false>": 96,
+          "cart_pole_train_kernel<false, (Track)1>": 83, "cart_pole_train_kernel<false, (Track)2>": 95}
 
 PIPES = [  # the first that matches
     ("wide", r"IMAD\.(WIDE|HI)"),
@@ -148,7 +153,7 @@ def main():
         files = list(options.files)
         if options.arch:
             nvcc = find_tool("nvcc", "NVCC")
-            for source in ["episodes", "replicas"]:
+            for source in SOURCES:
                 files.append(os.path.join(folder, source + ".cubin"))
                 run(nvcc, f"-arch=sm_{options.arch}", *FLAGS, "-I", os.path.join(ROOT, "include"), "-I", ROOT, "-cubin", "-o", files[-1],
                     os.path.join(ROOT, "kernels", source + ".cu"))
@@ -163,20 +168,21 @@ def main():
                     continue
                 body, exact = hot_loop(code)
                 counts = collections.Counter(pipe_of(t) for t in body)
-                episodes = in_flight if "episodes" in mangled else 1
-                entry = {**used.get(mangled, {}), "hot_loop": len(body), "exact": exact, "episodes_in_it": episodes,
-                         "instructions_an_episode": round(len(body) / episodes, 2),
-                         "pipes": {p: round(n / episodes, 2) for p, n in sorted(counts.items())}}
+                cart_pole = name.startswith("cart_pole")
+                unit, units = ("step", 4) if cart_pole else ("episode", in_flight if "episodes" in mangled else 1)
+                entry = {**used.get(mangled, {}), "hot_loop": len(body), "exact": exact, "unit": unit, "units_in_it": units,
+                         "instructions_a_unit": round(len(body) / units, 2),
+                         "pipes": {p: round(n / units, 2) for p, n in sorted(counts.items())}}
                 if exact:
                     lanes = {"issue": len(body), **{p: counts[p] for p in LANES if p != "issue"}}
                     lanes["imad"] += lanes["wide"]  # one multiplier
-                    clocks = {p: n / LANES[p] / episodes for p, n in lanes.items()}
+                    clocks = {p: n / LANES[p] / units for p, n in lanes.items()}
                     bound = max(clocks, key=clocks.get)
-                    entry["bound_by"], entry["roof_episodes_per_second"] = bound, round(options.multiprocessors * options.clock / clocks[bound], -8)
+                    entry["bound_by"], entry["roof_units_per_second"] = bound, round(options.multiprocessors * options.clock / clocks[bound], -8)
                 report[name] = entry
                 limit = next((n for part, n in LIMITS.items() if name.startswith(part)), None)
-                if options.arch == "90" and limit and entry["instructions_an_episode"] > limit:
-                    failures.append(f"{name}: {entry['instructions_an_episode']} instructions an episode, at most {limit}")
+                if options.arch == "90" and limit and entry["instructions_a_unit"] > limit:
+                    failures.append(f"{name}: {entry['instructions_a_unit']} instructions a {unit}, at most {limit}")
                 if entry.get("stack_bytes") or entry.get("local_bytes"):
                     failures.append(f"{name}: uses stack memory")
     print(json.dumps({"arch": options.arch, "multiprocessors": options.multiprocessors, "clock": options.clock, "kernels": report}, indent=1))

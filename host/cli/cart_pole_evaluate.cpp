@@ -117,8 +117,8 @@ std::string CartPoleEvaluate::text(const Console& console, const EvaluateResult&
   std::string text = fmt::format("Mean return of {}: {:.6g} (standard error {:.2g}); sd {:.4g}, from {:g} to {:g}\n\n",
                                  policy_name(), r.mean, r.standard_error, r.sd, r.min, r.max);
   text += length_rows(console.out, r);
-  text += fmt::format("\n{} episodes, {} steps: {} terminated, {} truncated\n", with_separators(r.episodes), with_separators(r.steps),
-                      with_separators(r.terminated), with_separators(r.truncated));
+  text += fmt::format("\n{} episodes, {} steps: {} terminated, {} truncated\n", with_separators(r.episodes),
+                      with_separators(r.steps), with_separators(r.terminated), with_separators(r.truncated));
   return text;
 }
 

@@ -19,8 +19,10 @@ Description describe() {
   d.arguments = "ENV";
   d.summary = "estimate the policy gradient at given parameters";
   d.text =
-      "The ascent direction: the derivative of reward_scale times the expected return, estimated by REINFORCE from N episodes, with its "
-      "standard error. With --gamma below 1 it is the mean of sum_t G_t grad log pi_t with G_t discounted from step t on: what REINFORCE "
+      "The ascent direction: the derivative of reward_scale times the expected return, estimated by REINFORCE from N episodes, "
+      "with its "
+      "standard error. With --gamma below 1 it is the mean of sum_t G_t grad log pi_t with G_t discounted from step t on: what "
+      "REINFORCE "
       "steps along, but not the gradient of any expected return (that would weigh step t by gamma^t too).";
   d.examples = {{"of the random policy", "gradient CartPole-v1 --episodes 1e6"},
                 {"of a policy that balances", "gradient CartPole-v1 --parameters 0.5,1,10,3,0 --episodes 1e6 --json"}};
@@ -72,11 +74,12 @@ std::string CartPoleGradient::text(const Console& console, const CartPoleGradien
   Table table;
   table.headings = {"<", "estimate", "standard error", "second moment"};
   for (std::size_t i = 0; i < kCartPoleParameterNames.size(); ++i) {
-    table.rows.push_back({fmt::format("gradient of {}", kCartPoleParameterNames[i]), fmt::format("{:.6g}", r.gradient[i].estimate),
-                          fmt::format("{:.2g}", r.gradient[i].standard_error), fmt::format("{:.6g}", r.second_moment[i])});
+    table.rows.push_back({fmt::format("gradient of {}", kCartPoleParameterNames[i]),
+                          fmt::format("{:.6g}", r.gradient[i].estimate), fmt::format("{:.2g}", r.gradient[i].standard_error),
+                          fmt::format("{:.6g}", r.second_moment[i])});
   }
-  table.rows.push_back({"mean return", fmt::format("{:.6g}", r.mean_return.estimate),
-                        fmt::format("{:.2g}", r.mean_return.standard_error), ""});
+  table.rows.push_back(
+      {"mean return", fmt::format("{:.6g}", r.mean_return.estimate), fmt::format("{:.2g}", r.mean_return.standard_error), ""});
   return render(console.out, table);
 }
 

@@ -16,9 +16,10 @@ Description describe() {
   d.summary = "train one policy, or N independent ones with seeds S, S+1, ..., S+N-1";
   d.text =
       "Replica k of a population is the training of --seed S+k alone, to the bit, on every device. A training whose parameters stop "
-      "being finite has failed (on CartPole also beyond 7.9e28 in magnitude): the others go on, and fryer ends with exit code 1.";
-  d.examples = {{"until the mean return of the last 112 episodes is 475", "train CartPole-v1 --until 475 --save-policy policy.json"},
-                {"how many of 10,000 seeds solve it, and how fast", "train CartPole-v1 --preset solve --replicas 10000"}};
+      "being finite (CartPole: or pass 7.9e28 in magnitude) has failed: the others go on, and fryer ends with exit code 1.";
+  d.examples = {
+      {"until the mean return of the last 112 episodes is 475", "train CartPole-v1 --until 475 --save-policy policy.json"},
+      {"how many of 10,000 seeds solve it, and how fast", "train CartPole-v1 --preset solve --replicas 10000"}};
   return d;
 }
 
@@ -85,7 +86,8 @@ void CartPoleTrain::add_baseline() {
   option.placeholder = "none|mean|standardize|constant=V";
   option.accepted = "none, mean, standardize or constant=V with a finite V";
   option.help =
-      "what a step's score is multiplied with: G, the discounted return from that step on; G less the mean of all G of the update; "
+      "what a step's score is multiplied with: G, the discounted return from that step on; G less the mean of all G of the "
+      "update; "
       "that divided by their standard deviation + 1e-8; or G - V";
   option.choices = {"none", "mean", "standardize", "constant=0"};
   option.read = [this, accepted = option.accepted, choices = option.choices](const std::string& text) {

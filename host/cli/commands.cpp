@@ -15,9 +15,9 @@ namespace fryer::cli {
 
 const std::vector<CommandEntry>& commands() {
   static const std::vector<CommandEntry> entries = {
-      {"train", make_train_command},       {"gradient", make_gradient_command}, {"evaluate", make_evaluate_command},
-      {"trace", make_trace_command},       {"notebook", make_notebook_command}, {"devices", make_devices_command},
-      {"list", make_list_command},         {"version", make_version_command},
+      {"train", make_train_command}, {"gradient", make_gradient_command}, {"evaluate", make_evaluate_command},
+      {"trace", make_trace_command}, {"notebook", make_notebook_command}, {"devices", make_devices_command},
+      {"list", make_list_command},   {"version", make_version_command},
   };
   return entries;
 }

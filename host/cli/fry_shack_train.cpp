@@ -24,9 +24,8 @@ Description describe() {
   d.arguments = "ENV";
   d.summary = "train one policy, or N independent ones with seeds S, S+1, ..., S+N-1";
   d.text =
-      "Replica k of a population is the training of --seed S+k alone, to the bit, on every device. A training whose parameters "
-      "stop being "
-      "finite has failed: the others go on, and fryer ends with exit code 1.";
+      "Replica k of a population is the training of --seed S+k alone, to the bit, on every device. A training whose parameters stop "
+      "being finite (CartPole: or pass 7.9e28 in magnitude) has failed: the others go on, and fryer ends with exit code 1.";
   d.examples = {{"the notebook's recipe a million times, and where the bias ends", "train FryShack-v0 --replicas 1e6"},
                 {"both parameters by SGD, 64 episodes an update, every row saved",
                  "train FryShack-v0 --learn-weight --optimizer sgd --learning-rate 0.5 --batch 64 --replicas 1000 "
@@ -38,8 +37,7 @@ class FryShackTrain : public TrainCommand {
  public:
   FryShackTrain();
   std::string why_not(const std::string& option) const override {
-    if (option == "parameters" || option == "policy")
-      return "train has no such option: training starts from --weight and --bias";
+    if (option == "parameters" || option == "policy") return "train has no such option: training starts from --weight and --bias";
     return TrainCommand::why_not(option);
   }
   void apply_preset(const std::string& name) override {
@@ -53,7 +51,10 @@ class FryShackTrain : public TrainCommand {
  private:
   TrainView view() const override {
     const FryShack::Settings& s = c_.problem.environment;
-    return {c_, kFryShackParameters, {c_.problem.learn_weight, true}, std::min(s.reward_correct, s.reward_wrong),
+    return {c_,
+            kFryShackParameters,
+            {c_.problem.learn_weight, true},
+            std::min(s.reward_correct, s.reward_wrong),
             std::max(s.reward_correct, s.reward_wrong)};
   }
   void check() const override { validate(c_); }
@@ -68,7 +69,7 @@ class FryShackTrain : public TrainCommand {
     return static_cast<double>(train(part, backend).episodes);
   }
   std::string result_text(const Console& console, const TrainResult& r) const override {
-    return c_.replicas > 1 ? population_text(console.out, view(), r) : single_text(r) ;
+    return c_.replicas > 1 ? population_text(console.out, view(), r) : single_text(r);
   }
   void add_to_document(Json& document, const TrainResult& r) const override;
   std::string single_text(const TrainResult& r) const;
@@ -126,16 +127,16 @@ std::string FryShackTrain::single_text(const TrainResult& r) const {
   const ReplicaTable& table = r.table;
   if (table.status[0] == static_cast<std::uint8_t>(ReplicaStatus::failed)) return "The training failed.\n";
   const float weight = table.parameters[0][0], bias = table.parameters[1][0];
-  std::string text = fmt::format("Final parameters: weight {}, bias {}\n",
-                                 c_.problem.learn_weight ? short_number(static_cast<double>(weight))
-                                                         : fmt::format("{} (fixed)", c_.problem.weight),
-                                 short_number(static_cast<double>(bias)));
+  std::string text = fmt::format(
+      "Final parameters: weight {}, bias {}\n",
+      c_.problem.learn_weight ? short_number(static_cast<double>(weight)) : fmt::format("{} (fixed)", c_.problem.weight),
+      short_number(static_cast<double>(bias)));
   Problem learned = c_.problem;
   learned.weight = static_cast<double>(weight);
   learned.bias = static_cast<double>(bias);
-  text += fmt::format("Goes to Norm's with probability {:.3g} at hunger 0.1 and {:.3g} at hunger 0.9; expected return {:.4g}\n",
-                      norm_probability(weight, bias, 0.1), norm_probability(weight, bias, 0.9),
-                      fry_shack_exact(learned).mean_return);
+  text +=
+      fmt::format("Goes to Norm's with probability {:.3g} at hunger 0.1 and {:.3g} at hunger 0.9; expected return {:.4g}\n",
+                  norm_probability(weight, bias, 0.1), norm_probability(weight, bias, 0.9), fry_shack_exact(learned).mean_return);
   return text + threshold_text(view(), r);
 }
 

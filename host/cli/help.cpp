@@ -60,8 +60,9 @@ std::string command_help(const Terminal& terminal, const CommandEntry& entry, co
   text += fmt::format("usage: fryer {}{}{} [options]\n\n", d.name, d.arguments.empty() ? "" : " ", d.arguments);
   if (command.takes_environment()) {
     text += wrapped(fmt::format("ENV is an environment: {} (fryer list explains them{}).", either(environments),
-                                variants.size() > 1 ? fmt::format("; fryer {} {} --help shows its options alone", d.name, environments.back())
-                                                    : ""),
+                                variants.size() > 1
+                                    ? fmt::format("; fryer {} {} --help shows its options alone", d.name, environments.back())
+                                    : ""),
                     0, terminal.width) +
             "\n\n";
   }
@@ -79,9 +80,19 @@ std::string command_help(const Terminal& terminal, const CommandEntry& entry, co
     });
   };
   text += paint(terminal, Style::bold, "Options") + '\n' + options_text(terminal, command.table(), everywhere);
-  for (const auto& variant : variants) {
-    const std::string own = options_text(terminal, variant->table(), [&](const Option& option) { return !everywhere(option); });
-    if (!own.empty()) text += '\n' + paint(terminal, Style::bold, "Options of " + variant->environment()) + '\n' + own;
+  for (auto variant = variants.begin(); variant != variants.end(); ++variant) {
+    // An environment much like one that was explained before it: only what differs.
+    const Command* like = nullptr;
+    for (auto other = variants.begin(); other != variant; ++other) {
+      if ((*other)->table().names() == (*variant)->table().names()) like = other->get();
+    }
+    const std::string own = options_text(terminal, (*variant)->table(), [&](const Option& option) {
+      return !everywhere(option) && (like == nullptr || !reads_alike(option, *like->table().find(option.name)));
+    });
+    if (own.empty()) continue;
+    const std::string heading =
+        "Options of " + (*variant)->environment() + (like != nullptr ? ", the others as of " + like->environment() : "");
+    text += '\n' + paint(terminal, Style::bold, heading) + '\n' + own;
   }
   text += '\n' + paint(terminal, Style::bold, "Examples") + '\n';
   told.clear();

@@ -125,7 +125,8 @@ class ListCommand : public Command {
     text += heading("Algorithms");
     for (const AlgorithmEntry& a : kAlgorithms) text += fmt::format("  {}  {}\n", a.name, a.summary);
     text += heading("Presets");
-    for (const PresetEntry& p : kPresets) text += fmt::format("  {}  {} {}: {}\n", p.name, p.environments, p.algorithm, p.summary);
+    for (const PresetEntry& p : kPresets)
+      text += fmt::format("  {}  {} {}: {}\n", p.name, p.environments, p.algorithm, p.summary);
     console.print(text);
   }
 };

@@ -118,7 +118,7 @@ Plan NotebookCommand::plan() const {
   plan.what = fmt::format("the notebook's {} updates", with_separators(c_.updates));
   plan.episodes = static_cast<double>(c_.updates) * static_cast<double>(std::max<std::uint64_t>(population_, 1));
   if (population_ == 0) {
-    plan.work.updates_or_episodes = plan.episodes;
+    plan.work.steps = plan.episodes;
     plan.pilot = [this](Backend&, std::uint64_t wanted) {
       NotebookConfiguration part = c_;
       part.updates = std::min(c_.updates, wanted);

@@ -14,7 +14,7 @@ StopToken stop_requested{false};
 
 std::unique_ptr<Backend> open_backend(const Command& command, const WorkEstimate& work, const Console& console) {
   BackendChoice choice = command.common().backend;
-  choice.work = work.updates_or_episodes;
+  choice.work = work.steps;
   choice.parallelism = work.parallelism;
   std::unique_ptr<Backend> backend = make_backend(choice);
   const bool automatic = choice.device == BackendChoice::Device::automatic;

@@ -85,10 +85,8 @@ TraceCommand::TraceCommand(const std::string& environment) : Command(describe(en
   add_backend_options();
   const auto only_for = [this](const char* name, Actions source) {
     table_.find(name)->applies = [this, source] { return c_.source == source; };
-    table_.find(name)->applies_with = "random";
   };
   only_for("actions", Actions::given);
-  only_for("random", Actions::random);
   for (const char* name : {"parameters", "policy", "greedy"}) only_for(name, Actions::policy);
 }
 
@@ -181,6 +179,7 @@ void TraceCommand::settle() {
     c_.greedy = false;
   }
   random_ = c_.source == Actions::random;
+  for (const char* name : {"actions", "parameters", "policy", "greedy"}) table_.find(name)->applies_with = chosen->option->name;
 }
 
 void TraceCommand::resolve() {
@@ -216,7 +215,7 @@ std::string TraceCommand::player() const {
 Plan TraceCommand::plan() const {
   Plan plan;
   plan.what = fmt::format("one episode of {}", player());
-  plan.work.updates_or_episodes = 1;
+  plan.work.steps = 1;
   plan.work.parallelism = 1;
   plan.episodes = 1;
   if (!output_.empty()) plan.outputs.push_back(output_);

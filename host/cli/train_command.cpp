@@ -129,9 +129,9 @@ void TrainCommand::resolve() {
 Plan TrainCommand::plan() const {
   const TrainingSettings& c = settings_;
   Plan plan;
-  plan.what = fmt::format("{} training{} of {} update{} of {} episode{}{}", with_separators(c.replicas), c.replicas == 1 ? "" : "s",
-                          with_separators(c.updates), c.updates == 1 ? "" : "s", with_separators(c.batch),
-                          c.batch == 1 ? "" : "s", c.until ? " (or fewer, by --until)" : "");
+  plan.what = fmt::format("{} training{} of {} update{} of {} episode{}{}", with_separators(c.replicas),
+                          c.replicas == 1 ? "" : "s", with_separators(c.updates), c.updates == 1 ? "" : "s",
+                          with_separators(c.batch), c.batch == 1 ? "" : "s", c.until ? " (or fewer, by --until)" : "");
   plan.work = work();
   plan.episodes = static_cast<double>(c.updates) * static_cast<double>(c.batch) * static_cast<double>(c.replicas);
   for (const std::string& path : {save_replicas_, save_policy_}) {
@@ -184,8 +184,7 @@ int TrainCommand::run(const Console& console) {
     console.print(to_text(document));
   } else {
     std::string text = curve_text(console.out, view(), result.curve, common_.verbose) + '\n' + result_text(console, result);
-    text += closing_text(result.episodes, seconds, backend->info(), result.digest,
-                         result.table.steps.empty() ? 0 : result.steps);
+    text += closing_text(result.episodes, seconds, backend->info(), result.digest, result.table.steps.empty() ? 0 : result.steps);
     console.print(text);
   }
   if (result.failed.count != 0) throw RunError(failure_text(settings_, result.failed));

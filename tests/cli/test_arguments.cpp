@@ -23,9 +23,21 @@ std::string refusal(const Words& words) {
   }
 }
 
-TEST(Table, EveryOptionHasADefaultAndSaysWhatIsAccepted) {
+// Every command, for each environment it takes.
+std::vector<std::pair<const CommandEntry*, std::string>> every_command() {
+  std::vector<std::pair<const CommandEntry*, std::string>> all;
   for (const CommandEntry& entry : commands()) {
-    const auto command = entry.make();
+    const std::vector<std::string> environments = environments_of(entry);
+    for (const std::string& environment : environments) all.emplace_back(&entry, environment);
+    if (environments.empty()) all.emplace_back(&entry, "");
+  }
+  return all;
+}
+
+TEST(Table, EveryOptionHasADefaultAndSaysWhatIsAccepted) {
+  for (const auto& [command_entry, environment] : every_command()) {
+    const CommandEntry& entry = *command_entry;
+    const auto command = entry.make(environment);
     EXPECT_EQ(command->description().examples.size(), 2u) << entry.name;
     for (const Option& option : command->table().options()) {
       EXPECT_FALSE(option.help.empty()) << entry.name << " --" << option.name;
@@ -37,8 +49,8 @@ TEST(Table, EveryOptionHasADefaultAndSaysWhatIsAccepted) {
 }
 
 TEST(Table, ExamplesOfHelpAreAccepted) {
-  for (const CommandEntry& entry : commands()) {
-    const auto command = entry.make();
+  for (const auto& [entry, environment] : every_command()) {
+    const auto command = entry->make(environment);
     for (const auto& [what, line] : command->description().examples) {
       Words words;
       for (std::size_t begin = 0; begin < line.size();) {

@@ -64,6 +64,14 @@ TEST(Philox, KnownAnswers) {
   }
 }
 
+// The same block from what is kept of its episode.
+template <class Key>
+RandomBlock<std::uint32_t> episode_block(const Words& c, const Key& key) {
+  EpisodeRandom random;
+  random.begin(c[1], c[2], c[3], key);
+  return random.block(c[0], key);
+}
+
 // Detects dependence on some value of a word: random counters and keys, and words at their extremes.
 TEST(Philox, AgreesWithTheTextbook) {
   std::mt19937 generator(1);
@@ -78,6 +86,8 @@ TEST(Philox, AgreesWithTheTextbook) {
     const Words expected = textbook_philox(c, key_0, key_1);
     ASSERT_EQ(words_of(philox<float>(c[0], c[1], c[2], c[3], make_uniform_key(seed_of(key_0, key_1)))), expected);
     ASSERT_EQ(words_of(philox<float>(c[0], c[1], c[2], c[3], make_lane_key(seed_of(key_0, key_1)))), expected);
+    ASSERT_EQ(words_of(episode_block(c, make_uniform_key(seed_of(key_0, key_1)))), expected);
+    ASSERT_EQ(words_of(episode_block(c, make_lane_key(seed_of(key_0, key_1)))), expected);
   }
 }
 

@@ -107,7 +107,7 @@ TEST(Gradient, AgreesWithTheTruthEverywhere) {
       if (e->standard_error == 0) continue;
       ASSERT_TRUE(e->z.has_value());
       EXPECT_LT(std::fabs(*e->z), 5);
-      EXPECT_DOUBLE_EQ(*e->z, (e->estimate - e->exact) / e->standard_error);
+      EXPECT_DOUBLE_EQ(*e->z, (e->estimate - *e->exact) / e->standard_error);
     }
     EXPECT_EQ(r.mean_return.exact, exact.mean_return);
     EXPECT_EQ(r.weight.exact, exact.gradient_weight);

@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <barrier>
+#include <cstring>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -91,13 +92,26 @@ void with_kind(const ReplicaWork& work, const Body& body) {
   work.optimizer_kind == Kind::adam ? kind.template operator()<Kind::adam>() : kind.template operator()<Kind::sgd>();
 }
 
-// A device whose grid has so many warps. local_curves: threshold trainings sum their curve in the warp's own memory first.
+// Calls body.operator()<general program, what lanes keep>() for the work's kind.
+template <class Body>
+void with_kind(const CartPoleReplicaWork& work, const Body& body) {
+  const auto track = [&]<bool kGeneral>() {
+    track_of(work.baseline) == Track::gradient ? body.template operator()<kGeneral, Track::gradient>()
+                                               : body.template operator()<kGeneral, Track::gradient_and_scores>();
+  };
+  work.game.general ? track.template operator()<true>() : track.template operator()<false>();
+}
+
+// A device whose grid has so many warps. local_curves: threshold trainings sum their curve, and evaluations of CartPole count their
+// outcomes, in memory of their own first.
 class HostWarps {
  public:
   template <class T>
   class Buffer {
    public:
-    explicit Buffer(std::uint64_t size) : data_(std::make_unique<T[]>(size)), size_(size) {}
+    explicit Buffer(std::uint64_t size) : data_(std::make_unique<T[]>(size)), size_(size) {
+      std::memset(static_cast<void*>(data_.get()), 0xee, size * sizeof(T));  // not cleared on a GPU either
+    }
     T* data() const { return data_.get(); }
     std::uint64_t size() const { return size_; }
 
@@ -171,15 +185,56 @@ class HostWarps {
     });
   }
 
+  void launch_gradient(const CartPoleWork& work, EpisodeRange range, CartPoleTask task, std::uint64_t* sums) {
+    switch (task) {
+      case CartPoleTask::gradient:
+        return work.game.general ? gradient<true, Track::gradient, false>(work, range, sums)
+                                 : gradient<false, Track::gradient, false>(work, range, sums);
+      case CartPoleTask::gradient_and_squares:
+        return work.game.general ? gradient<true, Track::gradient, true>(work, range, sums)
+                                 : gradient<false, Track::gradient, true>(work, range, sums);
+      case CartPoleTask::gradient_and_scores:
+        return work.game.general ? gradient<true, Track::gradient_and_scores, false>(work, range, sums)
+                                 : gradient<false, Track::gradient_and_scores, false>(work, range, sums);
+    }
+  }
+  void launch_evaluate(const CartPoleWork& work, EpisodeRange range, std::uint64_t* counts) {
+    std::vector<std::uint32_t> outcomes(local_curves_ ? outcome_count(work.game.max_steps) : 0);
+    std::uint32_t* const local = local_curves_ ? outcomes.data() : nullptr;
+    std::vector<StartMemory> starts(warps_);
+    const auto play = [&](const auto& policy) {
+      run_warps(warps_, [&](const HostWarp& warp, WarpPlace place) {
+        work.game.general
+            ? cart_pole_evaluate_body<true>(warp, place, work, work.key, policy, range, starts[place.warp], local, counts)
+            : cart_pole_evaluate_body<false>(warp, place, work, work.key, policy, range, starts[place.warp], local, counts);
+      });
+    };
+    work.game.greedy ? play(GreedyPolicy<float, 4>{work.policy}) : play(work.policy);
+    for (std::size_t i = 0; i < outcomes.size(); ++i) counts[i] += outcomes[i];
+  }
+  std::uint64_t cart_pole_lanes(const CartPoleReplicaWork&, std::uint64_t) { return std::uint64_t{warps_} * kWarpLanes; }
+  void launch_train(const CartPoleReplicaWork& work, const CartPoleLaunch& launch, std::uint64_t lanes) {
+    with_kind(work, [&]<bool kGeneral, Track kTrack>() {
+      run_warps(static_cast<std::uint32_t>(lanes / kWarpLanes), [&](const HostWarp& warp, WarpPlace place) {
+        cart_pole_train_body<kGeneral, kTrack>(warp, place, work, launch);
+      });
+    });
+  }
+
   PopulationSummaries summarise_rows(const RowMemory& rows, std::uint64_t replicas) {
-    Population population;
-    population.table.status.assign(rows.status, rows.status + replicas);
-    population.table.updates.assign(rows.updates, rows.updates + replicas);
-    population.table.parameters.resize(2);
-    population.table.parameters[0].assign(rows.weight, rows.weight + replicas);
-    population.table.parameters[1].assign(rows.bias, rows.bias + replicas);
-    summarise_population(population);
-    return {population.parameters[0], population.parameters[1], population.solved_updates};
+    return summarise(rows, replicas, {rows.weight, rows.bias}, {});
+  }
+  PopulationSummaries summarise_rows(const CartPoleRowMemory& rows, std::uint64_t replicas) {
+    return summarise(rows, replicas, std::vector<float*>(rows.parameter, rows.parameter + kCartPoleParameters),
+                     std::vector<std::uint64_t>(rows.steps, rows.steps + replicas));
+  }
+  std::vector<std::uint32_t> curve_quantiles(const CartPoleRowMemory& rows, std::uint64_t replicas,
+                                             const std::vector<std::uint64_t>& made) {
+    ReplicaTable table;
+    table.status.assign(rows.status, rows.status + replicas);
+    table.updates.assign(rows.updates, rows.updates + replicas);
+    return curve_quantiles_sorting(made.size(), table,
+                                   std::vector<std::uint32_t>(rows.outcome, rows.outcome + replicas * made.size()));
   }
   std::vector<std::uint32_t> curve_quantiles(const ReplicaWork& work, const RowMemory& rows, std::uint64_t replicas,
                                              const std::vector<std::uint64_t>& made) {
@@ -195,9 +250,33 @@ class HostWarps {
     run_warps(warps_, [&](const HostWarp& warp, WarpPlace place) { curve_quantiles_body(warp, place, work, rows, task); });
     return quantiles;
   }
-  std::uint64_t statistics_bytes(const ReplicaWork&, std::uint64_t replicas, bool) { return 12 * replicas; }
+  template <class Work>
+  std::uint64_t statistics_bytes(const Work&, std::uint64_t replicas, bool) {
+    return 12 * replicas;
+  }
 
  private:
+  template <class Rows>
+  PopulationSummaries summarise(const Rows& rows, std::uint64_t replicas, const std::vector<float*>& parameters,
+                                const std::vector<std::uint64_t>& steps) {
+    Population population;
+    ReplicaTable& table = population.table;
+    table.status.assign(rows.status, rows.status + replicas);
+    table.updates.assign(rows.updates, rows.updates + replicas);
+    table.steps = steps;
+    for (const float* parameter : parameters) table.parameters.emplace_back(parameter, parameter + replicas);
+    summarise_population(population);
+    return {population.parameters, population.solved_updates, population.solved_steps};
+  }
+
+  template <bool kGeneral, Track kTrack, bool kSquares>
+  void gradient(const CartPoleWork& work, EpisodeRange range, std::uint64_t* sums) {
+    std::vector<StartMemory> starts(warps_);
+    run_warps(warps_, [&](const HostWarp& warp, WarpPlace place) {
+      cart_pole_gradient_body<kGeneral, kTrack, kSquares>(warp, place, work, work.key, range, starts[place.warp], sums);
+    });
+  }
+
   template <bool kWeight, Moments kMoments>
   void gradient(const EpisodeWork& work, EpisodeRange range, std::uint64_t* sums) {
     run_warps(warps_, [&](const HostWarp& warp, WarpPlace place) {

@@ -106,11 +106,119 @@ TEST_F(CudaBackend, TrainsPopulationsAsTheCpuDoes) {
   }
 }
 
+// ---- CartPole
+
+struct CartPoleCase {
+  const char* name;
+  CartPoleProblem problem;
+};
+// Fast and general programs, short and long episodes.
+std::vector<CartPoleCase> cart_pole_cases() {
+  CartPoleProblem random, balancing, odd, semi_implicit, wide, sutton;
+  balancing.parameters = {0.3, 0.8, 9, 3, 0.05};
+  odd.parameters = balancing.parameters;
+  odd.environment.max_steps = 203;
+  semi_implicit.environment.integrator = CartPole::Integrator::semi_implicit;
+  semi_implicit.parameters = {-1, 0.5, 2, -0.25, -0.5};
+  wide.environment.angle_limit = 1.2;
+  wide.environment.start_range = 0.4;
+  wide.reward_scale = -2;
+  sutton.environment.sutton_barto_reward = true;
+  sutton.environment.max_steps = 100;
+  sutton.parameters = balancing.parameters;
+  return {{"random", random},    {"balancing", balancing},
+          {"203 steps", odd},    {"semi-implicit", semi_implicit},
+          {"wide angles", wide}, {"Sutton and Barto's reward", sutton}};
+}
+
+TEST_F(CudaBackend, SumsManyCartPoleEpisodesAsTheCpuDoes) {
+  for (const CartPoleCase& c : cart_pole_cases()) {
+    CartPoleGradientConfiguration g;
+    g.problem = c.problem;
+    g.problem.gamma = 0.99;
+    g.episodes = 300'007;
+    const CartPoleGradientResult a = gradient(g, *gpu), b = gradient(g, *cpu);
+    EXPECT_EQ(a.digest, b.digest) << c.name;
+    EXPECT_EQ(a.steps, b.steps) << c.name;
+    CartPoleEvaluateConfiguration e;
+    e.problem = c.problem;
+    e.episodes = 300'007;
+    for (const bool greedy : {false, true}) {
+      e.greedy = greedy;
+      EXPECT_EQ(evaluate(e, *gpu).digest, evaluate(e, *cpu).digest) << c.name << (greedy ? ", greedy" : "");
+    }
+  }
+}
+
+// An update whose episodes are spread over the device, with scores and returns' moments.
+TEST_F(CudaBackend, SpreadsCartPoleUpdatesAsTheCpuDoes) {
+  for (const Baseline baseline : {Baseline::none, Baseline::constant, Baseline::mean, Baseline::standardize}) {
+    CartPoleTrainConfiguration c;
+    c.problem.baseline = baseline;
+    c.problem.entropy_bonus = baseline == Baseline::mean ? 0.01 : 0;  // the general program
+    c.batch = 20'000;
+    c.updates = 12;
+    EXPECT_EQ(train(c, *gpu).digest, train(c, *cpu).digest) << static_cast<int>(baseline);
+  }
+}
+
+// Rows, curve, summaries and quantiles of trainings in lanes, ending in every way but failure, seeds across 2^32.
+TEST_F(CudaBackend, TrainsCartPolePopulationsAsTheCpuDoes) {
+  for (const Baseline baseline : {Baseline::none, Baseline::standardize}) {
+    for (const bool until : {false, true}) {
+      CartPoleTrainConfiguration c;
+      c.problem.baseline = baseline;
+      c.problem.environment.max_steps = until ? 200 : 102;  // not a multiple of four: the general program
+      c.replicas = 20'000;
+      c.updates = until ? 60 : 20;
+      c.seed = (std::uint64_t{1} << 32) - 7'000;
+      if (until) c.until = 150;
+      const TrainResult a = train(c, *gpu), b = train(c, *cpu);
+      const std::string what =
+          std::string(until ? "until" : "all updates") + ", baseline " + std::to_string(static_cast<int>(baseline));
+      EXPECT_EQ(a.digest, b.digest) << what;
+      EXPECT_EQ(a.solved, b.solved) << what;
+      EXPECT_EQ(a.steps, b.steps) << what;
+      ASSERT_EQ(a.parameters.size(), b.parameters.size()) << what;
+      for (std::size_t i = 0; i < a.parameters.size(); ++i) expect_equal(a.parameters[i], b.parameters[i], what);
+      expect_equal(a.solved_updates, b.solved_updates, what + ", updates");
+      expect_equal(a.solved_steps, b.solved_steps, what + ", steps");
+      ASSERT_EQ(a.curve.size(), b.curve.size()) << what;
+      for (std::size_t u = 0; u < a.curve.size(); ++u) {
+        EXPECT_EQ(a.curve[u].count, b.curve[u].count) << what << ", update " << u;
+        EXPECT_EQ(a.curve[u].mean_return, b.curve[u].mean_return) << what << ", update " << u;
+        EXPECT_EQ(a.curve[u].sd, b.curve[u].sd) << what << ", update " << u;
+        EXPECT_EQ(a.curve[u].quantiles, b.curve[u].quantiles) << what << ", update " << u;
+      }
+    }
+  }
+}
+
+// The first fall, which alone has a reward, ends a training: the same replicas fail after the same updates.
+TEST_F(CudaBackend, FailsCartPoleTrainingsAsTheCpuDoes) {
+  CartPoleTrainConfiguration c;
+  c.problem.environment.sutton_barto_reward = true;
+  c.problem.environment.max_steps = 24;
+  c.optimizer.kind = OptimizerSettings::Kind::sgd;
+  c.optimizer.learning_rate = 1e38;
+  c.batch = 1;
+  c.updates = 30;
+  c.replicas = 5'000;
+  const TrainResult a = train(c, *gpu), b = train(c, *cpu);
+  EXPECT_EQ(a.digest, b.digest);
+  EXPECT_EQ(a.failed.count, b.failed.count);
+  EXPECT_EQ(a.failed.seed, b.failed.seed);
+  EXPECT_GT(a.failed.count, 0u);
+}
+
 TEST_F(CudaBackend, StopsWhenAskedAndReportsProgress) {
   const StopToken stop{true};
   GradientConfiguration g;
   g.episodes = std::uint64_t{1} << 40;
   EXPECT_THROW(gradient(g, *gpu, {&stop, nullptr}), Stopped);
+  CartPoleTrainConfiguration poles;
+  poles.replicas = 1'000'000;
+  EXPECT_THROW(train(poles, *gpu, {&stop, nullptr}), Stopped);
   TrainConfiguration c;
   c.replicas = 1'000'000;
   EXPECT_THROW(train(c, *gpu, {&stop, nullptr}), Stopped);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// On a GPU: the leaves that are written differently there, against their host forms bit for bit (reciprocal over every mantissa),
-// Philox against cuRAND's device function, and every shape of launch. Without a GPU every test is skipped with the reason.
+// On a GPU: the leaves that are written differently there, against their host forms bit for bit (reciprocals and divisions over every
+// mantissa), Philox against cuRAND's device function, and every shape of launch. Without a GPU every test is skipped with the reason.
 #include <curand_philox4x32_x.h>
 #include <gtest/gtest.h>
 
@@ -87,6 +87,105 @@ struct ReciprocalOfMantissa {
   }
 };
 TEST_F(CudaKernels, ReciprocalEqualsTheHosts) { expect_same_on_the_gpu(ReciprocalOfMantissa{}, std::uint64_t{1} << 23); }
+
+// ---- division
+
+// Numerator and denominator of the pole's angular acceleration, as CartPole::step has them, in a state within the limits.
+struct PoleQuotient {
+  float a, d;
+};
+FRYER_LANE PoleQuotient pole_quotient(const CartPole::Rules<float>& rules, std::uint64_t i) {
+  const std::uint64_t random = mix(i);
+  const float unit = 0x1p-23f;
+  const float angle = (static_cast<float>(random >> 40) * unit - 1.0f) * rules.angle_limit;
+  const float spin = (static_cast<float>(random >> 16 & 0xffffff) * unit - 1.0f) * 25.0f;
+  const float square = angle * angle, s = sin_small(angle, square), c = cos_small(square);
+  const float drive = fma(spin * spin * rules.pole_share, s, (random & 1) != 0 ? rules.push : -rules.push);
+  return {fnma(c, drive, rules.gravity * s), fnma(c * c, rules.pole_share, rules.inertia)};
+}
+
+__global__ void pole_quotients_kernel(CartPole::Rules<float> rules, std::uint64_t n, unsigned long long* wrong) {
+  for (std::uint64_t i = blockIdx.x * std::uint64_t{blockDim.x} + threadIdx.x; i < n;
+       i += std::uint64_t{gridDim.x} * blockDim.x) {
+    const PoleQuotient q = pole_quotient(rules, i);
+    if (to_bits(divide_normal(q.a, q.d)) != to_bits(__fdiv_rn(q.a, q.d))) atomicAdd(wrong, 1ull);
+  }
+}
+
+// For every mantissa of the denominator: numerators whose quotients lie all over a binade, and those next to d and to its halves.
+__global__ void quotients_kernel(unsigned long long* wrong) {
+  for (std::uint32_t i = blockIdx.x * blockDim.x + threadIdx.x; i < 1u << 23; i += gridDim.x * blockDim.x) {
+    const float d = from_bits(0x3f800000u | i);
+    std::uint32_t bad = 0;
+    for (std::uint32_t k = 0; k < 256; ++k) {
+      const std::uint32_t mantissa =
+          k < 8 ? (i + k - 4) & 0x7fffffu : static_cast<std::uint32_t>(mix(256 * std::uint64_t{i} + k) >> 41);
+      const float a = from_bits((k % 2 == 0 ? 0x40000000u : 0x3f000000u) | mantissa);
+      bad += to_bits(divide_normal(a, d)) != to_bits(__fdiv_rn(a, d)) ? 1 : 0;
+    }
+    if (bad != 0) atomicAdd(wrong, bad);
+  }
+}
+
+// As the GPU's own IEEE division says: 2^32 random states' quotients, then every mantissa of a denominator with 256 numerators.
+TEST_F(CudaKernels, DivisionsAreCorrectlyRounded) {
+  DeviceBuffer<unsigned long long> wrong(1);
+  FRYER_CUDA_CHECK(cudaMemset(wrong.data(), 0, sizeof(unsigned long long)));
+  unsigned long long count = 0;
+  pole_quotients_kernel<<<4096, 256>>>(CartPole::make_rules<float>({}), std::uint64_t{1} << 32, wrong.data());
+  FRYER_CUDA_CHECK_LAUNCH("pole_quotients_kernel");
+  FRYER_CUDA_CHECK(cudaMemcpy(&count, wrong.data(), sizeof count, cudaMemcpyDeviceToHost));
+  EXPECT_EQ(count, 0u);
+  quotients_kernel<<<4096, 256>>>(wrong.data());
+  FRYER_CUDA_CHECK_LAUNCH("quotients_kernel");
+  FRYER_CUDA_CHECK(cudaMemcpy(&count, wrong.data(), sizeof count, cudaMemcpyDeviceToHost));
+  EXPECT_EQ(count, 0u);
+}
+// And as the host's division says.
+struct PoleQuotients {
+  CartPole::Rules<float> rules;
+  FRYER_HOST_DEVICE std::uint64_t operator()(std::uint64_t i) const {
+    const PoleQuotient q = pole_quotient(rules, i);
+    return canonical(divide_normal(q.a, q.d), q.d);
+  }
+};
+TEST_F(CudaKernels, PoleQuotientsEqualTheHosts) {
+  expect_same_on_the_gpu(PoleQuotients{CartPole::make_rules<float>({})}, std::uint64_t{1} << 25);
+}
+
+// ---- CartPole
+
+// Ten steps of every form, limits left behind.
+struct CartPoleSteps {
+  CartPole::Rules<float> rules;
+  FRYER_HOST_DEVICE std::uint64_t operator()(std::uint64_t i) const {
+    std::uint64_t h = mix(i);
+    float state[4], next[4];
+    CartPole::start<float>(rules,
+                           {static_cast<std::uint32_t>(h), static_cast<std::uint32_t>(h >> 32),
+                            static_cast<std::uint32_t>(h >> 7), static_cast<std::uint32_t>(h >> 21)},
+                           state);
+    for (int k = 0; k < 10; ++k) {
+      CartPole::step_by_rules(rules, state, (h >> (k + 13) & 1) != 0, next);
+      for (int j = 0; j < 4; ++j) state[j] = next[j];
+      h = mix(h) ^ canonical(state[0], state[1]) ^ mix(canonical(state[2], state[3]));
+      h = mix(h) + (CartPole::inside(rules, true, state) ? 1 : 0);
+    }
+    return h;
+  }
+};
+TEST_F(CudaKernels, CartPoleStepsEqualTheHosts) {
+  for (const bool small : {true, false}) {
+    for (const auto integrator : {CartPole::Integrator::euler, CartPole::Integrator::semi_implicit}) {
+      CartPole::Settings s;
+      s.integrator = integrator;
+      s.start_range = small ? 0.05 : 1.0;
+      CartPole::Rules<float> rules = CartPole::make_rules<float>(s);
+      EXPECT_EQ(rules.small_angles, small);
+      expect_same_on_the_gpu(CartPoleSteps{rules}, std::uint64_t{1} << 20);
+    }
+  }
+}
 
 // ---- other leaves
 
@@ -175,6 +274,25 @@ TEST_F(CudaKernels, PhiloxIsCurands) {
   EXPECT_NE(Philox{}(1), 0u);
 }
 
+// The blocks of an episode from what is kept of it.
+struct EpisodeBlocks {
+  FRYER_HOST_DEVICE std::uint64_t operator()(std::uint64_t i) const {
+    const UniformKey key = make_uniform_key(mix(i));
+    const std::uint64_t number = mix(~i);
+    const auto low = static_cast<std::uint32_t>(number), high = static_cast<std::uint32_t>(number >> 32);
+    const auto block = static_cast<std::uint32_t>(mix(i + 7));
+    EpisodeRandom random;
+    random.begin(purpose_word(Purpose::action), low, high, key);
+    const auto a = random.block(block, key), b = philox<float>(block, purpose_word(Purpose::action), low, high, key);
+    const bool same = a.x == b.x && a.y == b.y && a.z == b.z && a.w == b.w;
+    return same ? mix(std::uint64_t{a.x} << 32 | a.y) ^ (std::uint64_t{a.z} << 32 | a.w) : 0;
+  }
+};
+TEST_F(CudaKernels, EpisodesRandomBlocksArePhiloxs) {
+  expect_same_on_the_gpu(EpisodeBlocks{}, std::uint64_t{1} << 22);
+  EXPECT_NE(EpisodeBlocks{}(1), 0u);
+}
+
 // ---- launches
 
 // Any grid, any cut into launches: the committed digests.
@@ -188,6 +306,43 @@ TEST_F(CudaKernels, EveryLaunchShapeGivesTheReferenceDigests) {
       for (const ReferenceRun& run : reference_runs()) {
         EXPECT_EQ(run.run(*backend), run.digest) << run.name << ", " << blocks << " blocks, launches of " << chunk;
       }
+    }
+  }
+}
+
+// CartPole's too, against the CPU: lanes that take few replicas and many, launches of a single block of steps.
+TEST_F(CudaKernels, EveryLaunchShapeGivesTheCpusDigestsOfCartPole) {
+  BackendChoice choice;
+  choice.device = BackendChoice::Device::cpu;
+  const std::unique_ptr<Backend> cpu = make_backend(choice);
+  CartPoleTrainConfiguration t;
+  t.problem.environment.max_steps = 100;
+  t.problem.baseline = Baseline::standardize;
+  t.batch = 4;
+  t.updates = 8;
+  t.replicas = 3000;
+  t.until = 30;
+  CartPoleGradientConfiguration g;
+  g.episodes = 20'011;
+  CartPoleEvaluateConfiguration e;
+  e.episodes = 20'011;
+  const std::uint64_t trained = train(t, *cpu).digest, differentiated = gradient(g, *cpu).digest,
+                      evaluated = evaluate(e, *cpu).digest;
+  e.problem.environment.max_steps = 20'000;  // outcomes that no shared memory holds
+  const std::uint64_t evaluated_long = evaluate(e, *cpu).digest;
+  for (const unsigned blocks : {1u, 3u, 17u}) {
+    for (const std::uint64_t chunk : {std::uint64_t{0}, std::uint64_t{1000}, std::uint64_t{40'000}}) {
+      CudaOptions options;
+      options.most_blocks = blocks;
+      options.chunk = chunk;
+      const std::unique_ptr<Backend> backend = make_cuda_backend(0, "", options);
+      SCOPED_TRACE(testing::Message() << blocks << " blocks, launches of " << chunk);
+      EXPECT_EQ(train(t, *backend).digest, trained);
+      EXPECT_EQ(gradient(g, *backend).digest, differentiated);
+      EXPECT_EQ(evaluate(e, *backend).digest, evaluated_long);
+      CartPoleEvaluateConfiguration usual = e;
+      usual.problem = {};
+      EXPECT_EQ(evaluate(usual, *backend).digest, evaluated);
     }
   }
 }

@@ -431,8 +431,9 @@ TEST(WarpBackend, GivesTheCpusPopulation) {
           << c.name;
     }
     EXPECT_EQ(got.curve_quantiles, expected.curve_quantiles) << c.name;
-    for (const auto& [a, b] : {std::pair{got.parameters[0], expected.parameters[0]}, std::pair{got.parameters[1], expected.parameters[1]},
-                               std::pair{got.solved_updates, expected.solved_updates}}) {
+    for (const auto& [a, b] :
+         {std::pair{got.parameters[0], expected.parameters[0]}, std::pair{got.parameters[1], expected.parameters[1]},
+          std::pair{got.solved_updates, expected.solved_updates}}) {
       EXPECT_EQ(a.count, b.count) << c.name;
       EXPECT_EQ(a.mean, b.mean) << c.name;
       EXPECT_EQ(a.sd, b.sd) << c.name;

@@ -181,7 +181,7 @@ std::string episode_svg(const std::string& environment, const CartPole::Settings
   text += fmt::format("<title>{}: {}</title>\n", environment, frames.back().label);
   text += "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n";
   text += track(scale, settings) + cart_and_pole(time, frames, scale) + labels(time, frames) + time_bar(time, frames);
-  text += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\" fill=\"#888\">{} of {:g} s{}</text>\n",
+  text += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\" fill=\"#888\">{}, {:g} s{}</text>\n",
                       pixels(Scale::kWidth - kMargin), pixels(29), environment, static_cast<double>(steps) * settings.dt,
                       stride > 1 ? fmt::format(", every {} steps", stride) : "");
   return text + "</svg>\n";

@@ -20,7 +20,8 @@ struct EpisodeScale {
 EpisodeScale episode_scale(const CartPole::Settings& settings);
 
 // `environment` is a registry's name. Plays at the episode's own speed where dt is from 0.01 to 0.1 s, and no faster or slower than
-// those; shows every frame up to 1,000 of them, about 70 bytes each. Where the cart or the pole leave the drawing, they are cut off.
+// those (frames; a longer episode than 1,000 steps skips some, and plays faster). About 70 bytes a frame. What leaves the drawing is
+// cut off.
 std::string episode_svg(const std::string& environment, const CartPole::Settings& settings, const TraceResult& trace);
 
 }  // namespace fryer::cli

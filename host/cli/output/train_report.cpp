@@ -15,9 +15,8 @@ namespace {
 Json final_parameters(const TrainView& view, const TrainResult& r) {
   Json json = Json::object();
   for (std::size_t i = 0; i < view.parameters.size(); ++i) {
-    json[std::string(view.parameters[i])] = view.settings.replicas > 1
-                                                ? summary_json(r.parameters[i])
-                                                : finite(static_cast<double>(r.table.parameters[i][0]));
+    json[std::string(view.parameters[i])] =
+        view.settings.replicas > 1 ? summary_json(r.parameters[i]) : finite(static_cast<double>(r.table.parameters[i][0]));
   }
   return json;
 }

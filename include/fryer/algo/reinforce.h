@@ -17,9 +17,7 @@ enum class Baseline { none, constant, mean, standardize };
 
 // What lanes keep of an episode: nothing; the gradient; the gradient, the sum of scores and the returns' moments.
 enum class Track { nothing, gradient, gradient_and_scores };
-constexpr Track track_of(Baseline baseline) {
-  return baseline == Baseline::none ? Track::gradient : Track::gradient_and_scores;
-}
+constexpr Track track_of(Baseline baseline) { return baseline == Baseline::none ? Track::gradient : Track::gradient_and_scores; }
 
 // The moments of returns-to-go by forward recurrences: c = sum_{k<=t} gamma^k, q the same of gamma^2, h = sum_k gamma^(t-k) r_k q_k.
 // Rewards here are those of the environment, without the reward scale: with rewards of 1 and gamma 0 or 1 they are exact integers,
@@ -91,8 +89,8 @@ FRYER_LANE AdvantageTransform advantage_transform(Baseline baseline, double valu
 }
 
 // Combined in double, rounded to float once.
-FRYER_LANE float batch_gradient(Baseline baseline, const AdvantageTransform& a, const ParameterScale& scale, std::int64_t gradient,
-                                std::int64_t score) {
+FRYER_LANE float batch_gradient(Baseline baseline, const AdvantageTransform& a, const ParameterScale& scale,
+                                std::int64_t gradient, std::int64_t score) {
   if (baseline == Baseline::none) return mean_from_fixed(gradient, scale.gradient_unit);
   return static_cast<float>(fma(-a.shift, to_double(score) * scale.score_unit, to_double(gradient) * scale.gradient_unit) *
                             a.factor);

@@ -97,6 +97,40 @@ FRYER_LANE RandomBlock<WordOf<Real>> philox(X x, Y y, Z z, W w, const Key& key) 
           exclusive_or(narrow_high(p0), narrow_low(c3), key.last_second()), narrow_low(p0)};
 }
 
+// The blocks of one episode, in one lane: half of the first two rounds' products do not depend on the block's number. Kept from block
+// to block they save 2 wide multiplications and an exclusive or (sm_90: 18 of 20 and 3 instructions of 311 in CartPole's loop).
+struct EpisodeRandom {
+  std::uint32_t number_high, second_x, second_z, second_w;  // what the first, and the second round mix in
+
+  // y, z, w: the counter's other words, the same for all blocks of the episode.
+  template <class Key>
+  FRYER_LANE void begin(std::uint32_t y, std::uint32_t z, std::uint32_t w, const Key& key) {
+    const WideWord p1 = multiply_wide(widen(z), kPhiloxMultiplier1);
+    const WideWord p0 = multiply_wide(widen(narrow_high(p1) ^ y ^ key.first(0)), kPhiloxMultiplier0);
+    number_high = w ^ key.second(0);
+    second_x = narrow_low(p1) ^ key.first(1);
+    second_z = narrow_high(p0) ^ key.second(1);
+    second_w = narrow_low(p0);
+  }
+
+  // philox(x, y, z, w, key)
+  template <class Key>
+  FRYER_LANE RandomBlock<std::uint32_t> block(std::uint32_t x, const Key& key) const {
+    WideWord p0 = multiply_wide(widen(x), kPhiloxMultiplier0);
+    WideWord p1 = multiply_wide(widen(narrow_high(p0) ^ number_high), kPhiloxMultiplier1);
+    std::uint32_t c0 = narrow_high(p1) ^ second_x, c1 = narrow_low(p1), c2 = narrow_low(p0) ^ second_z, c3 = second_w;
+    FRYER_UNROLL for (int round = 2; round < kPhiloxRounds; ++round) {
+      p0 = multiply_wide(widen(c0), kPhiloxMultiplier0);
+      p1 = multiply_wide(widen(c2), kPhiloxMultiplier1);
+      c0 = narrow_high(p1) ^ c1 ^ key.first(round);
+      c1 = narrow_low(p1);
+      c2 = narrow_high(p0) ^ c3 ^ key.second(round);
+      c3 = narrow_low(p0);
+    }
+    return {c0, c1, c2, c3};
+  }
+};
+
 // The second counter word of an address.
 FRYER_LANE constexpr std::uint32_t purpose_word(Purpose purpose, std::uint64_t block = 0) {
   return (static_cast<std::uint32_t>(purpose) << 24) | (static_cast<std::uint32_t>(block >> 32) & 0xffffffu);

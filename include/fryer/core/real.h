@@ -84,8 +84,14 @@ FRYER_LANE double square_root(double a) { return __builtin_sqrt(a); }
 // c - a * b
 FRYER_LANE float fnma(float a, float b, float c) { return fma(-a, b, c); }
 FRYER_LANE double fnma(double a, double b, double c) { return fma(-a, b, c); }
+#if defined(__CUDA_ARCH__)
+// An operand's modifier, free in comparisons; a mask would be an instruction.
+FRYER_LANE float absolute(float a) { return fabsf(a); }
+FRYER_LANE double absolute(double a) { return fabs(a); }
+#else
 FRYER_LANE float absolute(float a) { return from_bits(to_bits(a) & 0x7fffffffu); }
 FRYER_LANE double absolute(double a) { return from_bits(to_bits(a) & std::uint64_t{0x7fffffffffffffff}); }
+#endif
 // a, negated where the sign bit of s is set.
 FRYER_LANE float flip_sign(float a, float s) { return from_bits(to_bits(a) ^ (to_bits(s) & 0x80000000u)); }
 FRYER_LANE double flip_sign(double a, double s) {

@@ -76,7 +76,7 @@ struct BackendChoice {
   unsigned threads = 0;           // 0: all this process may use
   std::string isa;                // "": the environment's FRYER_ISA, else the best of this machine
   std::uint64_t chunk = 0;        // work items per piece; 0: the backend's own choice. For tests.
-  double work = 0;                // lane updates or episodes to be done: what `automatic` weighs
+  double work = 0;                // steps to be simulated, about: what `automatic` weighs
   std::uint64_t parallelism = 0;  // how many of them can run at once
 };
 

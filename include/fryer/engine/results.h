@@ -37,12 +37,14 @@ struct Summary {
 // One row a replica, struct of arrays; row i is the training with seed first_seed + i.
 struct ReplicaTable {
   std::uint64_t first_seed = 0;
-  std::vector<std::uint8_t> status;           // ReplicaStatus
-  std::vector<std::uint32_t> updates;         // updates made
-  std::vector<std::uint64_t> steps;           // steps simulated; empty where every episode is one step
+  std::vector<std::uint8_t> status;            // ReplicaStatus
+  std::vector<std::uint32_t> updates;          // updates made
+  std::vector<std::uint64_t> steps;            // steps simulated; empty where every episode is one step
   std::vector<std::vector<float>> parameters;  // (parameters, replicas): final ones, in the registry's order; NaN where failed
   std::uint64_t size() const { return status.size(); }
-  std::uint64_t steps_of(std::uint64_t row, std::uint64_t batch) const { return steps.empty() ? updates[row] * batch : steps[row]; }
+  std::uint64_t steps_of(std::uint64_t row, std::uint64_t batch) const {
+    return steps.empty() ? updates[row] * batch : steps[row];
+  }
 };
 
 // The learning curve: sums over the replicas that made each update.

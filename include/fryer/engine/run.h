@@ -24,14 +24,15 @@ NotebookResult notebook(const NotebookConfiguration& configuration);
 
 // The same for CartPole.
 TrainResult train(const CartPoleTrainConfiguration& configuration, Backend& backend, const RunControl& control = {});
-CartPoleGradientResult gradient(const CartPoleGradientConfiguration& configuration, Backend& backend, const RunControl& control = {});
+CartPoleGradientResult gradient(const CartPoleGradientConfiguration& configuration, Backend& backend,
+                                const RunControl& control = {});
 EvaluateResult evaluate(const CartPoleEvaluateConfiguration& configuration, Backend& backend, const RunControl& control = {});
 // One episode on the calling thread.
 TraceResult trace(const TraceConfiguration& configuration);
 
 // How much work a configuration is, for choosing a backend and for --dry-run.
 struct WorkEstimate {
-  double updates_or_episodes = 0;  // lane updates (train) or episodes
+  double steps = 0;  // steps to be simulated, about
   std::uint64_t parallelism = 0;   // how many of them can run at once
   std::uint64_t memory_bytes = 0;  // peak, results included
 };

@@ -33,11 +33,12 @@ struct CartPoleGame {
 // Four steps of an episode in each lane. Dead lanes compute rubbish that nobody reads.
 template <class Real, bool kGeneral>
 struct CartPoleBlock {
-  Real observation[kStepsPerBlock + 1][4];    // before each step and after the last
-  Real error24[kStepsPerBlock];               // 2^24 (p - action)
-  MaskOf<Real> live[kStepsPerBlock + 1];      // the step is one of the episode; the last: the episode goes on
+  Real observation[kStepsPerBlock + 1][4];  // before each step and after the last
+  Real error24[kStepsPerBlock];             // 2^24 (p - action)
+  MaskOf<Real> live[kStepsPerBlock + 1];    // the step is one of the episode; the last: the episode goes on
   // General program only.
-  Real reward[kGeneral ? kStepsPerBlock : 1], unit_reward[kGeneral ? kStepsPerBlock : 1], entropy24[kGeneral ? kStepsPerBlock : 1];
+  Real reward[kGeneral ? kStepsPerBlock : 1], unit_reward[kGeneral ? kStepsPerBlock : 1],
+      entropy24[kGeneral ? kStepsPerBlock : 1];
   MaskOf<Real> fell;  // the episode left the limits in this block
 
   // Step k of the block. steps: made before the block.
@@ -78,9 +79,7 @@ struct CartPoleBlock {
     FRYER_UNROLL for (int k = 0; k < kStepsPerBlock; ++k) steps = increment_if(live[k], steps);
     return steps;
   }
-  FRYER_LANE void next() {
-    FRYER_UNROLL for (int i = 0; i < 4; ++i) observation[0][i] = observation[kStepsPerBlock][i];
-  }
+  FRYER_LANE void next() { FRYER_UNROLL for (int i = 0; i < 4; ++i) observation[0][i] = observation[kStepsPerBlock][i]; }
 };
 
 // What an episode's learner has summed, 2^24 times the values: gradient of the loss -sum_t G_t log pi_t, and -sum_t log pi_t.
@@ -92,10 +91,11 @@ struct EpisodeLearner {
   ReturnMoments<Real> moments;
 
   FRYER_LANE void clear_if(MaskOf<Real> m) {
-    if constexpr (kTrack == Track::nothing) return;
-    FRYER_UNROLL for (int i = 0; i < kParameters; ++i) {
-      trace[i] = select(m, Real(0.0f), trace[i]);
-      gradient[i] = select(m, Real(0.0f), gradient[i]);
+    if constexpr (kTrack != Track::nothing) {
+      FRYER_UNROLL for (int i = 0; i < kParameters; ++i) {
+        trace[i] = select(m, Real(0.0f), trace[i]);
+        gradient[i] = select(m, Real(0.0f), gradient[i]);
+      }
     }
     if constexpr (kTrack == Track::gradient_and_scores) {
       FRYER_UNROLL for (int i = 0; i < kParameters; ++i) score[i] = select(m, Real(0.0f), score[i]);
@@ -187,8 +187,8 @@ enum class CartPoleTask { gradient, gradient_and_squares, gradient_and_scores };
 // Exact sums over episodes. Which are made depends on what was asked for; the others stay 0.
 struct CartPoleSums {
   std::int64_t gradient[kCartPoleParameters] = {}, score[kCartPoleParameters] = {};
-  WideSum squared[kCartPoleParameters];             // of the episodes' gradient contributions
-  std::int64_t return_sum = 0, return_square = 0;   // ReturnMoments
+  WideSum squared[kCartPoleParameters];            // of the episodes' gradient contributions
+  std::int64_t return_sum = 0, return_square = 0;  // ReturnMoments
   std::uint64_t steps = 0, terminated = 0, episodes = 0;
   WideSum steps_squared;
 
@@ -219,7 +219,8 @@ inline CartPoleFixedPoint make_fixed_point(const CartPole::Settings& settings, c
                                            std::uint64_t batch) {
   const ReturnBounds returns = return_bounds(gamma, settings.max_steps);
   const CartPole::Bounds bounds = CartPole::bounds(settings);
-  const double inside = absolute(static_cast<double>(game.reward_inside)), outside = absolute(static_cast<double>(game.reward_outside));
+  const double inside = absolute(static_cast<double>(game.reward_inside)),
+               outside = absolute(static_cast<double>(game.reward_outside));
   const double n = static_cast<double>(batch), length = static_cast<double>(settings.max_steps);
   CartPoleFixedPoint f{};
   for (int i = 0; i < kCartPoleParameters; ++i) {
@@ -227,8 +228,8 @@ inline CartPoleFixedPoint make_fixed_point(const CartPole::Settings& settings, c
     const double score = observation * length * returns.rounding_margin;
     // A reward that only a fall pays is paid once.
     const double paid = inside == 0 ? outside * returns.discounted : (inside > outside ? inside : outside) * returns.return_sum;
-    const double gradient = observation * returns.rounding_margin *
-                            (paid + 0.2239 * absolute(static_cast<double>(game.entropy_bonus)) * length);
+    const double gradient =
+        observation * returns.rounding_margin * (paid + 0.2239 * absolute(static_cast<double>(game.entropy_bonus)) * length);
     const int digits = fixed_point_digits(batch, gradient), score_digits = fixed_point_digits(batch, score);
     const int square_digits = 51 - 2 * (gradient > 0 ? ceil_log2(gradient) : 0);
     f.parameter[i] = {std::ldexp(1.0, digits - 24), std::ldexp(1.0, score_digits - 24), std::ldexp(1.0, -digits) / n,
@@ -264,7 +265,8 @@ struct CartPoleReplicaWork {
 };
 
 // What a batch counts towards its mean return: its steps; or with the Sutton-Barto reward its episodes that were not terminated.
-FRYER_LANE std::uint64_t batch_outcome(const CartPoleGame& game, std::uint32_t batch, std::uint64_t steps, std::uint64_t terminated) {
+FRYER_LANE std::uint64_t batch_outcome(const CartPoleGame& game, std::uint32_t batch, std::uint64_t steps,
+                                       std::uint64_t terminated) {
   return game.unit_inside != 0 ? steps : batch - terminated;
 }
 
@@ -281,8 +283,8 @@ struct CartPoleLearner {
   // The step of update number `update` (from 0). Returns whether every parameter is usable after it.
   FRYER_LANE bool update(const CartPoleReplicaWork& work, std::uint32_t update, const std::int64_t* gradient,
                          const std::int64_t* score, std::int64_t return_sum, std::int64_t return_square, std::uint64_t steps) {
-    const AdvantageTransform a = advantage_transform(work.baseline, work.baseline_value, work.fixed_point.returns, return_sum,
-                                                     return_square, steps);
+    const AdvantageTransform a =
+        advantage_transform(work.baseline, work.baseline_value, work.fixed_point.returns, return_sum, return_square, steps);
     const std::uint32_t entry = at_most(update, work.table_last);
     bool usable = true;
     FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {

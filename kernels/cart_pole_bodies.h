@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bodies of CartPole's CUDA kernels, as templates over a Warp like those of warp_bodies.h: episodes for their gradient or outcomes,
+// and replicas that a lane trains from its first episode to its last. A lane plays blocks of four steps; episodes end at different
+// times, so each warp has one loop with a vote in it, and what happens once an episode or seldomer stands behind that vote. Knows
+// nothing of CUDA.
+#pragma once
+
+#include "fryer/lane/cart_pole_episode.h"
+#include "kernels/warp_bodies.h"
+
+namespace fryer {
+
+// ---- one lane's episode
+
+template <bool kGeneral, Track kTrack>
+struct CartPoleLane {
+  CartPoleBlock<float, kGeneral> block;
+  EpisodeLearner<float, kCartPoleParameters, kTrack> learner;
+  EpisodeRandom random;
+  std::uint32_t blocks;  // played of this episode
+
+  // The state before the first step is in block.observation[0].
+  template <class Key>
+  FRYER_LANE void begin(const CartPoleGame& game, std::uint32_t number_low, std::uint32_t number_high, const Key& key) {
+    random.begin(game.action_word, number_low, number_high, key);
+    learner.clear_if(true);
+    blocks = 0;
+  }
+  // Four steps. Afterwards block.live[kStepsPerBlock] says whether the episode goes on, but for the limit of steps, which only the
+  // general program looks at (it may lie within a block).
+  template <class Policy, class Key>
+  FRYER_LANE void play(const CartPoleGame& game, const Policy& policy, const Key& key) {
+    const RandomBlock<std::uint32_t> words = random.block(blocks, key);
+    const std::uint32_t steps = kStepsPerBlock * blocks;
+    block.live[0] = true;
+    block.advance(0, game, policy, words.x, steps);
+    block.advance(1, game, policy, words.y, steps);
+    block.advance(2, game, policy, words.z, steps);
+    block.advance(3, game, policy, words.w, steps);
+    learner.accumulate(game, block);
+    block.next();
+    ++blocks;
+  }
+  FRYER_LANE bool goes_on() const { return block.live[kStepsPerBlock]; }
+  // Of an episode that has ended. A counter in the loop would cost 8 instructions a block.
+  FRYER_LANE std::uint32_t steps() const { return block.count_steps(kStepsPerBlock * (blocks - 1)); }
+};
+
+// Blocks after which an episode has ended in any case.
+FRYER_LANE std::uint32_t most_blocks(const CartPoleGame& game) { return (game.max_steps + kStepsPerBlock - 1) / kStepsPerBlock; }
+
+// ---- episodes under one policy
+
+// Start states of a warp's next 64 episodes, in memory that its lanes share.
+struct StartMemory {
+  float field[4][2 * kWarpLanes];
+};
+
+// Deals a warp's episodes out to its lanes. Group g of 32 consecutive ones belongs to warp g modulo the number of warps; position p of
+// the warp is episode p % 32 of its group p / 32, and lies in slot p % 64. 32 lanes make 32 start states at once, ended lanes take
+// the next ones in lane order: 3 to 6 % fewer instructions than making them where they are needed (simulated with episodes' lengths).
+template <WarpLike Warp>
+class StartQueue {
+ public:
+  FRYER_LANE StartQueue(const Warp& warp, WarpPlace place, const CartPoleWork& work, const UniformKey& key, EpisodeRange range,
+                        StartMemory& memory)
+      : warp_(warp), work_(work), key_(key), memory_(memory), high_(range.high) {
+    const auto groups = static_cast<std::uint32_t>((range.count + (kWarpLanes - 1)) / kWarpLanes);
+    const std::uint32_t mine = place.warp < groups ? (groups - 1 - place.warp) / place.warps + 1 : 0;
+    const bool has_last = mine != 0 && (groups - 1 - place.warp) % place.warps == 0;
+    end_ = kWarpLanes * mine - (has_last ? kWarpLanes * groups - static_cast<std::uint32_t>(range.count) : 0);
+    first_ = range.first + kWarpLanes * place.warp;
+    stride_ = kWarpLanes * place.warps;
+  }
+
+  // Positions from here on are nobody's episodes.
+  FRYER_LANE std::uint32_t end() const { return end_; }
+  // The low word of a position's number.
+  FRYER_LANE std::uint32_t number(std::uint32_t position) const {
+    return first_ + position / kWarpLanes * stride_ + position % kWarpLanes;
+  }
+  // By all lanes: the lanes of `wanting` get the next positions, in lane order. They read their start states before the next call.
+  FRYER_LANE std::uint32_t take(std::uint32_t wanting) {
+    const std::uint32_t position = next_ + count_votes(wanting & ((1u << warp_.lane()) - 1));
+    next_ += count_votes(wanting);
+    if (next_ > filled_) fill();
+    return position;
+  }
+  FRYER_LANE void start(std::uint32_t position, float (&state)[4]) const {
+    FRYER_UNROLL for (int i = 0; i < 4; ++i) state[i] = memory_.field[i][position % (2 * kWarpLanes)];
+  }
+
+ private:
+  FRYER_LANE void fill() {
+    const std::uint32_t position = filled_ + warp_.lane();
+    float state[4];
+    CartPole::start<float>(work_.game.rules, philox<float>(0u, work_.game.reset_word, number(position), high_, key_), state);
+    warp_.sync();
+    FRYER_UNROLL for (int i = 0; i < 4; ++i) memory_.field[i][position % (2 * kWarpLanes)] = state[i];
+    warp_.sync();
+    filled_ += kWarpLanes;
+  }
+  const Warp& warp_;
+  const CartPoleWork& work_;
+  const UniformKey& key_;
+  StartMemory& memory_;
+  std::uint32_t high_, first_, stride_, end_;
+  std::uint32_t next_ = 0, filled_ = 0;  // positions, the same in all lanes
+};
+
+// Most episodes of a launch, so that positions and 32-bit counts cannot overflow, nor a sum of squares' low limb.
+inline constexpr std::uint64_t kMostEpisodesPerLaunch = std::uint64_t{1} << 31;
+
+// Plays a range's episodes (at most kMostEpisodesPerLaunch) and calls finish(lane) in the lane and at the end of each. Past the end
+// of the work lanes go on with episodes that nobody counts, until all of the warp are past it: there is no idle state in the loop.
+template <bool kGeneral, Track kTrack, WarpLike Warp, class Policy, class Finish>
+FRYER_LANE void run_cart_pole_episodes(const Warp& warp, WarpPlace place, const CartPoleWork& work, const UniformKey& key,
+                                       const Policy& policy, EpisodeRange range, StartMemory& memory, const Finish& finish) {
+  StartQueue<Warp> queue(warp, place, work, key, range, memory);
+  const std::uint32_t limit = most_blocks(work.game);
+  CartPoleLane<kGeneral, kTrack> lane{};
+  std::uint32_t position = queue.take(~0u);
+  const auto begin = [&]() FRYER_INLINE_LAMBDA {
+    queue.start(position, lane.block.observation[0]);
+    lane.begin(work.game, queue.number(position), range.high, key);
+  };
+  begin();
+  for (;;) {
+    lane.play(work.game, policy, key);
+    const bool ended = !lane.goes_on() || (!kGeneral && lane.blocks >= limit);
+    if (!warp.any(ended)) continue;
+    const std::uint32_t next = queue.take(warp.ballot(ended));
+    if (ended) {
+      if (position < queue.end()) finish(lane);
+      position = next;
+      begin();
+    }
+    if (!warp.any(position < queue.end())) return;
+  }
+}
+
+// Where a launch's sums are added, in an array of this many numbers; limbs are high before low.
+enum CartPoleSlot : std::uint32_t {
+  kCartPoleGradient,
+  kCartPoleScore = kCartPoleGradient + kCartPoleParameters,
+  kCartPoleSquaredHigh = kCartPoleScore + kCartPoleParameters,
+  kCartPoleSquaredLow = kCartPoleSquaredHigh + kCartPoleParameters,
+  kCartPoleReturnSum = kCartPoleSquaredLow + kCartPoleParameters,
+  kCartPoleReturnSquare,
+  kCartPoleSteps,
+  kCartPoleTerminated,
+  kCartPoleStepsSquaredHigh,
+  kCartPoleStepsSquaredLow,
+  kCartPoleSlots
+};
+
+// Adds the sums of a range to sums[kCartPoleSlots].
+template <bool kGeneral, Track kTrack, bool kSquares, WarpLike Warp>
+FRYER_LANE void cart_pole_gradient_body(const Warp& warp, WarpPlace place, const CartPoleWork& work, const UniformKey& key,
+                                        EpisodeRange range, StartMemory& memory, std::uint64_t* sums) {
+  constexpr bool kScores = kTrack == Track::gradient_and_scores;
+  FixedSum<float> gradient[kCartPoleParameters], score[kScores ? kCartPoleParameters : 1], returns[2];
+  FixedSquares<float> squared[kSquares ? kCartPoleParameters : 1], steps_squared;
+  FRYER_UNROLL for (auto& s : gradient) s.clear();
+  FRYER_UNROLL for (auto& s : score) s.clear();
+  FRYER_UNROLL for (auto& s : returns) s.clear();
+  FRYER_UNROLL for (auto& s : squared) s.clear();
+  steps_squared.clear();
+  std::uint64_t steps = 0;
+  std::uint32_t terminated = 0;
+  run_cart_pole_episodes<kGeneral, kTrack>(warp, place, work, key, work.policy, range, memory,
+                                           [&](const CartPoleLane<kGeneral, kTrack>& lane) FRYER_INLINE_LAMBDA {
+                                             const CartPoleFixedPoint& f = work.fixed_point;
+                                             FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
+                                               gradient[i].add(lane.learner.gradient[i], f.parameter[i].gradient_scale);
+                                               if constexpr (kScores)
+                                                 score[i].add(lane.learner.score[i], f.parameter[i].score_scale);
+                                               if constexpr (kSquares)
+                                                 squared[i].add(lane.learner.gradient[i], f.square_scale[i]);
+                                             }
+                                             if constexpr (kScores) {
+                                               returns[0].add(lane.learner.moments.sum, f.returns.sum_scale);
+                                               returns[1].add(lane.learner.moments.square, f.returns.square_scale);
+                                             }
+                                             const std::uint32_t length = lane.steps();
+                                             steps += length;
+                                             if constexpr (kSquares)
+                                               steps_squared.sum.add(static_cast<std::int64_t>(std::uint64_t{length} * length));
+                                             terminated = increment_if(lane.block.terminated(), terminated);
+                                           });
+
+  // A lane's low limbs are below 2^32 after normalising, and a launch has fewer than 2^31 lanes.
+  const auto add_limbs = [&](std::uint32_t high, std::uint32_t low, WideSum x) FRYER_INLINE_LAMBDA {
+    x.normalise();
+    add_to(warp, sums, high, static_cast<std::uint64_t>(x.high));
+    add_to(warp, sums, low, static_cast<std::uint64_t>(x.low));
+  };
+  FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
+    const auto slot = static_cast<std::uint32_t>(i);
+    add_to(warp, sums, kCartPoleGradient + slot, static_cast<std::uint64_t>(gradient[i].total()));
+    if constexpr (kScores) add_to(warp, sums, kCartPoleScore + slot, static_cast<std::uint64_t>(score[i].total()));
+    if constexpr (kSquares) add_limbs(kCartPoleSquaredHigh + slot, kCartPoleSquaredLow + slot, squared[i].total());
+  }
+  if constexpr (kScores) {
+    add_to(warp, sums, kCartPoleReturnSum, static_cast<std::uint64_t>(returns[0].total()));
+    add_to(warp, sums, kCartPoleReturnSquare, static_cast<std::uint64_t>(returns[1].total()));
+  }
+  add_to(warp, sums, kCartPoleSteps, steps);
+  add_to(warp, sums, kCartPoleTerminated, std::uint64_t{terminated});
+  if constexpr (kSquares) add_limbs(kCartPoleStepsSquaredHigh, kCartPoleStepsSquaredLow, steps_squared.total());
+}
+
+// The sums of a launch as results have them.
+inline CartPoleSums to_cart_pole_sums(const std::uint64_t* sums, std::uint64_t episodes) {
+  const auto number = [&](std::uint32_t slot) { return static_cast<std::int64_t>(sums[slot]); };
+  const auto limbs = [&](std::uint32_t high, std::uint32_t low) {
+    WideSum x{number(high), number(low)};
+    x.normalise();
+    return x;
+  };
+  CartPoleSums s;
+  for (std::uint32_t i = 0; i < kCartPoleParameters; ++i) {
+    s.gradient[i] = number(kCartPoleGradient + i);
+    s.score[i] = number(kCartPoleScore + i);
+    s.squared[i] = limbs(kCartPoleSquaredHigh + i, kCartPoleSquaredLow + i);
+  }
+  s.return_sum = number(kCartPoleReturnSum);
+  s.return_square = number(kCartPoleReturnSquare);
+  s.steps = sums[kCartPoleSteps];
+  s.terminated = sums[kCartPoleTerminated];
+  s.episodes = episodes;
+  s.steps_squared = limbs(kCartPoleStepsSquaredHigh, kCartPoleStepsSquaredLow);
+  return s;
+}
+
+// Adds the outcomes of a range to local (32-bit counters that a block's lanes share) or, where that is null, to counts: element
+// 2 * length + terminated of outcome_count(max_steps).
+template <bool kGeneral, WarpLike Warp, class Policy>
+FRYER_LANE void cart_pole_evaluate_body(const Warp& warp, WarpPlace place, const CartPoleWork& work, const UniformKey& key,
+                                        const Policy& policy, EpisodeRange range, StartMemory& memory, std::uint32_t* local,
+                                        std::uint64_t* counts) {
+  run_cart_pole_episodes<kGeneral, Track::nothing>(
+      warp, place, work, key, policy, range, memory, [&](const CartPoleLane<kGeneral, Track::nothing>& lane) FRYER_INLINE_LAMBDA {
+        const std::uint32_t outcome = increment_if(lane.block.terminated(), 2 * lane.steps());
+        local != nullptr ? warp.add(local + outcome, std::uint32_t{1}) : warp.add(counts + outcome, std::uint64_t{1});
+      });
+}
+
+// ---- replicas: a lane trains one from its first episode to its last, then takes the next
+
+// Where rows go, element i for the launch's replica i. A failed replica has NaN (0x7fc00000) in every parameter and the number of the
+// update after which one was not usable.
+struct CartPoleRowMemory {
+  std::uint8_t* status;
+  std::uint32_t* updates;
+  std::uint64_t* steps;
+  float* parameter[kCartPoleParameters];
+  std::uint32_t* outcome;  // (updates, stride): batch_outcome() of each batch made, or null
+  std::uint64_t stride;
+};
+
+// Sums over the replicas that made each update, CartPoleReplicaWork::updates elements each, added to; squares in two limbs of 32 bits.
+struct CartPoleCurveMemory {
+  std::uint64_t *count, *outcome, *square_high, *square_low;
+};
+
+// What the 32 lanes of a warp keep in memory. An episode's end touches the first part, a batch's the second; the third is written and
+// read between launches alone. A column's lanes are side by side, and every column at a constant distance from the first.
+struct CartPoleWarpMemory {
+  template <class T>
+  using Column = T[kWarpLanes];
+
+  // Sums of the batch so far.
+  Column<std::int64_t> gradient[kCartPoleParameters], score[kCartPoleParameters], returns[2];
+  Column<std::uint32_t> episodes, steps, terminated;
+
+  Column<float> theta[kCartPoleParameters], m[kCartPoleParameters], v[kCartPoleParameters];
+  Column<std::uint32_t> updates, slot;  // slot: of the window, for the next update
+  Column<std::uint64_t> total_steps, in_window;
+
+  Column<std::uint32_t> row, number, blocks;
+  Column<float> observation[4], trace[kCartPoleParameters], partial_gradient[kCartPoleParameters],
+      partial_score[kCartPoleParameters], moments[5];
+};
+
+// One launch of trainings. Lanes live from launch to launch in `lanes` and take replicas from `next`.
+struct CartPoleLaunch {
+  std::uint32_t seed_low, seed_high;
+  std::uint32_t key_high[kPhiloxRounds];  // seed_high's part of the key schedule: as an argument it costs no instruction
+  std::uint32_t replicas;                 // below 2^31, of one high word
+  std::uint64_t* next;                    // the first replica not yet taken
+  std::uint64_t* running;                 // lanes that still train one at the end of the launch are added to it
+  std::uint32_t blocks;                   // of four steps, that each lane plays in this launch at most; below 2^31
+  bool resume;                            // false: no lane has a replica yet
+  CartPoleRowMemory rows;
+  CartPoleCurveMemory curve;
+  CartPoleWarpMemory* lanes;  // one a warp
+  std::uint32_t* ring;        // (window, lanes): outcomes of the last updates
+};
+
+// The rare part of a lane's training: what an episode's and a batch's end change.
+template <bool kGeneral, Track kTrack, WarpLike Warp>
+class CartPoleBatches {
+ public:
+  FRYER_LANE CartPoleBatches(const Warp& warp, WarpPlace place, const CartPoleReplicaWork& work, const CartPoleLaunch& launch)
+      : warp_(warp),
+        work_(work),
+        launch_(launch),
+        memory_(launch.lanes[place.warp]),
+        ring_(launch.ring + (place.warp * kWarpLanes + warp.lane())),
+        lanes_(place.warps * kWarpLanes),
+        lane_(warp.lane()) {}
+
+  // The next replica, or none: then row() is launch.replicas or more. Everything of it but key and episode.
+  FRYER_LANE std::uint32_t take() {
+    const std::uint64_t taken = warp_.take(launch_.next);
+    clear_batch();
+    memory_.updates[lane_] = memory_.slot[lane_] = 0;
+    memory_.total_steps[lane_] = memory_.in_window[lane_] = 0;
+    CartPoleLearner learner;
+    learner.start(work_);
+    store(learner);
+    return static_cast<std::uint32_t>(taken < launch_.replicas ? taken : launch_.replicas);
+  }
+
+  // An episode of replica `row` has ended. Returns whether its batch is full.
+  FRYER_LANE bool add(const CartPoleLane<kGeneral, kTrack>& lane) const {
+    const CartPoleFixedPoint& f = work_.fixed_point;
+    FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
+      add_fixed(memory_.gradient[i], lane.learner.gradient[i], f.parameter[i].gradient_scale);
+      if constexpr (kScores) add_fixed(memory_.score[i], lane.learner.score[i], f.parameter[i].score_scale);
+    }
+    if constexpr (kScores) {
+      add_fixed(memory_.returns[0], lane.learner.moments.sum, f.returns.sum_scale);
+      add_fixed(memory_.returns[1], lane.learner.moments.square, f.returns.square_scale);
+    }
+    memory_.steps[lane_] += lane.steps();
+    memory_.terminated[lane_] = increment_if(lane.block.terminated(), memory_.terminated[lane_]);
+    return ++memory_.episodes[lane_] == work_.batch;
+  }
+
+  // The step of a full batch. Returns whether the training ended with it; then its row is written.
+  FRYER_LANE bool update(std::uint32_t row) const {
+    const std::uint32_t update = memory_.updates[lane_], made = update + 1, steps = memory_.steps[lane_];
+    const std::uint64_t outcome = batch_outcome(work_.game, work_.batch, steps, memory_.terminated[lane_]);
+    std::int64_t gradient[kCartPoleParameters], score[kCartPoleParameters] = {}, returns[2] = {};
+    CartPoleLearner learner;
+    FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
+      gradient[i] = memory_.gradient[i][lane_];
+      if constexpr (kScores) score[i] = memory_.score[i][lane_];
+      learner.theta[i] = memory_.theta[i][lane_];
+      learner.m[i] = memory_.m[i][lane_];
+      learner.v[i] = memory_.v[i][lane_];
+    }
+    if constexpr (kScores) FRYER_UNROLL
+      for (int i = 0; i < 2; ++i) returns[i] = memory_.returns[i][lane_];
+    const bool usable = learner.update(work_, update, gradient, score, returns[0], returns[1], steps);
+    store(learner);
+    clear_batch();
+    const std::uint64_t total_steps = memory_.total_steps[lane_] + steps;
+    memory_.total_steps[lane_] = total_steps;
+    memory_.updates[lane_] = made;
+
+    const std::uint64_t square = outcome * outcome;
+    warp_.add(launch_.curve.count + update, std::uint64_t{1});
+    warp_.add(launch_.curve.outcome + update, outcome);
+    warp_.add(launch_.curve.square_high + update, square >> 32);
+    warp_.add(launch_.curve.square_low + update, square & 0xffffffffu);
+    if (launch_.rows.outcome != nullptr) {
+      launch_.rows.outcome[update * launch_.rows.stride + row] = static_cast<std::uint32_t>(outcome);
+    }
+
+    bool solved = false;
+    if (work_.window != 0) {
+      const std::uint32_t slot = memory_.slot[lane_];
+      std::uint32_t* const oldest = ring_ + std::uint64_t{slot} * lanes_;
+      const std::uint64_t in_window = memory_.in_window[lane_] + outcome - (made > work_.window ? *oldest : 0);
+      *oldest = static_cast<std::uint32_t>(outcome);
+      memory_.in_window[lane_] = in_window;
+      memory_.slot[lane_] = slot + 1 == work_.window ? 0 : slot + 1;
+      solved = made >= work_.window && in_window >= work_.window_target;
+    }
+    if (usable && !solved && made < work_.updates) return false;
+    const ReplicaStatus status = !usable ? ReplicaStatus::failed : solved ? ReplicaStatus::solved : ReplicaStatus::finished;
+    launch_.rows.status[row] = static_cast<std::uint8_t>(status);
+    launch_.rows.updates[row] = made;
+    launch_.rows.steps[row] = total_steps;
+    FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
+      launch_.rows.parameter[i][row] = usable ? learner.theta[i] : from_bits(kFailedParameterBits);
+    }
+    return true;
+  }
+
+  FRYER_LANE SigmoidPolicy<float, 4> policy() const {
+    SigmoidPolicy<float, 4> p;
+    FRYER_UNROLL for (int i = 0; i < 4; ++i) p.weight[i] = memory_.theta[i][lane_];
+    p.bias = memory_.theta[4][lane_];
+    return p;
+  }
+
+  // A lane between launches.
+  FRYER_LANE void save(const CartPoleLane<kGeneral, kTrack>& lane, std::uint32_t row, std::uint32_t number) const {
+    memory_.row[lane_] = row;
+    memory_.number[lane_] = number;
+    memory_.blocks[lane_] = lane.blocks;
+    FRYER_UNROLL for (int i = 0; i < 4; ++i) memory_.observation[i][lane_] = lane.block.observation[0][i];
+    FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
+      memory_.trace[i][lane_] = lane.learner.trace[i];
+      memory_.partial_gradient[i][lane_] = lane.learner.gradient[i];
+      if constexpr (kScores) memory_.partial_score[i][lane_] = lane.learner.score[i];
+    }
+    if constexpr (kScores) {
+      const ReturnMoments<float>& r = lane.learner.moments;
+      const float moments[5] = {r.c, r.q, r.h, r.sum, r.square};
+      FRYER_UNROLL for (int i = 0; i < 5; ++i) memory_.moments[i][lane_] = moments[i];
+    }
+  }
+  FRYER_LANE std::uint32_t saved_row() const { return memory_.row[lane_]; }
+  FRYER_LANE std::uint32_t saved_number() const { return memory_.number[lane_]; }
+  // After lane.begin().
+  FRYER_LANE void load(CartPoleLane<kGeneral, kTrack>& lane) const {
+    lane.blocks = memory_.blocks[lane_];
+    FRYER_UNROLL for (int i = 0; i < 4; ++i) lane.block.observation[0][i] = memory_.observation[i][lane_];
+    FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
+      lane.learner.trace[i] = memory_.trace[i][lane_];
+      lane.learner.gradient[i] = memory_.partial_gradient[i][lane_];
+      if constexpr (kScores) lane.learner.score[i] = memory_.partial_score[i][lane_];
+    }
+    if constexpr (kScores) {
+      ReturnMoments<float>& r = lane.learner.moments;
+      float* const moments[5] = {&r.c, &r.q, &r.h, &r.sum, &r.square};
+      FRYER_UNROLL for (int i = 0; i < 5; ++i) * moments[i] = memory_.moments[i][lane_];
+    }
+  }
+
+ private:
+  static constexpr bool kScores = kTrack == Track::gradient_and_scores;
+
+  FRYER_LANE void add_fixed(CartPoleWarpMemory::Column<std::int64_t>& column, float x, double scale) const {
+    column[lane_] += to_fixed(static_cast<double>(x), scale);
+  }
+  FRYER_LANE void clear_batch() const {
+    FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
+      memory_.gradient[i][lane_] = 0;
+      if constexpr (kScores) memory_.score[i][lane_] = 0;
+    }
+    if constexpr (kScores) FRYER_UNROLL
+      for (int i = 0; i < 2; ++i) memory_.returns[i][lane_] = 0;
+    memory_.episodes[lane_] = memory_.steps[lane_] = memory_.terminated[lane_] = 0;
+  }
+  FRYER_LANE void store(const CartPoleLearner& learner) const {
+    FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
+      memory_.theta[i][lane_] = learner.theta[i];
+      memory_.m[i][lane_] = learner.m[i];
+      memory_.v[i][lane_] = learner.v[i];
+    }
+  }
+
+  const Warp& warp_;
+  const CartPoleReplicaWork& work_;
+  const CartPoleLaunch& launch_;
+  CartPoleWarpMemory& memory_;
+  std::uint32_t* const ring_;
+  const std::uint32_t lanes_, lane_;
+};
+
+// In the loop stand an episode's state, the policy and the seed's key; all else is in memory. A lane without a replica goes on playing
+// episodes that nobody counts, until its warp has none either. Blocks of the launch are counted without an instruction: all lanes of a
+// warp have played equally many, `began` + the episode's, so each episode's limit is also the launch's.
+template <bool kGeneral, Track kTrack, WarpLike Warp>
+FRYER_LANE void cart_pole_train_body(const Warp& warp, WarpPlace place, const CartPoleReplicaWork& work,
+                                     const CartPoleLaunch& launch) {
+  CartPoleBatches<kGeneral, kTrack, Warp> batches(warp, place, work, launch);
+  const CartPoleGame& game = work.game;
+  CartPoleLane<kGeneral, kTrack> lane{};
+  LaneKey<float> key;
+  SigmoidPolicy<float, 4> policy;
+  std::uint32_t row, number, began, limit;
+  const auto begin_replica = [&]() FRYER_INLINE_LAMBDA {
+    key.schedule(launch.seed_low + row, launch.seed_high);
+    FRYER_UNROLL for (int round = 0; round < kPhiloxRounds; ++round) key.high[round] = launch.key_high[round];
+  };
+  const auto begin_episode = [&](std::uint32_t now) FRYER_INLINE_LAMBDA {
+    CartPole::start<float>(game.rules, philox<float>(0u, game.reset_word, number, 0u, key), lane.block.observation[0]);
+    lane.begin(game, number, 0u, key);
+    began = now;
+  };
+  const auto set_limit = [&]() FRYER_INLINE_LAMBDA { limit = at_most(most_blocks(game), launch.blocks - began); };
+
+  if (launch.resume) {
+    row = batches.saved_row();
+    number = batches.saved_number();
+    begin_replica();
+    begin_episode(0);
+    batches.load(lane);
+    began = 0 - lane.blocks;
+  } else {
+    row = batches.take();
+    number = 0;
+    begin_replica();
+    begin_episode(0);
+  }
+  policy = batches.policy();
+  set_limit();
+
+  while (warp.any(row < launch.replicas)) {
+    bool ended;
+    do {
+      lane.play(game, policy, key);
+      ended = !lane.goes_on() || lane.blocks >= limit;
+    } while (!warp.any(ended));
+    const std::uint32_t now = began + lane.blocks;  // the same in all lanes
+    if (!lane.goes_on() || lane.blocks >= most_blocks(game)) {
+      ++number;
+      if (row < launch.replicas && batches.add(lane)) {
+        if (batches.update(row)) {
+          row = batches.take();
+          number = 0;
+          begin_replica();
+        }
+        policy = batches.policy();
+      }
+      begin_episode(now);
+      set_limit();
+    }
+    if (warp.any(now == launch.blocks)) break;
+  }
+
+  batches.save(lane, row, number);
+  const std::uint32_t running = count_votes(warp.ballot(row < launch.replicas));
+  if (warp.lane() == 0 && running != 0) warp.add(launch.running, std::uint64_t{running});
+}
+
+}  // namespace fryer

@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bodies of CartPole's CUDA kernels on warps of 32 host threads against the scalar executor, bit for bit: every sum, count, row and
+// curve value, whatever the number of warps, the split into launches and the odd ends of the work. Then the CUDA backend itself, with
+// these warps in the place of a GPU.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "fryer/engine/api.h"
+#include "host/lane_executor.h"
+#include "tests/engine/effort.h"
+#include "tests/kernels/host_warp.h"
+
+namespace fryer::test {
+namespace {
+
+std::unique_ptr<Backend> warp_backend(std::uint32_t warps, const CudaOptions& options = {}, bool local_counts = true,
+                                      std::uint64_t free_bytes = std::uint64_t{1} << 40) {
+  BackendInfo info;
+  info.device = "warps of threads";
+  return std::make_unique<DeviceBackend<HostWarps>>(HostWarps(warps, local_counts, free_bytes), info, options);
+}
+std::unique_ptr<Backend> scalar_backend() {
+  BackendChoice choice;
+  choice.device = BackendChoice::Device::cpu;
+  choice.isa = "scalar";
+  choice.threads = 1;
+  return make_backend(choice);
+}
+
+CartPole::Settings settings(std::uint32_t max_steps) {
+  CartPole::Settings s;
+  s.max_steps = max_steps;
+  return s;
+}
+
+CartPoleGame make_game(const CartPole::Settings& s, double gamma, bool general, double reward_scale = 1,
+                       double entropy_bonus = 0) {
+  CartPoleGame game{};
+  game.rules = CartPole::make_rules<float>(s);
+  game.reset_word = purpose_word(Purpose::reset);
+  game.action_word = purpose_word(Purpose::action);
+  game.max_steps = s.max_steps;
+  game.gamma = static_cast<float>(gamma);
+  game.gamma_squared = static_cast<float>(gamma * gamma);
+  game.unit_inside = s.sutton_barto_reward ? 0.0f : 1.0f;
+  game.unit_outside = s.sutton_barto_reward ? -1.0f : 1.0f;
+  game.reward_inside = static_cast<float>(reward_scale) * game.unit_inside;
+  game.reward_outside = static_cast<float>(reward_scale) * game.unit_outside;
+  game.entropy_bonus = static_cast<float>(entropy_bonus);
+  game.general = general;
+  return game;
+}
+
+// ---- episodes
+
+constexpr std::uint64_t kSeed = 0x123456789abcdefull;
+constexpr SigmoidPolicy<float, 4> kRandomPolicy = {{0, 0, 0, 0}, 0};
+constexpr SigmoidPolicy<float, 4> kBalancingPolicy = {{0.3f, 0.8f, 9, 3}, 0.05f};
+constexpr SigmoidPolicy<float, 4> kClumsyPolicy = {{-1, 0.5f, 2, -0.25f}, -0.5f};
+
+struct EpisodeCase {
+  const char* name;
+  CartPoleWork work;
+};
+
+EpisodeCase episode_case(const char* name, const CartPole::Settings& s, const CartPoleGame& game,
+                         const SigmoidPolicy<float, 4>& policy) {
+  CartPoleWork work{};
+  work.key = make_uniform_key(kSeed);
+  work.game = game;
+  work.policy = policy;
+  work.fixed_point = make_fixed_point(s, game, static_cast<double>(game.gamma), 2000);
+  return {name, work};
+}
+
+std::vector<EpisodeCase> episode_cases() {
+  const CartPole::Settings usual = settings(500), brief = settings(20), odd = settings(23);
+  CartPole::Settings semi_implicit = settings(60), wide = settings(90), sutton = settings(40);
+  semi_implicit.integrator = CartPole::Integrator::semi_implicit;
+  wide.angle_limit = 1.2;
+  wide.start_range = 0.4;
+  sutton.sutton_barto_reward = true;
+  std::vector<EpisodeCase> cases = {
+      episode_case("random", usual, make_game(usual, 0.99, false), kRandomPolicy),
+      episode_case("clumsy, general program", usual, make_game(usual, 0.99, true), kClumsyPolicy),
+      episode_case("balancing, to the limit of steps", brief, make_game(brief, 0.9, false, 0.5), kBalancingPolicy),
+      episode_case("the same, general program", brief, make_game(brief, 0.9, true, 0.5), kBalancingPolicy),
+      episode_case("a limit within a block", odd, make_game(odd, 1, true), kBalancingPolicy),
+      episode_case("semi-implicit", semi_implicit, make_game(semi_implicit, 0.95, true), kClumsyPolicy),
+      episode_case("wide angles, entropy", wide, make_game(wide, 0.97, true, -2, 0.125), kClumsyPolicy),
+      episode_case("Sutton and Barto's reward", sutton, make_game(sutton, 0.99, true, 3), kBalancingPolicy),
+  };
+  return cases;
+}
+
+void expect_equal(const CartPoleSums& a, const CartPoleSums& b) {
+  for (int i = 0; i < kCartPoleParameters; ++i) {
+    EXPECT_EQ(a.gradient[i], b.gradient[i]) << i;
+    EXPECT_EQ(a.score[i], b.score[i]) << i;
+    EXPECT_TRUE(a.squared[i] == b.squared[i]) << i;
+  }
+  EXPECT_EQ(a.return_sum, b.return_sum);
+  EXPECT_EQ(a.return_square, b.return_square);
+  EXPECT_EQ(a.steps, b.steps);
+  EXPECT_EQ(a.terminated, b.terminated);
+  EXPECT_EQ(a.episodes, b.episodes);
+  EXPECT_TRUE(a.steps_squared == b.steps_squared);
+}
+
+constexpr CartPoleTask kTasks[] = {CartPoleTask::gradient, CartPoleTask::gradient_and_squares, CartPoleTask::gradient_and_scores};
+constexpr std::uint64_t kHighWord = std::uint64_t{5} << 32;
+
+TEST(CartPoleBodies, GradientEqualsTheScalarExecutor) {
+  for (const EpisodeCase& c : episode_cases()) {
+    for (const CartPoleTask task : kTasks) {
+      for (const auto& [count, warps] : {std::pair{1u, 1u}, std::pair{97u, 1u}, std::pair{33u, 3u}, std::pair{205u, 3u}}) {
+        if (little_effort() && count > 100) continue;
+        const std::uint64_t first = kHighWord + (count == 97 ? (std::uint64_t{1} << 32) - count : 7);
+        CartPoleSums expected;
+        scalar::lane_executor().cart_pole_gradient(c.work, first, count, task, expected);
+        SCOPED_TRACE(testing::Message() << c.name << ", task " << static_cast<int>(task) << ", " << count << " episodes, "
+                                        << warps << " warps");
+        expect_equal(warp_backend(warps)->gradient(c.work, first, count, task, {}), expected);
+      }
+    }
+  }
+}
+
+TEST(CartPoleBodies, EvaluationEqualsTheScalarExecutor) {
+  for (EpisodeCase c : episode_cases()) {
+    c.work.game.reset_word = purpose_word(Purpose::evaluation_reset);
+    c.work.game.action_word = purpose_word(Purpose::evaluation_action);
+    for (const bool greedy : {false, true}) {
+      c.work.game.greedy = greedy;
+      for (const auto& [count, warps] : {std::pair{65u, 1u}, std::pair{130u, 3u}}) {
+        std::vector<std::uint64_t> expected(outcome_count(c.work.game.max_steps));
+        scalar::lane_executor().cart_pole_evaluate(c.work, kHighWord, count, expected.data());
+        EXPECT_EQ(warp_backend(warps, {}, warps == 1)->evaluate(c.work, kHighWord, count, {}), expected)
+            << c.name << (greedy ? ", greedy, " : ", ") << warps << " warps";
+      }
+    }
+  }
+}
+
+// The cases above do end in every way.
+TEST(CartPoleBodies, EpisodesAreTerminatedAndTruncated) {
+  std::uint64_t terminated = 0, truncated = 0;
+  for (const EpisodeCase& c : episode_cases()) {
+    CartPoleSums sums;
+    scalar::lane_executor().cart_pole_gradient(c.work, 0, 200, CartPoleTask::gradient, sums);
+    terminated += sums.terminated;
+    truncated += sums.episodes - sums.terminated;
+  }
+  EXPECT_GT(terminated, 100u);
+  EXPECT_GT(truncated, 100u);
+}
+
+// Ranges across multiples of 2^32, in launches of a few episodes.
+TEST(CartPoleBodies, EpisodeRangesAreCutAtTheNumbersHighWord) {
+  const CartPoleWork work = episode_cases()[2].work;
+  CudaOptions options;
+  options.chunk = 70;
+  const std::unique_ptr<Backend> warps = warp_backend(2, options), scalar = scalar_backend();
+  for (const std::uint64_t first : {(std::uint64_t{1} << 32) - 100, ~std::uint64_t{0} - 149}) {
+    expect_equal(warps->gradient(work, first, 150, CartPoleTask::gradient_and_squares, {}),
+                 scalar->gradient(work, first, 150, CartPoleTask::gradient_and_squares, {}));
+    EXPECT_EQ(warps->evaluate(work, first, 150, {}), scalar->evaluate(work, first, 150, {}));
+  }
+}
+
+// ---- the queue of start states
+
+// Every position is dealt out once, in order, and the warps' positions before their ends are all of the range's episodes.
+TEST(CartPoleBodies, StartQueueDealsOutEveryEpisodeOnce) {
+  const CartPoleWork work = episode_cases()[0].work;
+  for (const std::uint64_t count : {1u, 32u, 33u, 64u, 100u, 129u, 1000u}) {
+    constexpr std::uint32_t warps = 3;
+    std::vector<std::vector<std::uint32_t>> played(warps * kWarpLanes);
+    std::vector<StartMemory> starts(warps);
+    run_warps(warps, [&](const HostWarp& warp, WarpPlace place) {
+      StartQueue<HostWarp> queue(warp, place, work, work.key, {7, 1, count}, starts[place.warp]);
+      std::uint32_t position = 0;
+      bool wants = true;
+      for (std::uint32_t turn = 0;; ++turn) {
+        const std::uint32_t next = queue.take(warp.ballot(wants));
+        if (wants) position = next;
+        if (wants && position < queue.end()) {
+          played[place.warp * kWarpLanes + warp.lane()].push_back(queue.number(position));
+          float state[4], expected[4];
+          queue.start(position, state);
+          CartPole::start<float>(
+              work.game.rules, random_block(kSeed, Purpose::reset, (std::uint64_t{1} << 32) + queue.number(position)), expected);
+          for (int i = 0; i < 4; ++i) EXPECT_EQ(state[i], expected[i]);
+        }
+        wants = turn % 5 == 0 || (turn * 2654435761u >> (warp.lane() % 8) & 1) != 0;  // all lanes, or some
+        if (!warp.any(position < queue.end())) break;
+      }
+    });
+    std::vector<std::uint32_t> all;
+    for (const auto& numbers : played) all.insert(all.end(), numbers.begin(), numbers.end());
+    std::sort(all.begin(), all.end());
+    ASSERT_EQ(all.size(), count);
+    for (std::uint32_t i = 0; i < count; ++i) EXPECT_EQ(all[i], 7 + i);
+  }
+}
+
+// ---- replicas
+
+struct TrainingCase {
+  std::string name;
+  CartPoleTrainRequest request;
+  std::shared_ptr<AdamTable> table;
+};
+
+struct Stop {
+  std::uint32_t window;
+  double mean_outcome;
+};
+
+TrainingCase training(const std::string& name, const CartPole::Settings& s, bool general, Baseline baseline, std::uint32_t batch,
+                      std::uint32_t updates, double learning_rate, Stop stop, double entropy_bonus = 0) {
+  OptimizerSettings optimizer;
+  optimizer.learning_rate = learning_rate;
+  if (batch == 1) optimizer.kind = OptimizerSettings::Kind::sgd;
+  TrainingCase c;
+  c.name = name;
+  c.table = std::make_shared<AdamTable>(optimizer, updates / 2 + 1);  // later updates take its last entry
+  CartPoleReplicaWork& work = c.request.work;
+  work = {};
+  work.game = make_game(s, 0.99, general, 1, entropy_bonus);
+  work.fixed_point = make_fixed_point(s, work.game, 0.99, batch);
+  work.baseline = baseline;
+  work.baseline_value = 5.5;
+  work.optimizer = make_optimizer_constants<float>(optimizer);
+  work.optimizer_kind = optimizer.kind;
+  work.initial[2] = 0.5f;
+  work.initial[4] = -0.25f;
+  work.updates = updates;
+  work.batch = batch;
+  work.table_last = static_cast<std::uint32_t>(c.table->step.size() - 1);
+  work.window = stop.window;
+  work.window_target = static_cast<std::uint64_t>(std::ceil(stop.mean_outcome * stop.window * batch));
+  c.request.table = c.table.get();
+  c.request.first_seed = (std::uint64_t{3} << 32) + 11;
+  return c;
+}
+
+std::vector<TrainingCase> training_cases() {
+  const CartPole::Settings brief = settings(40), odd = settings(30);
+  CartPole::Settings sutton = settings(24), semi_implicit = settings(28);
+  sutton.sutton_barto_reward = true;
+  semi_implicit.integrator = CartPole::Integrator::semi_implicit;
+  return {
+      training("plain", brief, false, Baseline::none, 3, 6, 0.2, {0, 0}),
+      training("plain, general program", brief, true, Baseline::none, 3, 6, 0.2, {0, 0}),
+      training("SGD, batch 1", brief, false, Baseline::none, 1, 12, 0.01, {0, 0}),
+      training("until", brief, false, Baseline::none, 3, 9, 0.3, {2, 21}),
+      training("until, standardised", brief, false, Baseline::standardize, 4, 8, 0.3, {3, 22}),
+      training("constant baseline, a limit within a block", odd, true, Baseline::constant, 2, 6, 0.2, {2, 25}),
+      training("mean, entropy", semi_implicit, true, Baseline::mean, 2, 6, 0.2, {0, 0}, 0.01),
+      training("Sutton and Barto's reward", sutton, true, Baseline::none, 3, 8, 0.3, {2, 0.6}),
+      training("a window longer than the training", brief, false, Baseline::mean, 2, 4, 0.2, {9, 1}),
+      training("all fail at once", brief, false, Baseline::none, 2, 5, 1e38, {0, 0}),
+      training("all that fall fail", sutton, true, Baseline::none, 1, 8, 1e38, {5, 1}),
+  };
+}
+
+// Everything that a training of a range leaves behind.
+struct Trained {
+  std::vector<std::uint8_t> status;
+  std::vector<std::uint32_t> updates, outcome;
+  std::vector<std::uint64_t> steps, curve;
+  std::vector<std::vector<float>> parameter;
+
+  Trained(std::uint64_t replicas, std::uint64_t made)
+      : status(replicas, 9),
+        updates(replicas, 9),
+        outcome(replicas * made, 0xffffffffu),
+        steps(replicas, 9),
+        curve(4 * made),
+        parameter(kCartPoleParameters, std::vector<float>(replicas)) {}
+  CartPoleRowMemory rows() {
+    CartPoleRowMemory r = {status.data(), updates.data(), steps.data(), {}, outcome.data(), status.size()};
+    for (std::size_t i = 0; i < parameter.size(); ++i) r.parameter[i] = parameter[i].data();
+    return r;
+  }
+  CartPoleCurveMemory curves() {
+    const auto column = [&](std::size_t i) { return curve.data() + i * (curve.size() / 4); };
+    return {column(0), column(1), column(2), column(3)};
+  }
+  void expect_equal(const Trained& other) const {
+    EXPECT_EQ(status, other.status);
+    EXPECT_EQ(updates, other.updates);
+    EXPECT_EQ(steps, other.steps);
+    EXPECT_EQ(outcome, other.outcome);  // also that nothing was written past a replica's end
+    EXPECT_EQ(curve, other.curve);
+    for (std::size_t i = 0; i < parameter.size(); ++i) {
+      for (std::size_t r = 0; r < status.size(); ++r) {
+        ASSERT_EQ(to_bits(parameter[i][r]), to_bits(other.parameter[i][r])) << i << " of replica " << r;
+      }
+    }
+  }
+};
+
+CartPoleReplicaWork with_table(const TrainingCase& c) {
+  CartPoleReplicaWork work = c.request.work;
+  work.step = c.table->step.data();
+  work.root_scale = c.table->root_scale.data();
+  return work;
+}
+
+Trained train_scalar(const TrainingCase& c, std::uint64_t replicas) {
+  const CartPoleReplicaWork work = with_table(c);
+  Trained t(replicas, work.updates);
+  std::vector<std::uint64_t> scratch(scalar::lane_executor().cart_pole_replica_lanes * std::size_t{work.window} + 1);
+  std::uint64_t next = 0, finished = 0;
+  const CartPoleRowMemory r = t.rows();
+  const CartPoleCurveMemory curve = t.curves();
+  CartPoleRows rows = {r.status, r.updates, r.steps, {}, r.outcome, r.stride};
+  std::copy(std::begin(r.parameter), std::end(r.parameter), rows.parameter);
+  scalar::lane_executor().cart_pole_train(work, c.request.first_seed, {replicas, &next, &finished}, 1, rows,
+                                          {curve.count, curve.outcome, curve.square_high, curve.square_low}, scratch.data(),
+                                          {[](const void*) { return false; }, nullptr});
+  EXPECT_EQ(finished, replicas);
+  return t;
+}
+
+// blocks: that each lane plays in a launch.
+Trained train_in_warps(const TrainingCase& c, std::uint64_t replicas, std::uint32_t warps, std::uint32_t blocks) {
+  const CartPoleReplicaWork work = with_table(c);
+  Trained t(replicas, work.updates);
+  HostWarps device(warps);
+  const std::uint64_t lanes = std::uint64_t{warps} * kWarpLanes;
+  const HostWarps::Buffer<CartPoleWarpMemory> memory(warps);
+  const HostWarps::Buffer<std::uint32_t> ring(lanes * work.window);
+  std::uint64_t next = 0, running = 0;
+  CartPoleLaunch launch{};
+  launch.seed_low = static_cast<std::uint32_t>(c.request.first_seed);
+  launch.seed_high = static_cast<std::uint32_t>(c.request.first_seed >> 32);
+  const UniformKey key = make_uniform_key(c.request.first_seed);
+  std::copy(std::begin(key.high), std::end(key.high), launch.key_high);
+  launch.replicas = static_cast<std::uint32_t>(replicas);
+  launch.next = &next;
+  launch.running = &running;
+  launch.blocks = blocks;
+  launch.rows = t.rows();
+  launch.curve = t.curves();
+  launch.lanes = memory.data();
+  launch.ring = ring.data();
+  do {
+    running = 0;
+    device.launch_train(work, launch, lanes);
+    launch.resume = true;
+  } while (running != 0);
+  EXPECT_GE(next, replicas);
+  return t;
+}
+
+TEST(CartPoleBodies, TrainingEqualsTheScalarExecutor) {
+  for (const TrainingCase& c : training_cases()) {
+    const Trained expected = train_scalar(c, 65);
+    for (const auto& [warps, blocks] :
+         {std::pair{1u, 1u << 20}, std::pair{1u, 13u}, std::pair{3u, 1u << 20}, std::pair{3u, 30u}}) {
+      if (little_effort() && blocks > 100) continue;
+      SCOPED_TRACE(testing::Message() << c.name << ", " << warps << " warps, " << blocks << " blocks a launch");
+      train_in_warps(c, 65, warps, blocks).expect_equal(expected);
+    }
+  }
+}
+
+TEST(CartPoleBodies, TrainingOfAnyNumberOfReplicas) {
+  const TrainingCase c = training_cases()[4];
+  for (const std::uint64_t replicas : {1u, 31u, 32u, 33u, 100u}) {
+    SCOPED_TRACE(replicas);
+    train_in_warps(c, replicas, 2, 17).expect_equal(train_scalar(c, replicas));
+  }
+}
+
+// A launch ends after so many blocks of each lane, whatever its episodes do.
+TEST(CartPoleBodies, LaunchesOfOneBlock) {
+  const TrainingCase c = training("one block", settings(8), false, Baseline::standardize, 2, 2, 0.2, {0, 0});
+  train_in_warps(c, 40, 1, 1).expect_equal(train_scalar(c, 40));
+}
+
+// The cases above do finish, solve, fail at once and fail later.
+TEST(CartPoleBodies, CasesCoverEveryEnding) {
+  std::array<int, 4> endings{};
+  for (const TrainingCase& c : training_cases()) {
+    const Trained t = train_scalar(c, 65);
+    for (std::size_t i = 0; i < 65; ++i) {
+      ++endings[t.status[i]];
+      if (t.status[i] == static_cast<std::uint8_t>(ReplicaStatus::failed)) {
+        for (const std::vector<float>& parameter : t.parameter) EXPECT_EQ(to_bits(parameter[i]), kFailedParameterBits);
+        if (t.updates[i] > 1) ++endings[3];
+      }
+    }
+  }
+  EXPECT_TRUE(std::all_of(endings.begin(), endings.end(), [](int n) { return n > 5; }))
+      << endings[0] << " finished, " << endings[1] << " solved, " << endings[2] << " failed, " << endings[3] << " of them later";
+}
+
+// ---- the CUDA backend on these warps
+
+void expect_equal(const Summary& a, const Summary& b) {
+  EXPECT_EQ(a.count, b.count);
+  EXPECT_EQ(a.mean, b.mean);
+  EXPECT_EQ(a.sd, b.sd);
+  EXPECT_EQ(a.min, b.min);
+  EXPECT_EQ(a.max, b.max);
+  EXPECT_EQ(a.quantiles, b.quantiles);
+}
+
+// Curves, summaries and quantiles too; seeds across a multiple of 2^32, in several launches.
+TEST(CartPoleWarpBackend, GivesTheCpusPopulation) {
+  const std::unique_ptr<Backend> cpu = scalar_backend();
+  CudaOptions options;
+  options.chunk = 20'000;
+  for (TrainingCase& c : training_cases()) {
+    if (c.request.work.window == 0 && c.name != "all fail at once") continue;
+    SCOPED_TRACE(c.name);
+    c.request.replicas = 70;
+    c.request.first_seed = (std::uint64_t{1} << 32) - 41;
+    c.request.curve_quantiles = true;
+    const Population expected = cpu->train(c.request, {}), got = warp_backend(2, options)->train(c.request, {});
+    EXPECT_EQ(got.table.first_seed, expected.table.first_seed);
+    EXPECT_EQ(got.table.status, expected.table.status);
+    EXPECT_EQ(got.table.updates, expected.table.updates);
+    EXPECT_EQ(got.table.steps, expected.table.steps);
+    ASSERT_EQ(got.table.parameters.size(), expected.table.parameters.size());
+    EXPECT_EQ(got.curve.count, expected.curve.count);
+    for (std::size_t u = 0; u < got.curve.count.size(); ++u) {
+      EXPECT_TRUE(got.curve.correct[u] == expected.curve.correct[u] && got.curve.squared[u] == expected.curve.squared[u]) << u;
+    }
+    EXPECT_EQ(got.curve_quantiles, expected.curve_quantiles);
+    for (std::size_t i = 0; i < expected.parameters.size(); ++i) expect_equal(got.parameters[i], expected.parameters[i]);
+    expect_equal(got.solved_updates, expected.solved_updates);
+    expect_equal(got.solved_steps, expected.solved_steps);
+  }
+}
+
+// A whole configuration, as users give it: whichever way it is spread.
+TEST(CartPoleWarpBackend, GivesTheCpusDigests) {
+  const std::unique_ptr<Backend> cpu = scalar_backend(), warps = warp_backend(2);
+  CartPoleTrainConfiguration c;
+  c.problem.environment.max_steps = 60;
+  c.problem.baseline = Baseline::standardize;
+  c.updates = 4;
+  c.batch = 5;
+  c.replicas = 40;
+  EXPECT_EQ(train(c, *warps).digest, train(c, *cpu).digest);
+  c.replicas = 1;
+  c.batch = 100;
+  EXPECT_EQ(train(c, *warps).digest, train(c, *cpu).digest);
+  CartPoleGradientConfiguration g;
+  g.episodes = 150;
+  EXPECT_EQ(gradient(g, *warps).digest, gradient(g, *cpu).digest);
+  CartPoleEvaluateConfiguration e;
+  e.episodes = 150;
+  EXPECT_EQ(evaluate(e, *warps).digest, evaluate(e, *cpu).digest);
+}
+
+TEST(CartPoleWarpBackend, StopsBetweenLaunches) {
+  CudaOptions options;
+  options.chunk = 256;
+  StopToken stop{false};
+  int calls = 0;
+  const RunControl control = {&stop, [&](std::uint64_t, std::uint64_t) { stop = ++calls == 3; }};
+  TrainingCase c = training_cases()[0];
+  c.request.replicas = 100;
+  EXPECT_THROW(warp_backend(1, options)->train(c.request, control), Stopped);
+  EXPECT_EQ(calls, 3);
+}
+
+TEST(CartPoleWarpBackend, ReportsProgressUpToTheEnd) {
+  CudaOptions options;
+  options.chunk = 5000;
+  TrainingCase c = training_cases()[3];
+  c.request.replicas = 70;
+  std::uint64_t last = 0, planned = 0, calls = 0;
+  warp_backend(1, options)->train(c.request, {nullptr, [&](std::uint64_t finished, std::uint64_t of) {
+                                                EXPECT_GE(finished, last);
+                                                last = finished;
+                                                planned = of;
+                                                ++calls;
+                                              }});
+  EXPECT_EQ(last, c.request.replicas * c.request.work.updates);
+  EXPECT_EQ(planned, last);
+  EXPECT_GT(calls, 3u);
+}
+
+TEST(CartPoleWarpBackend, RefusesWhatItCannotDo) {
+  TrainingCase c = training_cases()[0];
+  c.request.replicas = 1'000'000;
+  try {
+    warp_backend(1, {}, true, 20'000'000)->train(c.request, {});
+    FAIL() << "45 MB in 20 MB";
+  } catch (const DeviceError& error) {
+    EXPECT_NE(std::string(error.what()).find("out of memory on warps of threads: 1000000 replicas need 45"), std::string::npos)
+        << error.what();
+  }
+  CartPoleWork work = episode_cases()[0].work;
+  work.policy.weight[3] = 0x1p97f;
+  EXPECT_THROW(warp_backend(1)->gradient(work, 0, 10, CartPoleTask::gradient, {}), RunError);
+  EXPECT_THROW(warp_backend(1)->evaluate(work, 0, 10, {}), RunError);
+}
+
+}  // namespace
+}  // namespace fryer::test
