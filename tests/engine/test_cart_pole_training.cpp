@@ -144,7 +144,7 @@ TEST(CartPoleTraining, StopsAtTargetsThatAreTheBestThereIs) {
 TEST(CartPoleTraining, SummaryFollowsTheRows) {
   CartPoleTrainConfiguration c;
   c.problem.environment.max_steps = CartPole::kMaxStepsV0;
-  c.replicas = test::little_effort() ? 37 : 237;
+  c.replicas = 237;
   c.updates = 25;
   c.until = 60;
   const TrainResult r = train(c, *make_backend({}));
