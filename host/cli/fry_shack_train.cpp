@@ -24,7 +24,8 @@ Description describe() {
   d.arguments = "ENV";
   d.summary = "train one policy, or N independent ones with seeds S, S+1, ..., S+N-1";
   d.text =
-      "Replica k of a population is the training of --seed S+k alone, to the bit, on every device. A training whose parameters stop "
+      "Replica k of a population is the training of --seed S+k alone, to the bit, on every device. A training whose parameters "
+      "stop "
       "being finite (CartPole: or pass 7.9e28 in magnitude) has failed: the others go on, and fryer ends with exit code 1.";
   d.examples = {{"the notebook's recipe a million times, and where the bias ends", "train FryShack-v0 --replicas 1e6"},
                 {"both parameters by SGD, 64 episodes an update, every row saved",

@@ -32,7 +32,7 @@ TraceResult trace(const TraceConfiguration& configuration);
 
 // How much work a configuration is, for choosing a backend and for --dry-run.
 struct WorkEstimate {
-  double steps = 0;  // steps to be simulated, about
+  double steps = 0;                // steps to be simulated, about
   std::uint64_t parallelism = 0;   // how many of them can run at once
   std::uint64_t memory_bytes = 0;  // peak, results included
 };
