@@ -53,7 +53,7 @@ class FryShackTrain : public TrainCommand {
   TrainView view() const override {
     const FryShack::Settings& s = c_.problem.environment;
     return {c_,
-            kFryShackParameters,
+            {kFryShackParameters.begin(), kFryShackParameters.end()},
             {c_.problem.learn_weight, true},
             std::min(s.reward_correct, s.reward_wrong),
             std::max(s.reward_correct, s.reward_wrong)};
