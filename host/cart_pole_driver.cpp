@@ -36,21 +36,70 @@ CartPoleGame make_game(const CartPoleProblem& problem, bool evaluation) {
   return game;
 }
 
-SigmoidPolicy<float, 4> make_policy(const std::array<double, 5>& parameters) {
-  SigmoidPolicy<float, 4> policy;
-  for (std::size_t i = 0; i < 4; ++i) policy.weight[i] = static_cast<float>(parameters[i]);
-  policy.bias = static_cast<float>(parameters[4]);
+// The policy of a problem as lanes have it.
+template <class Policy>
+typename Policy::Shape shape_of(const CartPoleProblem& problem) {
+  if constexpr (Policy::Shape::kFixed) {
+    return {};
+  } else {
+    return {static_cast<int>(problem.hidden.units), problem.hidden.activation};
+  }
+}
+void set_parameters(LinearPolicy& policy, const float* parameters) {
+  for (int i = 0; i < 4; ++i) policy.weight[i] = parameters[i];
+  policy.bias = parameters[4];
+}
+void set_parameters(HiddenLayerPolicy& policy, const float* parameters) {
+  std::copy(parameters, parameters + policy.network.parameters(), policy.parameter);
+}
+template <class Policy>
+std::vector<float> given_parameters(const CartPoleProblem& problem) {
+  const auto narrowed = [](const auto& from) {
+    std::vector<float> to;
+    for (const double x : from) to.push_back(static_cast<float>(x));
+    return to;
+  };
+  if constexpr (Policy::Shape::kFixed) {
+    return narrowed(problem.parameters);
+  } else {
+    return narrowed(problem.hidden.parameters);
+  }
+}
+template <class Policy>
+Policy make_policy(const CartPoleProblem& problem) {
+  Policy policy{};
+  if constexpr (!Policy::Shape::kFixed) policy.network = shape_of<Policy>(problem);
+  const std::vector<float> parameters = given_parameters<Policy>(problem);
+  if (!parameters.empty()) set_parameters(policy, parameters.data());
   return policy;
 }
 
-CartPoleWork make_work(const CartPoleProblem& problem, bool evaluation, std::uint64_t seed, std::uint64_t batch) {
-  CartPoleWork work{};
+// fixed_policy: the parameters are those of every episode (not a training's first ones), so that a hidden layer's sums can be bounded by its own
+// output weights, which is finer.
+template <class Policy>
+CartPoleWorkOf<Policy> make_work(const CartPoleProblem& problem, bool evaluation, std::uint64_t seed, std::uint64_t batch,
+                                 bool fixed_policy) {
+  CartPoleWorkOf<Policy> work{};
   work.key = make_uniform_key(seed);
   work.game = make_game(problem, evaluation);
-  work.policy = make_policy(problem.parameters);
-  work.fixed_point = make_fixed_point(problem.environment, work.game, problem.gamma, batch);
+  work.policy = make_policy<Policy>(problem);
+  const auto shape = shape_of<Policy>(problem);
+  const float* output_weights = nullptr;
+  if constexpr (!Policy::Shape::kFixed) {
+    if (fixed_policy) output_weights = work.policy.parameter + shape.output_weight(0);
+  }
+  work.fixed_point = make_fixed_point<Policy>(problem.environment, work.game, problem.gamma, batch, shape, output_weights);
   return work;
 }
+
+// Calls body(a null pointer to LinearPolicy or HiddenLayerPolicy), whichever the problem has.
+template <class Body>
+auto with_policy(const CartPoleProblem& problem, const Body& body) {
+  return problem.hidden.units == 0 ? body(static_cast<LinearPolicy*>(nullptr)) : body(static_cast<HiddenLayerPolicy*>(nullptr));
+}
+
+template <class Policy>
+using ReplicaWorkOf = std::conditional_t<Policy::Shape::kFixed, CartPoleReplicaWork, HiddenReplicaWork>;
 
 // The largest outcome (batch_outcome) of one episode.
 std::uint64_t largest_outcome(const CartPole::Settings& s) { return s.sutton_barto_reward ? 1 : s.max_steps; }
@@ -68,15 +117,23 @@ std::uint64_t window_target(const CartPoleTrainConfiguration& c) {
   });
 }
 
-CartPoleReplicaWork make_replica_work(const CartPoleTrainConfiguration& c, const AdamTable& table) {
-  CartPoleReplicaWork work{};
+template <class Policy>
+ReplicaWorkOf<Policy> make_replica_work(const CartPoleTrainConfiguration& c, const AdamTable& table) {
+  ReplicaWorkOf<Policy> work{};
   work.game = make_game(c.problem, false);
-  work.fixed_point = make_fixed_point(c.problem.environment, work.game, c.problem.gamma, c.batch);
+  work.shape = shape_of<Policy>(c.problem);
+  work.fixed_point = make_fixed_point<Policy>(c.problem.environment, work.game, c.problem.gamma, c.batch, work.shape);
   work.baseline = c.problem.baseline;
   work.baseline_value = c.problem.baseline_value;
   work.optimizer = make_optimizer_constants<float>(c.optimizer);
   work.optimizer_kind = c.optimizer.kind;
-  for (std::size_t i = 0; i < c.problem.parameters.size(); ++i) work.initial[i] = static_cast<float>(c.problem.parameters[i]);
+  const std::vector<float> parameters = given_parameters<Policy>(c.problem);
+  std::copy(parameters.begin(), parameters.end(), work.initial);
+  if constexpr (!Policy::Shape::kFixed) {
+    work.from_seed = parameters.empty();
+    work.hidden = initial_bounds(c.problem.hidden.initialisation, CartPole::kObservations, work.shape.units);
+    work.output = initial_bounds(c.problem.hidden.initialisation, work.shape.units, 1);
+  }
   work.updates = static_cast<std::uint32_t>(c.updates);
   work.batch = static_cast<std::uint32_t>(c.batch);
   work.step = table.step.data();
@@ -99,10 +156,11 @@ Spread choose_spread(const CartPoleTrainConfiguration& c) {
   return c.batch >= 64 && c.batch >= 4 * c.replicas ? Spread::episodes : Spread::replicas;
 }
 
+template <class Policy>
 Population train_replicas(const CartPoleTrainConfiguration& c, Backend& backend, const RunControl& control) {
   const AdamTable table = make_table(c);
-  CartPoleTrainRequest request;
-  request.work = make_replica_work(c, table);
+  CartPoleTrainRequestOf<ReplicaWorkOf<Policy>> request;
+  request.work = make_replica_work<Policy>(c, table);
   request.table = &table;
   request.first_seed = c.seed;
   request.replicas = c.replicas;
@@ -112,18 +170,20 @@ Population train_replicas(const CartPoleTrainConfiguration& c, Backend& backend,
 
 // One replica after another, episodes of an update spread over the backend. failed_parameter: which one stopped being usable, if not
 // null and one did.
+template <class Policy>
 Population train_episodes(const CartPoleTrainConfiguration& c, Backend& backend, const RunControl& control,
                           int* failed_parameter = nullptr) {
   Population population;
   ReplicaTable& rows = population.table;
   rows.first_seed = c.seed;
-  rows.parameters.resize(kCartPoleParameters);
+  const auto shape = shape_of<Policy>(c.problem);
+  rows.parameters.resize(static_cast<std::size_t>(shape.parameters()));
   CurveTotals& curve = population.curve;
   curve.count.resize(c.updates);
   curve.correct.resize(c.updates);
   curve.squared.resize(c.updates);
   const AdamTable table = make_table(c);
-  const CartPoleReplicaWork work = make_replica_work(c, table);
+  const ReplicaWorkOf<Policy> work = make_replica_work<Policy>(c, table);
   const std::uint64_t window_updates = window_of(c);
   const CartPoleTask task =
       track_of(c.problem.baseline) == Track::gradient ? CartPoleTask::gradient : CartPoleTask::gradient_and_scores;
@@ -132,16 +192,15 @@ Population train_episodes(const CartPoleTrainConfiguration& c, Backend& backend,
   const RunControl inner{control.stop, nullptr};
 
   for (std::uint64_t replica = 0; replica < c.replicas; ++replica) {
-    CartPoleWork episodes = make_work(c.problem, false, c.seed + replica, c.batch);
-    CartPoleLearner learner;
-    learner.start(work);
+    CartPoleWorkOf<Policy> episodes = make_work<Policy>(c.problem, false, c.seed + replica, c.batch, false);
+    CartPoleLearnerOf<Policy> learner;
+    learner.start(work, c.seed + replica);
     std::vector<std::uint64_t> window(window_updates);
     std::uint64_t in_window = 0, made = 0, steps = 0;
     ReplicaStatus status = ReplicaStatus::finished;
     while (made < c.updates) {
-      for (int i = 0; i < 4; ++i) episodes.policy.weight[i] = learner.theta[i];
-      episodes.policy.bias = learner.theta[4];
-      const CartPoleSums sums = backend.gradient(episodes, made * c.batch, c.batch, task, inner);
+      set_parameters(episodes.policy, learner.theta);
+      const CartPoleSumsOf<Policy> sums = backend.gradient(episodes, made * c.batch, c.batch, task, inner);
       const bool usable = learner.update(work, static_cast<std::uint32_t>(made), sums.gradient, sums.score, sums.return_sum,
                                          sums.return_square, sums.steps);
       const std::uint64_t outcome = work.game.unit_inside != 0 ? sums.steps : c.batch - sums.terminated;
@@ -159,8 +218,8 @@ Population train_episodes(const CartPoleTrainConfiguration& c, Backend& backend,
       if (control.progress) control.progress(replica * c.updates + made, c.replicas * c.updates);
       if (!usable) {
         status = ReplicaStatus::failed;
-        for (int i = kCartPoleParameters - 1; i >= 0; --i) {
-          if (failed_parameter != nullptr && !is_usable(learner.theta[i])) *failed_parameter = i;
+        for (int i = shape.parameters() - 1; i >= 0; --i) {
+          if (failed_parameter != nullptr && !is_usable(shape, i, learner.theta[i])) *failed_parameter = i;
         }
         std::fill(std::begin(learner.theta), std::end(learner.theta), from_bits(kFailedParameterBits));
         break;
@@ -215,12 +274,30 @@ Failure explained_failure(const CartPoleTrainConfiguration& c, const ReplicaTabl
   again.replicas = 1;
   again.updates = failure.update;
   int parameter = 0;
-  train_episodes(again, backend, {control.stop, nullptr}, &parameter);
-  failure.quantity = kCartPoleParameterNames[static_cast<std::size_t>(parameter)];
+  with_policy(c.problem, [&]<class Policy>(Policy*) {
+    train_episodes<Policy>(again, backend, {control.stop, nullptr}, &parameter);
+  });
+  failure.quantity = parameter_names(c.problem.hidden)[static_cast<std::size_t>(parameter)];
   return failure;
 }
 
 }  // namespace
+
+std::vector<std::string> parameter_names(const HiddenLayer& hidden) {
+  std::vector<std::string> names;
+  if (hidden.units == 0) {
+    for (const std::string_view name : kCartPoleParameterNames) names.emplace_back(name);
+    return names;
+  }
+  for (std::uint64_t unit = 0; unit < hidden.units; ++unit) {
+    for (std::size_t i = 0; i < 4; ++i)
+      names.push_back("w_hidden" + std::to_string(unit) + std::string(kCartPoleParameterNames[i].substr(1)));
+  }
+  for (std::uint64_t unit = 0; unit < hidden.units; ++unit) names.push_back("b_hidden" + std::to_string(unit));
+  for (std::uint64_t unit = 0; unit < hidden.units; ++unit) names.push_back("w_output" + std::to_string(unit));
+  names.emplace_back("bias");
+  return names;
+}
 
 CartPoleTrainConfiguration solve_preset(std::uint32_t max_steps) {
   CartPoleTrainConfiguration c;
@@ -236,7 +313,9 @@ TrainResult train(const CartPoleTrainConfiguration& c, Backend& backend, const R
   if (spread == Spread::automatic) spread = choose_spread(c);
   if (spread == Spread::replicas && !lanes_can_train(c))
     throw ConfigurationError("--batch: too large for lanes that train whole replicas");
-  Population population = spread == Spread::replicas ? train_replicas(c, backend, control) : train_episodes(c, backend, control);
+  Population population = with_policy(c.problem, [&]<class Policy>(Policy*) {
+    return spread == Spread::replicas ? train_replicas<Policy>(c, backend, control) : train_episodes<Policy>(c, backend, control);
+  });
 
   TrainResult result;
   result.curve = make_curve(c, population);
@@ -257,43 +336,64 @@ TrainResult train(const CartPoleTrainConfiguration& configuration, Backend& back
   return train(configuration, backend, control, Spread::automatic);
 }
 
-CartPoleGradientResult gradient(const CartPoleGradientConfiguration& c, Backend& backend, const RunControl& control) {
-  const FloatingEnvironment environment;
-  validate(c);
-  const CartPoleWork work = make_work(c.problem, false, c.seed, c.episodes);
+namespace {
+
+template <class Policy>
+CartPoleGradientResult gradient_of(const CartPoleGradientConfiguration& c, Backend& backend, const RunControl& control) {
+  const CartPoleWorkOf<Policy> work = make_work<Policy>(c.problem, false, c.seed, c.episodes, true);
+  const CartPoleSumsOf<Policy> sums = backend.gradient(work, 0, c.episodes, CartPoleTask::gradient_and_squares, control);
   CartPoleGradientResult r;
-  r.sums = backend.gradient(work, 0, c.episodes, CartPoleTask::gradient_and_squares, control);
   r.episodes = c.episodes;
-  r.steps = r.sums.steps;
+  r.steps = sums.steps;
   const double n = static_cast<double>(c.episodes);
-  for (int i = 0; i < kCartPoleParameters; ++i) {
+  const int parameters = shape_of<Policy>(c.problem).parameters();
+  for (int i = 0; i < parameters; ++i) {
     // Sums are of the loss's gradient; the ascent direction is its negative.
-    const double sum = 0.0 - to_double(r.sums.gradient[i]) * work.fixed_point.parameter[i].gradient_unit * n;
-    const double squares = r.sums.squared[i].value() * work.fixed_point.square_unit[i];
+    const double sum = 0.0 - to_double(sums.gradient[i]) * work.fixed_point.parameter[i].gradient_unit * n;
+    const double squares = sums.squared[i].value() * work.fixed_point.square_unit[i];
     r.gradient.push_back(estimate_of(sum, squares, c.episodes, std::nullopt));
     r.second_moment.push_back(squares / n);
   }
   if (c.problem.environment.sutton_barto_reward) {  // each episode's return is 0 or -1
-    const double fallen = static_cast<double>(r.sums.terminated);
+    const double fallen = static_cast<double>(sums.terminated);
     r.mean_return = estimate_of(0.0 - fallen, fallen, c.episodes, std::nullopt);
   } else {
-    r.mean_return = estimate_of(static_cast<double>(r.sums.steps), r.sums.steps_squared.value(), c.episodes, std::nullopt);
+    r.mean_return = estimate_of(static_cast<double>(sums.steps), sums.steps_squared.value(), c.episodes, std::nullopt);
   }
-  r.digest = digest_of(r.sums);
+  if constexpr (Policy::Shape::kFixed) {
+    r.sums = sums;
+    r.digest = digest_of(sums);
+  } else {
+    r.hidden_sums = sums;
+    r.digest = digest_of(sums, parameters);
+  }
   return r;
+}
+
+}  // namespace
+
+CartPoleGradientResult gradient(const CartPoleGradientConfiguration& c, Backend& backend, const RunControl& control) {
+  const FloatingEnvironment environment;
+  validate(c);
+  return with_policy(c.problem, [&]<class Policy>(Policy*) { return gradient_of<Policy>(c, backend, control); });
 }
 
 EvaluateResult evaluate(const CartPoleEvaluateConfiguration& c, Backend& backend, const RunControl& control) {
   const FloatingEnvironment environment;
   validate(c);
   CartPoleProblem problem = c.problem;
-  if (c.random) problem.parameters.fill(0);  // sigmoid(0) is exactly 1/2
-  problem.gamma = 0;                         // nothing is learnt: these do not enter
+  if (c.random) {
+    problem.hidden = {};
+    problem.parameters.fill(0);  // sigmoid(0) is exactly 1/2
+  }
+  problem.gamma = 0;  // nothing is learnt: these do not enter
   problem.entropy_bonus = 0;
   problem.reward_scale = 1;
-  CartPoleWork work = make_work(problem, true, c.seed, c.episodes);
-  work.game.greedy = c.greedy;
-  const std::vector<std::uint64_t> counts = backend.evaluate(work, 0, c.episodes, control);
+  const std::vector<std::uint64_t> counts = with_policy(problem, [&]<class Policy>(Policy*) {
+    CartPoleWorkOf<Policy> work = make_work<Policy>(problem, true, c.seed, c.episodes, true);
+    work.game.greedy = c.greedy;
+    return backend.evaluate(work, 0, c.episodes, control);
+  });
 
   EvaluateResult r;
   r.episodes = c.episodes;
@@ -346,7 +446,8 @@ WorkEstimate estimate(const CartPoleTrainConfiguration& c) {
   WorkEstimate e;
   e.steps = updates * replicas * static_cast<double>(c.batch) * guessed_steps(c.problem.environment);
   e.parallelism = choose_spread(c) == Spread::replicas ? c.replicas : c.batch;
-  e.memory_bytes = c.replicas * (1 + 4 + 8 + 4 * kCartPoleParameters + 8) +
+  const std::uint64_t parameters = c.problem.hidden.units == 0 ? kCartPoleParameters : 6 * c.problem.hidden.units + 1;
+  e.memory_bytes = c.replicas * (1 + 4 + 8 + 4 * parameters + 8) +
                    c.updates * (32 * (std::uint64_t{usable_threads()} + 2) + 8 + sizeof(CurvePoint)) +
                    (has_curve_quantiles(c) ? 4 * c.updates * c.replicas : 0);
   return e;

@@ -9,25 +9,42 @@
 
 namespace fryer::FRYER_EXECUTOR {
 
+// Replicas in flight: vectors in a bundle, and bundles. A step is a chain of about 110 cycles, so several bundles advance together.
+template <class Policy>
+struct ReplicaFlight {
 #if FRYER_SCALAR_EXECUTOR
-using CartPoleReplicaReal = float;
-inline constexpr int kReplicaBundles = 1;
+  using Real = float;
+  static constexpr int kBundles = 1;
 #elif defined(__AVX512F__)
-using CartPoleReplicaReal = VReal<2>;
-inline constexpr int kReplicaBundles = 3;
+  using Real = VReal<2>;
+  static constexpr int kBundles = 3;
 #else
-using CartPoleReplicaReal = VReal<1>;
-inline constexpr int kReplicaBundles = 6;
+  using Real = VReal<1>;
+  static constexpr int kBundles = 6;
 #endif
+  static constexpr std::uint32_t kLanes = static_cast<std::uint32_t>(kBundles * LaneTypes<Real>::kLanes);
+};
+// A hidden layer: its state is hundreds of vectors, and its units are independent chains enough.
+template <>
+struct ReplicaFlight<HiddenLayerPolicy> {
+#if FRYER_SCALAR_EXECUTOR
+  using Real = float;
+#else
+  using Real = VReal<1>;
+#endif
+  static constexpr int kBundles = 1;
+  static constexpr std::uint32_t kLanes = static_cast<std::uint32_t>(kBundles * LaneTypes<Real>::kLanes);
+};
 
 void cart_pole_gradient(const CartPoleWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task,
                         CartPoleSums& sums);
 void cart_pole_evaluate(const CartPoleWork& work, std::uint64_t first, std::uint64_t count, std::uint64_t* counts);
 void cart_pole_train(const CartPoleReplicaWork& work, std::uint64_t first_seed, const ReplicaQueue& queue, std::uint32_t lanes,
                      const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch, const StopQuestion& stop);
-// Replicas in flight: bundles of vectors. A step is a chain of about 110 cycles, so several bundles advance together.
-constexpr std::uint32_t cart_pole_replica_lanes() {
-  return static_cast<std::uint32_t>(kReplicaBundles * LaneTypes<CartPoleReplicaReal>::kLanes);
-}
+
+void hidden_gradient(const HiddenWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task, HiddenSums& sums);
+void hidden_evaluate(const HiddenWork& work, std::uint64_t first, std::uint64_t count, std::uint64_t* counts);
+void hidden_train(const HiddenReplicaWork& work, std::uint64_t first_seed, const ReplicaQueue& queue, std::uint32_t lanes,
+                  const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch, const StopQuestion& stop);
 
 }  // namespace fryer::FRYER_EXECUTOR

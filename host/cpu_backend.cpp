@@ -159,23 +159,57 @@ class CpuBackend final : public Backend {
 
   CartPoleSums gradient(const CartPoleWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task,
                         const RunControl& control) override {
+    return cart_pole_gradient(executor_.cart_pole_gradient, work, first, count, task, control);
+  }
+  HiddenSums gradient(const HiddenWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task,
+                      const RunControl& control) override {
+    return cart_pole_gradient(executor_.hidden_gradient, work, first, count, task, control);
+  }
+  std::vector<std::uint64_t> evaluate(const CartPoleWork& work, std::uint64_t first, std::uint64_t count,
+                                      const RunControl& control) override {
+    return cart_pole_evaluate(executor_.cart_pole_evaluate, work, first, count, control);
+  }
+  std::vector<std::uint64_t> evaluate(const HiddenWork& work, std::uint64_t first, std::uint64_t count,
+                                      const RunControl& control) override {
+    return cart_pole_evaluate(executor_.hidden_evaluate, work, first, count, control);
+  }
+  Population train(const CartPoleTrainRequest& request, const RunControl& control) override {
+    return cart_pole_train(executor_.cart_pole_train, executor_.cart_pole_replica_lanes, kCartPoleParameters, request, control);
+  }
+  Population train(const HiddenTrainRequest& request, const RunControl& control) override {
+    return cart_pole_train(executor_.hidden_train, executor_.hidden_replica_lanes, request.work.shape.parameters(), request,
+                           control);
+  }
+
+ private:
+  template <class T>
+  using Workers = oneapi::tbb::enumerable_thread_specific<T>;
+
+  // CartPole with either policy: the executor's function for it, and its work.
+  template <class Policy>
+  using GradientFunction = void (*)(const CartPoleWorkOf<Policy>&, std::uint64_t, std::uint64_t, CartPoleTask,
+                                    CartPoleSumsOf<Policy>&);
+  template <class Policy>
+  CartPoleSumsOf<Policy> cart_pole_gradient(GradientFunction<Policy> program, const CartPoleWorkOf<Policy>& work,
+                                            std::uint64_t first, std::uint64_t count, CartPoleTask task,
+                                            const RunControl& control) {
     check_finite(work);
-    Workers<CartPoleSums> sums;
-    run(first, count, long_episodes_per_piece(count), 1, control, [&](std::uint64_t offset, std::uint64_t length) {
-      executor_.cart_pole_gradient(work, first + offset, length, task, sums.local());
-    });
-    CartPoleSums total;
-    for (const CartPoleSums& part : sums) total.add(part);
+    Workers<CartPoleSumsOf<Policy>> sums;
+    run(first, count, long_episodes_per_piece(count), 1, control,
+        [&](std::uint64_t offset, std::uint64_t length) { program(work, first + offset, length, task, sums.local()); });
+    CartPoleSumsOf<Policy> total;
+    for (const CartPoleSumsOf<Policy>& part : sums) total.add(part);
     return total;
   }
 
-  std::vector<std::uint64_t> evaluate(const CartPoleWork& work, std::uint64_t first, std::uint64_t count,
-                                      const RunControl& control) override {
+  template <class Work>
+  std::vector<std::uint64_t> cart_pole_evaluate(void (*program)(const Work&, std::uint64_t, std::uint64_t, std::uint64_t*),
+                                                const Work& work, std::uint64_t first, std::uint64_t count,
+                                                const RunControl& control) {
     check_finite(work);
     Workers<std::vector<std::uint64_t>> counts([&] { return std::vector<std::uint64_t>(outcome_count(work.game.max_steps)); });
-    run(first, count, long_episodes_per_piece(count), 1, control, [&](std::uint64_t offset, std::uint64_t length) {
-      executor_.cart_pole_evaluate(work, first + offset, length, counts.local().data());
-    });
+    run(first, count, long_episodes_per_piece(count), 1, control,
+        [&](std::uint64_t offset, std::uint64_t length) { program(work, first + offset, length, counts.local().data()); });
     std::vector<std::uint64_t> total(outcome_count(work.game.max_steps));
     for (const std::vector<std::uint64_t>& part : counts) {
       for (std::size_t i = 0; i < total.size(); ++i) total[i] += part[i];
@@ -183,11 +217,13 @@ class CpuBackend final : public Backend {
     return total;
   }
 
-  Population train(const CartPoleTrainRequest& request, const RunControl& control) override;
-
- private:
-  template <class T>
-  using Workers = oneapi::tbb::enumerable_thread_specific<T>;
+  // replica_lanes: in flight on a worker; parameters: of the policy.
+  template <class Work>
+  using TrainFunction = void (*)(const Work&, std::uint64_t, const ReplicaQueue&, std::uint32_t, const CartPoleRows&,
+                                 const CartPoleCurve&, std::uint64_t*, const StopQuestion&);
+  template <class Work>
+  Population cart_pole_train(TrainFunction<Work> program, std::uint32_t replica_lanes, int parameters,
+                             const CartPoleTrainRequestOf<Work>& request, const RunControl& control);
 
   // CartPole's are 20 to 500 steps long, a piece a few milliseconds; lanes idle at its end for about half an episode each.
   std::uint64_t long_episodes_per_piece(std::uint64_t count) const {
@@ -243,8 +279,10 @@ class CpuBackend final : public Backend {
 };
 
 // Workers share one queue of replicas, so that early stoppers leave no lane idle while there are others to train.
-Population CpuBackend::train(const CartPoleTrainRequest& request, const RunControl& control) {
-  CartPoleReplicaWork work = request.work;
+template <class Work>
+Population CpuBackend::cart_pole_train(TrainFunction<Work> program, std::uint32_t replica_lanes, int parameters,
+                                       const CartPoleTrainRequestOf<Work>& request, const RunControl& control) {
+  Work work = request.work;
   work.step = request.table->step.data();
   work.root_scale = request.table->root_scale.data();
   const std::uint64_t updates = work.updates, replicas = request.replicas;
@@ -254,7 +292,7 @@ Population CpuBackend::train(const CartPoleTrainRequest& request, const RunContr
   table.status.resize(replicas);
   table.updates.resize(replicas);
   table.steps.resize(replicas);
-  table.parameters.assign(kCartPoleParameters, std::vector<float>(replicas));
+  table.parameters.assign(static_cast<std::size_t>(parameters), std::vector<float>(replicas));
   std::vector<std::uint32_t> outcomes(request.curve_quantiles ? updates * replicas : 0);
 
   struct Curve {
@@ -268,13 +306,14 @@ Population CpuBackend::train(const CartPoleTrainRequest& request, const RunContr
     const std::uint64_t length = std::min(replicas - base, kSpan - (first_seed & (kSpan - 1)));
     std::uint64_t next = 0, finished = 0;
     const ReplicaQueue queue = {length, &next, &finished};
-    CartPoleRows rows = {table.status.data() + base,
-                         table.updates.data() + base,
-                         table.steps.data() + base,
-                         {},
-                         outcomes.empty() ? nullptr : outcomes.data() + base,
-                         replicas};
-    for (std::size_t i = 0; i < table.parameters.size(); ++i) rows.parameter[i] = table.parameters[i].data() + base;
+    std::vector<float*> columns;
+    for (std::vector<float>& column : table.parameters) columns.push_back(column.data() + base);
+    const CartPoleRows rows = {table.status.data() + base,
+                               table.updates.data() + base,
+                               table.steps.data() + base,
+                               columns.data(),
+                               outcomes.empty() ? nullptr : outcomes.data() + base,
+                               replicas};
 
     // Asked by every worker every few milliseconds; tells the progress too.
     const auto question = [&] {
@@ -289,14 +328,13 @@ Population CpuBackend::train(const CartPoleTrainRequest& request, const RunContr
 
     // Few replicas are dealt out evenly; each worker's lanes are filled from the first on, and idle bundles cost nothing.
     const std::uint64_t workers = std::min<std::uint64_t>(info_.threads, length);
-    const auto lanes =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(executor_.cart_pole_replica_lanes, (length + workers - 1) / workers));
+    const auto lanes = static_cast<std::uint32_t>(std::min<std::uint64_t>(replica_lanes, (length + workers - 1) / workers));
     const auto work_on = [&](std::uint64_t) {
       const FloatingEnvironment environment;
-      std::vector<std::uint64_t> scratch(std::uint64_t{executor_.cart_pole_replica_lanes} * work.window);
+      std::vector<std::uint64_t> scratch(std::uint64_t{replica_lanes} * work.window);
       std::uint64_t* const sums = curves.local().sums.data();
-      executor_.cart_pole_train(work, first_seed, queue, lanes, rows,
-                                {sums, sums + updates, sums + 2 * updates, sums + 3 * updates}, scratch.data(), stop);
+      program(work, first_seed, queue, lanes, rows, {sums, sums + updates, sums + 2 * updates, sums + 3 * updates},
+              scratch.data(), stop);
     };
     if (workers == 1) {
       work_on(0);

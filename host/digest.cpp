@@ -58,14 +58,17 @@ std::uint64_t digest_of(const GradientSums& sums) {
   return hash_words(words);
 }
 
-std::uint64_t digest_of(const CartPoleSums& sums) {
+namespace {
+
+template <class Sums>
+std::uint64_t digest_of_sums(const Sums& sums, int parameters) {
   std::vector<std::uint64_t> words;
   const auto add_limbs = [&](WideSum x) {
     x.normalise();
     words.push_back(static_cast<std::uint64_t>(x.high));
     words.push_back(static_cast<std::uint64_t>(x.low));
   };
-  for (int i = 0; i < kCartPoleParameters; ++i) {
+  for (int i = 0; i < parameters; ++i) {
     words.push_back(static_cast<std::uint64_t>(sums.gradient[i]));
     add_limbs(sums.squared[i]);
   }
@@ -73,6 +76,11 @@ std::uint64_t digest_of(const CartPoleSums& sums) {
   for (const std::uint64_t count : {sums.steps, sums.terminated, sums.episodes}) words.push_back(count);
   return hash_words(words);
 }
+
+}  // namespace
+
+std::uint64_t digest_of(const CartPoleSums& sums) { return digest_of_sums(sums, kCartPoleParameters); }
+std::uint64_t digest_of(const HiddenSums& sums, int parameters) { return digest_of_sums(sums, parameters); }
 
 std::uint64_t digest_of(const std::array<std::uint64_t, FryShack::kOutcomes>& outcomes) { return hash_words(outcomes); }
 

@@ -19,6 +19,7 @@ std::uint64_t hash_words(std::span<const std::uint64_t> words);
 std::uint64_t digest_of(const ReplicaTable& table, std::uint64_t batch);
 std::uint64_t digest_of(const GradientSums& sums);
 std::uint64_t digest_of(const CartPoleSums& sums);
+std::uint64_t digest_of(const HiddenSums& sums, int parameters);
 std::uint64_t digest_of(const std::array<std::uint64_t, FryShack::kOutcomes>& outcomes);
 // Every number of every update.
 std::uint64_t digest_of(const NotebookResult& result);

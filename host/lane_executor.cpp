@@ -380,8 +380,12 @@ constexpr LaneExecutor kExecutor = {FRYER_TEXT(FRYER_EXECUTOR),
                                     train_scratch,
                                     cart_pole_gradient,
                                     cart_pole_evaluate,
-                                    cart_pole_replica_lanes(),
-                                    cart_pole_train};
+                                    ReplicaFlight<LinearPolicy>::kLanes,
+                                    cart_pole_train,
+                                    hidden_gradient,
+                                    hidden_evaluate,
+                                    ReplicaFlight<HiddenLayerPolicy>::kLanes,
+                                    hidden_train};
 
 }  // namespace
 

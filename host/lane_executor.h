@@ -33,7 +33,7 @@ struct CartPoleRows {
   std::uint8_t* status;
   std::uint32_t* updates;
   std::uint64_t* steps;
-  float* parameter[kCartPoleParameters];
+  float* const* parameter;  // one array for each
   std::uint32_t* outcome;
   std::uint64_t stride;
 };
@@ -82,6 +82,13 @@ struct LaneExecutor {
   void (*cart_pole_train)(const CartPoleReplicaWork& work, std::uint64_t first_seed, const ReplicaQueue& queue,
                           std::uint32_t lanes, const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch,
                           const StopQuestion& stop);
+
+  // The same with a hidden layer.
+  void (*hidden_gradient)(const HiddenWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task, HiddenSums& sums);
+  void (*hidden_evaluate)(const HiddenWork& work, std::uint64_t first, std::uint64_t count, std::uint64_t* counts);
+  std::uint32_t hidden_replica_lanes;
+  void (*hidden_train)(const HiddenReplicaWork& work, std::uint64_t first_seed, const ReplicaQueue& queue, std::uint32_t lanes,
+                       const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch, const StopQuestion& stop);
 };
 
 namespace scalar {

@@ -18,14 +18,10 @@ constexpr std::uint64_t kEpisode = 0;  // of the seed's evaluation
 
 // Who chooses: the string of actions, or a policy with the evaluation's random numbers. The random player is the policy of zeros: its
 // p is 1/2 exactly.
-template <class Real>
+template <class Real, class Policy>
 class Player {
  public:
-  explicit Player(const TraceConfiguration& c) : c_(c), policy_{} {
-    if (c.source != TraceConfiguration::Actions::policy) return;
-    for (std::size_t i = 0; i < 4; ++i) policy_.weight[i] = static_cast<Real>(c.parameters[i]);
-    policy_.bias = static_cast<Real>(c.parameters[4]);
-  }
+  Player(const TraceConfiguration& c, const Policy& policy) : c_(c), policy_(policy) {}
 
   // How many steps there can be.
   std::size_t steps() const {
@@ -39,14 +35,14 @@ class Player {
     if (t % kStepsPerBlock == 0) words_ = random_block(c_.seed, Purpose::evaluation_action, kEpisode, t / kStepsPerBlock);
     const std::uint32_t word[kStepsPerBlock] = {words_.x, words_.y, words_.z, words_.w};
     if (c_.source == TraceConfiguration::Actions::policy && c_.greedy) {
-      return GreedyPolicy<Real, 4>{policy_}.sample(state, 0u).action;
+      return LikelierAction<Policy>{policy_}.sample(state, 0u).action;
     }
     return policy_.sample(state, word[t % kStepsPerBlock]).action;
   }
 
  private:
   const TraceConfiguration& c_;
-  SigmoidPolicy<Real, 4> policy_;
+  const Policy policy_;
   RandomBlock<std::uint32_t> words_{};
 };
 
@@ -70,12 +66,12 @@ void check_state(const Real (&state)[4], std::size_t steps) {
   if (!usable) throw RunError(fmt::format("trace: the state after step {} is not finite, or its angle beyond 1e5 rad", steps));
 }
 
-template <class Real>
-TraceResult play(const TraceConfiguration& c) {
+template <class Real, class Policy>
+TraceResult play_policy(const TraceConfiguration& c, const Policy& policy) {
   using Rules = CartPole::Rules<Real>;
   const bool beyond = c.continue_past_end || (c.state && !(std::abs((*c.state)[2]) <= kLargestSmallAngle));
   const Rules rules = CartPole::make_rules<Real>(c.environment, beyond);
-  Player<Real> player(c);
+  Player<Real, Policy> player(c, policy);
   Real state[4], next[4];
   if (c.state) {
     for (std::size_t i = 0; i < 4; ++i) state[i] = static_cast<Real>((*c.state)[i]);
@@ -98,6 +94,23 @@ TraceResult play(const TraceConfiguration& c) {
   }
   result.digest = digest_of(result);
   return result;
+}
+
+// Parameters as the configuration has them: given as floats, they are the policy's of float lanes.
+template <class Real>
+TraceResult play(const TraceConfiguration& c) {
+  if (c.source == TraceConfiguration::Actions::policy && c.hidden.units != 0) {
+    HiddenPolicy<Real, 4> policy{};
+    policy.network = {static_cast<int>(c.hidden.units), c.hidden.activation};
+    for (std::size_t i = 0; i < c.hidden.parameters.size(); ++i) policy.parameter[i] = static_cast<Real>(c.hidden.parameters[i]);
+    return play_policy<Real>(c, policy);
+  }
+  SigmoidPolicy<Real, 4> policy{};
+  if (c.source == TraceConfiguration::Actions::policy) {
+    for (std::size_t i = 0; i < 4; ++i) policy.weight[i] = static_cast<Real>(c.parameters[i]);
+    policy.bias = static_cast<Real>(c.parameters[4]);
+  }
+  return play_policy<Real>(c, policy);
 }
 
 }  // namespace

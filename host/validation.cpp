@@ -56,10 +56,32 @@ void check_actions(const std::string& actions) {
   if (actions.size() > kMost) refuse("--actions", std::uint64_t{actions.size()}, "at most 1000000 of them");
 }
 
-void check_cart_pole_parameters(const std::array<double, 5>& parameters) {
-  for (const double parameter : parameters) {
-    if (!(std::abs(parameter) <= static_cast<double>(kLargestParameter)))
-      refuse("--parameters", parameter, "finite numbers, at most 2^96 (7.9e28) in magnitude");
+void check_parameter(double parameter) {
+  if (!(std::abs(parameter) <= static_cast<double>(kLargestParameter)))
+    refuse("--parameters", parameter, "finite numbers, at most 2^96 (7.9e28) in magnitude");
+}
+
+// Of the policy: linear, or with a hidden layer. A training may have none of the latter.
+void check_policy(const std::array<double, 5>& parameters, const HiddenLayer& hidden, bool may_be_absent) {
+  for (const double parameter : parameters) check_parameter(parameter);
+  if (hidden.units > kMostHiddenUnits)
+    refuse("--hidden", hidden.units, fmt::format("a whole number from 0 (none) to {}", kMostHiddenUnits));
+  if (hidden.units == 0) {
+    if (!hidden.parameters.empty()) throw ConfigurationError("--parameters: those of a hidden layer, but there is none");
+    return;
+  }
+  if (hidden.parameters.empty() && may_be_absent) return;
+  const HiddenShape<4> shape{static_cast<int>(hidden.units), hidden.activation};
+  const auto wanted = static_cast<std::size_t>(shape.parameters());
+  if (hidden.parameters.size() != wanted) {
+    throw ConfigurationError(fmt::format("--parameters: {} numbers are not accepted; --hidden {} has {} parameters",
+                                         hidden.parameters.size(), hidden.units, wanted));
+  }
+  for (std::size_t i = 0; i < wanted; ++i) {
+    check_parameter(hidden.parameters[i]);
+    if (shape.is_output_weight(static_cast<int>(i)) &&
+        !(std::abs(hidden.parameters[i]) <= static_cast<double>(kLargestOutputWeight)))
+      refuse("--parameters", hidden.parameters[i], "the output's weights must be at most 1024 in magnitude");
   }
 }
 
@@ -171,7 +193,7 @@ void validate(const CartPole::Settings& s) {
 void validate(const TraceConfiguration& c) {
   validate(c.environment);
   if (c.source == TraceConfiguration::Actions::given) check_actions(c.actions);
-  if (c.source == TraceConfiguration::Actions::policy) check_cart_pole_parameters(c.parameters);
+  if (c.source == TraceConfiguration::Actions::policy) check_policy(c.parameters, c.hidden, false);
   if (!c.state) return;
   for (std::size_t i = 0; i < 4; ++i) {
     const double most = i == 2 ? kLargestAngle : 1e6;
@@ -180,9 +202,9 @@ void validate(const TraceConfiguration& c) {
   }
 }
 
-void validate(const CartPoleProblem& p) {
+static void validate_problem(const CartPoleProblem& p, bool hidden_parameters_may_be_absent) {
   validate(p.environment);
-  check_cart_pole_parameters(p.parameters);
+  check_policy(p.parameters, p.hidden, hidden_parameters_may_be_absent);
   if (!(p.gamma >= 0 && p.gamma <= 1)) refuse("--gamma", p.gamma, "a number from 0 to 1");
   if (!(p.reward_scale >= 0 && p.reward_scale <= kLargestReward) || (p.reward_scale != 0 && p.reward_scale < kSmallestGain))
     refuse("--reward-scale", p.reward_scale, "0, or a number from 1e-9 to 1e9");
@@ -192,8 +214,10 @@ void validate(const CartPoleProblem& p) {
     refuse("--entropy-bonus", p.entropy_bonus, "a finite number, at most 1e9 in magnitude");
 }
 
+void validate(const CartPoleProblem& p) { validate_problem(p, false); }
+
 void validate(const CartPoleTrainConfiguration& c) {
-  validate(c.problem);
+  validate_problem(c.problem, true);
   validate_training(c);
   const CartPole::Settings& s = c.problem.environment;
   if (c.batch > (std::uint64_t{1} << 47) / s.max_steps)  // squares of a batch's steps are summed in two limbs
@@ -214,7 +238,7 @@ void validate(const CartPoleGradientConfiguration& c) {
 }
 
 void validate(const CartPoleEvaluateConfiguration& c) {
-  validate(c.problem);
+  validate_problem(c.problem, c.random);
   if (c.random && c.greedy) throw ConfigurationError("--greedy: cannot be combined with --random");
   if (c.episodes < 1 || c.episodes > (std::uint64_t{1} << 40)) refuse("--episodes", c.episodes, "a whole number from 1 to 2^40");
 }

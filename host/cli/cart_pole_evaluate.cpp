@@ -37,8 +37,9 @@ class CartPoleEvaluate : public Command {
   void resolve() override {
     if (c_.random) {
       c_.greedy = false;
+      c_.problem.hidden = {};
     } else {
-      resolve_cart_pole_policy(table_, environment_, c_.problem.parameters, policy_);
+      resolve_cart_pole_policy(table_, environment_, {c_.problem.parameters, c_.problem.hidden}, policy_);
     }
     validate(c_);
   }
@@ -49,9 +50,8 @@ class CartPoleEvaluate : public Command {
   std::string text(const Console& console, const EvaluateResult& r) const;
   std::string policy_name() const {
     if (c_.random) return "the random policy";
-    return fmt::format("the policy with parameters {:g}, {:g}, {:g}, {:g}, {:g}{}", c_.problem.parameters[0],
-                       c_.problem.parameters[1], c_.problem.parameters[2], c_.problem.parameters[3], c_.problem.parameters[4],
-                       c_.greedy ? ", greedy" : "");
+    return fmt::format("the policy with {}{}{}", c_.problem.hidden.units == 0 ? "parameters " : "",
+                       policy_words(c_.problem.parameters, c_.problem.hidden, ", "), c_.greedy ? ", greedy" : "");
   }
 
   CartPoleEvaluateConfiguration c_;
@@ -62,15 +62,16 @@ CartPoleEvaluate::CartPoleEvaluate(const std::string& environment) : Command(des
   c_.problem.environment.max_steps = default_max_steps(environment);
   table_.integer("episodes", "N", c_.episodes, "a whole number from 1 to 2^40", "episodes", "episodes to play");
   add_seed(table_, c_.seed, "seed of the episodes");
-  add_cart_pole_policy_choice(table_, c_.problem.parameters, policy_);
+  add_cart_pole_policy_choice(table_, {c_.problem.parameters, c_.problem.hidden}, policy_);
   table_.flag("random", c_.random, "either action with probability 1/2, instead of a policy");
   table_.flag("greedy", c_.greedy, "take the likelier action instead of sampling");
   add_cart_pole(table_, c_.problem.environment);
   add_backend_options();
-  for (const char* name : {"parameters", "policy", "greedy"}) {
+  for (const char* name : {"parameters", "policy", "hidden", "activation", "greedy"}) {
     Option& option = *table_.find(name);
-    option.applies = [this] { return !c_.random; };
-    option.applies_with = "random";
+    const std::string other = option.applies_with;
+    option.applies = [this, before = option.applies] { return !c_.random && (!before || before()); };
+    option.applies_with = other.empty() ? "random" : other;
   }
 }
 

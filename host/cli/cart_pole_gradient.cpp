@@ -7,6 +7,7 @@
 #include "fryer/engine/registry.h"
 #include "host/cli/command.h"
 #include "host/cli/output/json.h"
+#include "host/cli/output/train_report.h"
 #include "host/cli/run_support.h"
 #include "host/cli/settings.h"
 
@@ -37,7 +38,7 @@ class CartPoleGradient : public Command {
     c_.problem.environment.max_steps = default_max_steps(environment);
     table_.integer("episodes", "N", c_.episodes, "a whole number from 1 to 2^40", "episodes", "episodes to average over");
     add_seed(table_, c_.seed, "seed of the episodes");
-    add_cart_pole_policy_choice(table_, c_.problem.parameters, policy_);
+    add_cart_pole_policy_choice(table_, {c_.problem.parameters, c_.problem.hidden}, policy_);
     table_.number("gamma", "G", c_.problem.gamma, "a number from 0 to 1", "a factor",
                   "discount of later rewards; only 1 gives the gradient of the expected return");
     add_reward_scale(table_, c_.problem.reward_scale);
@@ -46,7 +47,7 @@ class CartPoleGradient : public Command {
   }
   bool takes_environment() const override { return true; }
   void resolve() override {
-    resolve_cart_pole_policy(table_, environment_, c_.problem.parameters, policy_);
+    resolve_cart_pole_policy(table_, environment_, {c_.problem.parameters, c_.problem.hidden}, policy_);
     validate(c_);
   }
   int run(const Console& console) override;
@@ -73,14 +74,15 @@ class CartPoleGradient : public Command {
 std::string CartPoleGradient::text(const Console& console, const CartPoleGradientResult& r) const {
   Table table;
   table.headings = {"<", "estimate", "standard error", "second moment"};
-  for (std::size_t i = 0; i < kCartPoleParameterNames.size(); ++i) {
-    table.rows.push_back({fmt::format("gradient of {}", kCartPoleParameterNames[i]),
-                          fmt::format("{:.6g}", r.gradient[i].estimate), fmt::format("{:.2g}", r.gradient[i].standard_error),
-                          fmt::format("{:.6g}", r.second_moment[i])});
+  const std::vector<std::string> names = parameter_names(c_.problem.hidden);
+  const std::size_t first = common_.verbose ? 0 : first_shown(names.size());
+  for (std::size_t i = first; i < names.size(); ++i) {
+    table.rows.push_back({fmt::format("gradient of {}", names[i]), fmt::format("{:.6g}", r.gradient[i].estimate),
+                          fmt::format("{:.2g}", r.gradient[i].standard_error), fmt::format("{:.6g}", r.second_moment[i])});
   }
   table.rows.push_back(
       {"mean return", fmt::format("{:.6g}", r.mean_return.estimate), fmt::format("{:.2g}", r.mean_return.standard_error), ""});
-  return render(console.out, table);
+  return render(console.out, table) + shown_of_all(console.out, names.size() - first, names.size(), "-v and --json have all");
 }
 
 int CartPoleGradient::run(const Console& console) {
@@ -99,8 +101,9 @@ int CartPoleGradient::run(const Console& console) {
     document["steps"] = r.steps;
     document["gradient"] = Json::object();
     document["second_moment"] = Json::object();
-    for (std::size_t i = 0; i < kCartPoleParameterNames.size(); ++i) {
-      const std::string name(kCartPoleParameterNames[i]);
+    const std::vector<std::string> names = parameter_names(c_.problem.hidden);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const std::string& name = names[i];
       document["gradient"][name] = estimate_json(r.gradient[i]);
       document["second_moment"][name] = {{"estimate", finite(r.second_moment[i])}};
     }

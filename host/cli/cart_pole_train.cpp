@@ -17,9 +17,11 @@ Description describe() {
   d.text =
       "Replica k of a population is the training of --seed S+k alone, to the bit, on every device. A training whose parameters "
       "stop "
-      "being finite (CartPole: or pass 7.9e28 in magnitude) has failed: the others go on, and fryer ends with exit code 1.";
+      "being finite has failed (on CartPole also beyond 7.9e28 in magnitude, a hidden layer's output weights beyond 1024): the "
+      "others go on, and fryer ends with exit code 1.";
   d.examples = {
       {"until the mean return of the last 112 episodes is 475", "train CartPole-v1 --until 475 --save-policy policy.json"},
+      {"a policy with a hidden layer", "train CartPole-v1 --hidden 8 --learning-rate 0.05 --baseline mean --until 475"},
       {"how many of 10,000 seeds solve it, and how fast", "train CartPole-v1 --preset solve --replicas 10000"}};
   return d;
 }
@@ -36,8 +38,19 @@ class CartPoleTrain : public TrainCommand {
  private:
   TrainView view() const override {
     const CartPole::Settings& s = c_.problem.environment;
-    return {c_, kCartPoleParameterNames, std::vector<bool>(kCartPoleParameterNames.size(), true),
-            s.sutton_barto_reward ? -1.0 : 0.0, s.sutton_barto_reward ? 0.0 : static_cast<double>(s.max_steps)};
+    const std::vector<std::string> names = parameter_names(c_.problem.hidden);
+    return {c_, names, std::vector<bool>(names.size(), true), s.sutton_barto_reward ? -1.0 : 0.0,
+            s.sutton_barto_reward ? 0.0 : static_cast<double>(s.max_steps)};
+  }
+  void settle() override {
+    // Parameters of a file give way to --hidden on the command line, and to --initialisation.
+    const Source parameters = table_.find("parameters")->source;
+    if (parameters < std::max(table_.find("hidden")->source, table_.find("initialisation")->source)) policy_.numbers.clear();
+    if (!policy_.numbers.empty()) table_.find("initialisation")->applies_with = "parameters";
+  }
+  void resolve() override {
+    resolve_cart_pole_parameters(table_, {c_.problem.parameters, c_.problem.hidden}, policy_);
+    TrainCommand::resolve();
   }
   void check() const override { validate(c_); }
   WorkEstimate work() const override { return estimate(c_); }
@@ -53,16 +66,21 @@ class CartPoleTrain : public TrainCommand {
   std::string result_text(const Console& console, const TrainResult& r) const override {
     if (c_.replicas > 1) return population_text(console.out, view(), r);
     if (r.failed.count != 0) return "The training failed.\n";
+    const std::vector<std::string> names = parameter_names(c_.problem.hidden);
+    const std::size_t first = first_shown(names.size());
     std::string text = "Final parameters:";
-    for (std::size_t i = 0; i < kCartPoleParameterNames.size(); ++i) {
-      text += fmt::format("{} {} {}", i == 0 ? "" : ",", kCartPoleParameterNames[i],
-                          short_number(static_cast<double>(r.table.parameters[i][0])));
+    for (std::size_t i = first; i < names.size(); ++i) {
+      text +=
+          fmt::format("{} {} {}", i == first ? "" : ",", names[i], short_number(static_cast<double>(r.table.parameters[i][0])));
     }
-    return text + '\n' + threshold_text(view(), r);
+    return text + '\n' + shown_of_all(console.out, names.size() - first, names.size(), "--json and --save-policy have all") +
+           threshold_text(view(), r);
   }
   void add_baseline();
+  void describe_policy(SavedPolicy& policy) const override { policy.hidden = c_.problem.hidden; }
 
   CartPoleTrainConfiguration c_;
+  PolicyChoice policy_;
 };
 
 CartPoleTrain::CartPoleTrain(const std::string& environment) : TrainCommand(describe(), environment, c_) {
@@ -74,8 +92,9 @@ CartPoleTrain::CartPoleTrain(const std::string& environment) : TrainCommand(desc
   table_.number("entropy-bonus", "E", c_.problem.entropy_bonus, "a finite number, at most 1e9 in magnitude", "reward per nat",
                 "adds E times each step's policy entropy to what is maximised (its direct gradient, in constant memory)");
   add_until("a mean return that episodes can have, or none");
-  add_cart_pole_parameters(table_, c_.problem.parameters,
+  add_cart_pole_parameters(table_, {c_.problem.parameters, c_.problem.hidden}, policy_,
                            "the policy's initial parameters: action 1 with probability sigmoid(w . state + bias)");
+  add_initialisation(table_, c_.problem.hidden, policy_);
   add_cart_pole(table_, c_.problem.environment);
   add_files();
   add_backend_options();

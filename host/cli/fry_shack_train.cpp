@@ -26,7 +26,8 @@ Description describe() {
   d.text =
       "Replica k of a population is the training of --seed S+k alone, to the bit, on every device. A training whose parameters "
       "stop "
-      "being finite (CartPole: or pass 7.9e28 in magnitude) has failed: the others go on, and fryer ends with exit code 1.";
+      "being finite has failed (on CartPole also beyond 7.9e28 in magnitude, a hidden layer's output weights beyond 1024): the "
+      "others go on, and fryer ends with exit code 1.";
   d.examples = {{"the notebook's recipe a million times, and where the bias ends", "train FryShack-v0 --replicas 1e6"},
                 {"both parameters by SGD, 64 episodes an update, every row saved",
                  "train FryShack-v0 --learn-weight --optimizer sgd --learning-rate 0.5 --batch 64 --replicas 1000 "
@@ -53,7 +54,7 @@ class FryShackTrain : public TrainCommand {
   TrainView view() const override {
     const FryShack::Settings& s = c_.problem.environment;
     return {c_,
-            kFryShackParameters,
+            {kFryShackParameters.begin(), kFryShackParameters.end()},
             {c_.problem.learn_weight, true},
             std::min(s.reward_correct, s.reward_wrong),
             std::max(s.reward_correct, s.reward_wrong)};

@@ -116,7 +116,11 @@ void OptionTable::check() const {
     if (!given(option) || !option.applies || option.applies()) continue;
     const Option& other = *find(option.applies_with);
     if (option.source < other.source) continue;  // an earlier setting that has been overtaken
-    const std::string value = other.is_flag() ? "" : ' ' + other.value().get<std::string>();
+    const Json in_force = other.value();
+    const std::string value = other.is_flag()        ? ""
+                              : in_force.is_string() ? ' ' + in_force.get<std::string>()
+                              : in_force.is_number() ? ' ' + in_force.dump()
+                                                     : "";
     throw ConfigurationError(fmt::format("{}: has no meaning with --{}{}", option.label, other.name, value));
   }
 }

@@ -141,7 +141,7 @@ void add_cart_pole(OptionTable& table, CartPole::Settings& s) {
              "reward 0, and -1 on the step that terminates, instead of 1 on every step");
 }
 
-std::vector<double> split_numbers(const std::string& text, std::size_t count, const std::string& accepted) {
+std::vector<double> split_numbers(const std::string& text, const std::string& accepted) {
   std::vector<double> numbers;
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t comma = std::min(text.find(',', begin), text.size());
@@ -154,6 +154,11 @@ std::vector<double> split_numbers(const std::string& text, std::size_t count, co
     numbers.push_back(*number);
     begin = comma + 1;
   }
+  return numbers;
+}
+
+std::vector<double> split_numbers(const std::string& text, std::size_t count, const std::string& accepted) {
+  std::vector<double> numbers = split_numbers(text, accepted);
   if (numbers.size() != count) {
     throw ConfigurationError(fmt::format("{} is not accepted; {}, and here {} {}", shown(text), accepted,
                                          numbers.size() == 1 ? "is" : "are", numbers.size()));
@@ -161,42 +166,123 @@ std::vector<double> split_numbers(const std::string& text, std::size_t count, co
   return numbers;
 }
 
-void add_cart_pole_parameters(OptionTable& table, std::array<double, 5>& parameters, const std::string& what) {
+namespace {
+
+std::string five_numbers() {
   static_assert(kCartPoleParameterNames.size() == 5);
-  Option option;
-  option.name = "parameters";
-  option.placeholder = "W,W,W,W,B";
-  option.accepted = "five finite numbers with commas between:";
-  for (const std::string_view name : kCartPoleParameterNames) {
-    option.accepted += fmt::format("{}{}", name == kCartPoleParameterNames.front() ? " " : ", ", name);
-  }
-  option.unit = "logits per m, m/s, rad, rad/s, and logits";
-  option.help = what;
-  option.value = [&parameters] { return Json(parameters); };
-  option.read = [&parameters, accepted = option.accepted](const std::string& text) {
-    parameters = read_numbers<5>(text, accepted);
-  };
-  table.add(option);
+  std::string text = "five finite numbers with commas between:";
+  for (const std::string_view name : kCartPoleParameterNames)
+    text += fmt::format("{}{}", name == kCartPoleParameterNames.front() ? " " : ", ", name);
+  return text;
 }
 
-void add_cart_pole_policy_choice(OptionTable& table, std::array<double, 5>& parameters, PolicyChoice& choice) {
-  add_cart_pole_parameters(table, parameters,
+}  // namespace
+
+void add_cart_pole_parameters(OptionTable& table, CartPolePolicy policy, PolicyChoice& choice, const std::string& what) {
+  Option parameters;
+  parameters.name = "parameters";
+  parameters.placeholder = "W,W,W,W,B";
+  parameters.accepted =
+      five_numbers() +
+      "; with --hidden N 6 N + 1 numbers: each unit's four weights in that order, the units' biases, the output's "
+      "weights, its bias";
+  parameters.unit = "logits per m, m/s, rad, rad/s, and logits";
+  parameters.help = what;
+  parameters.value = [policy] {
+    if (policy.hidden.units == 0) return Json(policy.parameters);
+    return policy.hidden.parameters.empty() ? Json() : Json(policy.hidden.parameters);
+  };
+  parameters.read = [&choice](const std::string& text) {
+    choice.numbers = text == "none" ? std::vector<double>() : split_numbers(text, five_numbers());
+    choice.text = text;
+  };
+  table.add(parameters);
+  table.integer("hidden", "N", policy.hidden.units, "a whole number from 0 (none) to 16", "units",
+                "gives the policy a hidden layer of N units between observation and logit: a network 4 - N - 1");
+  Option& activation = table.choice<Activation>("activation", policy.hidden.activation,
+                                                {{"sigmoid", Activation::sigmoid}, {"tanh", Activation::tanh}},
+                                                "what a hidden unit makes of its weighted sum");
+  activation.applies = [&hidden = policy.hidden] { return hidden.units != 0; };
+  activation.applies_with = "hidden";
+}
+
+void add_initialisation(OptionTable& table, HiddenLayer& hidden, const PolicyChoice& choice) {
+  using I = Initialisation;
+  Option& option = table.choice<I>(
+      "initialisation", hidden.initialisation, {{"torch", I::torch}, {"glorot", I::glorot}, {"he", I::he}, {"zero", I::zero}},
+      "where a hidden layer's training starts, from its own seed: torch, weights and biases uniform within 1 / sqrt(inputs) as "
+      "PyTorch's Linear; glorot, weights within sqrt(6 / (inputs + outputs)), biases 0; he, within sqrt(6 / inputs); or all 0. "
+      "The "
+      "linear policy starts from --parameters");
+  option.applies = [&hidden, &choice] { return hidden.units != 0 && choice.numbers.empty(); };
+  option.applies_with = "hidden";
+  table.exclude("parameters", "initialisation");
+}
+
+void add_cart_pole_policy_choice(OptionTable& table, CartPolePolicy policy, PolicyChoice& choice) {
+  add_cart_pole_parameters(table, policy, choice,
                            "the policy: action 1 with probability sigmoid(w . state + bias), w and bias as given here");
   table.text("policy", "FILE", choice.file, "a policy's file, as train --save-policy writes it",
-             "the policy that train --save-policy wrote to FILE");
-  table.exclude("parameters", "policy");
+             "the policy that train --save-policy wrote to FILE, with a hidden layer if that one has it");
+  for (const char* name : {"parameters", "hidden", "activation"}) table.exclude(name, "policy");
 }
 
 Source cart_pole_policy_source(const OptionTable& table) {
-  return std::max(table.find("parameters")->source, table.find("policy")->source);
+  Source source = Source::standard;
+  for (const char* name : {"parameters", "policy", "hidden", "activation"}) source = std::max(source, table.find(name)->source);
+  return source;
 }
 
-void resolve_cart_pole_policy(const OptionTable& table, const std::string& environment, std::array<double, 5>& parameters,
+void resolve_cart_pole_parameters(const OptionTable& table, CartPolePolicy policy, const PolicyChoice& choice) {
+  const Option& option = *table.find("parameters");
+  if (choice.numbers.empty() || option.source < table.find("hidden")->source) return;
+  if (policy.hidden.units == 0) {
+    if (choice.numbers.size() != policy.parameters.size()) {
+      throw ConfigurationError(fmt::format("{}: {} is not accepted; {}, and here {} {}", option.label, shown(choice.text),
+                                           five_numbers(), choice.numbers.size() == 1 ? "is" : "are", choice.numbers.size()));
+    }
+    std::copy(choice.numbers.begin(), choice.numbers.end(), policy.parameters.begin());
+    return;
+  }
+  const std::uint64_t wanted = 6 * policy.hidden.units + 1;
+  if (policy.hidden.units <= kMostHiddenUnits && choice.numbers.size() != wanted) {
+    throw ConfigurationError(fmt::format("{}: {} is not accepted; --hidden {} has {} parameters, and here {} {}", option.label,
+                                         shown(choice.text), policy.hidden.units, wanted,
+                                         choice.numbers.size() == 1 ? "is" : "are", choice.numbers.size()));
+  }
+  policy.hidden.parameters = choice.numbers;
+}
+
+void resolve_cart_pole_policy(const OptionTable& table, const std::string& environment, CartPolePolicy policy,
                               const PolicyChoice& choice) {
   const Option& option = *table.find("policy");
-  if (choice.file.empty() || option.source != cart_pole_policy_source(table)) return;
-  const SavedPolicy policy = read_policy_file(option.label, choice.file, environment);
-  for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i] = static_cast<double>(policy.parameters[i]);
+  if (!choice.file.empty() && option.source == cart_pole_policy_source(table)) {
+    const SavedPolicy saved = read_policy_file(option.label, choice.file, environment);
+    const std::vector<double> parameters(saved.parameters.begin(), saved.parameters.end());
+    policy.hidden.units = saved.hidden.units;
+    policy.hidden.activation = saved.hidden.activation;
+    if (saved.hidden.units == 0) {
+      std::copy(parameters.begin(), parameters.end(), policy.parameters.begin());
+    } else {
+      policy.hidden.parameters = parameters;
+    }
+    return;
+  }
+  resolve_cart_pole_parameters(table, policy, choice);
+  if (policy.hidden.units != 0 && policy.hidden.units <= kMostHiddenUnits && policy.hidden.parameters.empty()) {
+    throw ConfigurationError(fmt::format("{}: {} needs the network's {} --parameters, or --policy instead",
+                                         table.find("hidden")->label, policy.hidden.units, 6 * policy.hidden.units + 1));
+  }
+}
+
+std::string policy_words(const std::array<double, 5>& parameters, const HiddenLayer& hidden, const char* separator) {
+  if (hidden.units != 0) {
+    return fmt::format("{} hidden {} unit{}", hidden.units, hidden.activation == Activation::tanh ? "tanh" : "sigmoid",
+                       hidden.units == 1 ? "" : "s");
+  }
+  std::string text;
+  for (const double parameter : parameters) text += fmt::format("{}{:g}", text.empty() ? "" : separator, parameter);
+  return text;
 }
 
 }  // namespace fryer::cli

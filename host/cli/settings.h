@@ -21,6 +21,8 @@ void add_parameters(OptionTable& table, Problem& problem, const std::string& wha
 // --parameters W,B and --policy FILE, two other ways to say --weight and --bias.
 struct PolicyChoice {
   std::string file;
+  std::string text;             // of --parameters, as it was given,
+  std::vector<double> numbers;  // and read (CartPole: how many there should be, --hidden says)
 };
 void add_policy_choice(OptionTable& table, Problem& problem, PolicyChoice& choice);
 // Reads the policy's file, if one was given, unless a later source said otherwise.
@@ -33,15 +35,26 @@ Source policy_source(const OptionTable& table);
 
 // Its rules: --max-steps, --gravity, ..., --integrator, --sutton-barto-reward. validate() knows their ranges.
 void add_cart_pole(OptionTable& table, CartPole::Settings& settings);
-// --parameters with five numbers, in the registry's order. `what` says what they are.
-void add_cart_pole_parameters(OptionTable& table, std::array<double, 5>& parameters, const std::string& what);
-// --parameters, and --policy FILE as another way to say them.
-void add_cart_pole_policy_choice(OptionTable& table, std::array<double, 5>& parameters, PolicyChoice& choice);
+// The policy that a command's settings have: the linear one's parameters, or a hidden layer.
+struct CartPolePolicy {
+  std::array<double, 5>& parameters;
+  HiddenLayer& hidden;
+};
+// --hidden, --activation, and --parameters in the order of results. `what` says what they are. The settings and `choice` outlive the table.
+void add_cart_pole_parameters(OptionTable& table, CartPolePolicy policy, PolicyChoice& choice, const std::string& what);
+// Where a training that was given no parameters starts.
+void add_initialisation(OptionTable& table, HiddenLayer& hidden, const PolicyChoice& choice);
+// --hidden, --activation, --parameters, and --policy FILE as another way to say them all.
+void add_cart_pole_policy_choice(OptionTable& table, CartPolePolicy policy, PolicyChoice& choice);
 // Who spoke last about the policy.
 Source cart_pole_policy_source(const OptionTable& table);
-// Reads the policy's file, if one was given, unless a later source said otherwise.
-void resolve_cart_pole_policy(const OptionTable& table, const std::string& environment, std::array<double, 5>& parameters,
+// Gives the policy the parameters of --parameters, if there are any; unless --hidden was set by a later source.
+void resolve_cart_pole_parameters(const OptionTable& table, CartPolePolicy policy, const PolicyChoice& choice);
+// The same, or reads the policy's file, whichever was said last. A hidden layer needs one of the two.
+void resolve_cart_pole_policy(const OptionTable& table, const std::string& environment, CartPolePolicy policy,
                               const PolicyChoice& choice);
+// "0.5, 1, 10, 3, 0", or "8 tanh units", for people.
+std::string policy_words(const std::array<double, 5>& parameters, const HiddenLayer& hidden, const char* separator);
 
 // As many finite numbers as the array has, with commas between. `accepted` says what they are; it stands in the refusal.
 template <std::size_t kCount>
@@ -49,7 +62,8 @@ std::array<double, kCount> read_numbers(const std::string& text, const std::stri
 
 // ---- implementation
 
-// All numbers of the text, for refusing the wrong number of them. Throws ConfigurationError.
+// All numbers of the text. Throws ConfigurationError; the second form also where there are not `count` of them.
+std::vector<double> split_numbers(const std::string& text, const std::string& accepted);
 std::vector<double> split_numbers(const std::string& text, std::size_t count, const std::string& accepted);
 
 template <std::size_t kCount>

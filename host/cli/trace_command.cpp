@@ -72,7 +72,7 @@ TraceCommand::TraceCommand(const std::string& environment) : Command(describe(en
   }
   add_actions();
   add_state();
-  add_cart_pole_policy_choice(table_, c_.parameters, policy_);
+  add_cart_pole_policy_choice(table_, {c_.parameters, c_.hidden}, policy_);
   table_.flag("random", random_, "either action with probability 1/2");
   table_.flag("greedy", c_.greedy, "take the policy's likelier action instead of sampling");
   table_.choice<Precision>("precision", c_.precision, {{"double", Precision::float64}, {"float", Precision::float32}},
@@ -84,10 +84,11 @@ TraceCommand::TraceCommand(const std::string& environment) : Command(describe(en
   add_outputs();
   add_backend_options();
   const auto only_for = [this](const char* name, Actions source) {
-    table_.find(name)->applies = [this, source] { return c_.source == source; };
+    Option& option = *table_.find(name);
+    option.applies = [this, source, before = option.applies] { return c_.source == source && (!before || before()); };
   };
   only_for("actions", Actions::given);
-  for (const char* name : {"parameters", "policy", "greedy"}) only_for(name, Actions::policy);
+  for (const char* name : {"parameters", "policy", "hidden", "activation", "greedy"}) only_for(name, Actions::policy);
 }
 
 void TraceCommand::add_actions() {
@@ -179,11 +180,13 @@ void TraceCommand::settle() {
     c_.greedy = false;
   }
   random_ = c_.source == Actions::random;
-  for (const char* name : {"actions", "parameters", "policy", "greedy"}) table_.find(name)->applies_with = chosen->option->name;
+  const bool linear = c_.source == Actions::policy && c_.hidden.units == 0;
+  for (const char* name : {"actions", "parameters", "policy", "hidden", "activation", "greedy"})
+    table_.find(name)->applies_with = linear && std::string_view(name) == "activation" ? "hidden" : chosen->option->name;
 }
 
 void TraceCommand::resolve() {
-  if (c_.source == Actions::policy) resolve_cart_pole_policy(table_, environment_, c_.parameters, policy_);
+  if (c_.source == Actions::policy) resolve_cart_pole_policy(table_, environment_, {c_.parameters, c_.hidden}, policy_);
   if (format_ == Format::json) common_.json = true;
   if (format_ == Format::csv && common_.json) {
     throw ConfigurationError(
@@ -208,8 +211,8 @@ std::string TraceCommand::player() const {
     case Actions::policy:
       break;
   }
-  return fmt::format("the policy {:g},{:g},{:g},{:g},{:g}{}", c_.parameters[0], c_.parameters[1], c_.parameters[2],
-                     c_.parameters[3], c_.parameters[4], c_.greedy ? ", greedy" : "");
+  return fmt::format("the policy {}{}{}", c_.hidden.units == 0 ? "" : "with ", policy_words(c_.parameters, c_.hidden, ","),
+                     c_.greedy ? ", greedy" : "");
 }
 
 Plan TraceCommand::plan() const {

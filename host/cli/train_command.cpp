@@ -147,7 +147,8 @@ Plan TrainCommand::plan() const {
 }
 
 void TrainCommand::save_replicas(OutputFile& file, const ReplicaTable& table) const {
-  const ReplicaRows rows{table, settings_.batch, view().parameters};
+  const TrainView training = view();
+  const ReplicaRows rows{table, settings_.batch, training.parameters};
   file.path().ends_with(".npy") ? write_npy(file, rows) : write_csv(file, rows);
   file.commit();
 }
@@ -156,6 +157,7 @@ void TrainCommand::save_policy(OutputFile& file, const TrainResult& result) cons
   SavedPolicy policy;
   policy.environment = environment_;
   for (const std::vector<float>& column : result.table.parameters) policy.parameters.push_back(column[0]);
+  describe_policy(policy);
   policy.training = {{"algorithm", algorithm_}, {"configuration", table_.configuration()}, {"digest", hex16(result.digest)}};
   file.write(policy_text(policy));
   file.commit();

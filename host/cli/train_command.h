@@ -10,6 +10,7 @@
 
 #include "host/cli/command.h"
 #include "host/cli/files.h"
+#include "host/cli/output/policy_file.h"
 #include "host/cli/output/train_report.h"
 #include "host/cli/run_support.h"
 
@@ -42,6 +43,7 @@ class TrainCommand : public Command {
   virtual double train_part(Backend& backend, std::uint64_t updates, std::uint64_t batch, std::uint64_t replicas) const = 0;
   virtual std::string result_text(const Console& console, const TrainResult& result) const = 0;
   virtual void add_to_document(Json&, const TrainResult&) const {}
+  virtual void describe_policy(SavedPolicy&) const {}  // what it is besides its parameters
 
   TrainingSettings& settings_;
   std::string algorithm_ = "reinforce", preset_;

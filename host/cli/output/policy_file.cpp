@@ -10,6 +10,7 @@
 
 #include "fryer/core/version.h"
 #include "fryer/engine/registry.h"
+#include "fryer/engine/run.h"
 #include "host/cli/files.h"
 #include "host/cli/output/json.h"
 
@@ -51,14 +52,29 @@ bool plays(const std::string& saved_for, const std::string& environment) {
   return entry->policy == entry_of(environment).policy && std::equal(there.begin(), there.end(), here.begin(), here.end());
 }
 
+constexpr const char* kWithHiddenLayer = "sigmoid (one hidden layer)";
+
+// The parameters' names: the environment's, or a network's.
+std::vector<std::string> names_of(const EnvironmentEntry& entry, const HiddenLayer& hidden) {
+  if (hidden.units != 0) return parameter_names(hidden);
+  return {entry.parameters.begin(), entry.parameters.end()};
+}
+
+HiddenLayer read_hidden_layer(const nlohmann::json& document) {
+  HiddenLayer hidden;
+  if (!document.contains("hidden")) return hidden;
+  hidden.units = document.at("hidden").get<std::uint64_t>();
+  hidden.activation = document.at("activation").get<std::string>() == "tanh" ? Activation::tanh : Activation::sigmoid;
+  return hidden;
+}
+
 }  // namespace
 
 std::string policy_text(const SavedPolicy& policy) {
   const EnvironmentEntry& entry = entry_of(policy.environment);
+  const std::vector<std::string> names = names_of(entry, policy.hidden);
   Json parameters = Json::object();
-  for (std::size_t i = 0; i < entry.parameters.size(); ++i) {
-    parameters[std::string(entry.parameters[i])] = static_cast<double>(policy.parameters[i]);
-  }
+  for (std::size_t i = 0; i < names.size(); ++i) parameters[names[i]] = static_cast<double>(policy.parameters[i]);
   Json document = {{"format", kFormat},
                    {"version", kVersionOfFormat},
                    {"environment", policy.environment},
@@ -66,6 +82,11 @@ std::string policy_text(const SavedPolicy& policy) {
                    {"parameters", parameters},
                    {"numerics_version", kNumericsVersion},
                    {"training", policy.training}};
+  if (policy.hidden.units != 0) {
+    document["policy"] = kWithHiddenLayer;
+    document["hidden"] = policy.hidden.units;
+    document["activation"] = policy.hidden.activation == Activation::tanh ? "tanh" : "sigmoid";
+  }
   document["checksum"] = checksum_of(nlohmann::json::parse(document.dump()));
   return to_text(document);
 }
@@ -91,8 +112,11 @@ SavedPolicy parse_policy(const std::string& option, const std::string& path, con
     policy.environment = document.at("environment").get<std::string>();
     if (!plays(policy.environment, environment))
       damaged(fmt::format("this is a policy for {}, not for {}", shown(policy.environment), environment));
-    for (const std::string_view name : entry_of(environment).parameters) {
-      const double value = document.at("parameters").at(std::string(name)).get<double>();
+    policy.hidden = read_hidden_layer(document);
+    if (policy.hidden.units > kMostHiddenUnits || (policy.hidden.units != 0 && document.at("policy") != kWithHiddenLayer))
+      damaged("its hidden layer is not one of this program's");
+    for (const std::string& name : names_of(entry_of(environment), policy.hidden)) {
+      const double value = document.at("parameters").at(name).get<double>();
       if (!(std::abs(value) <= static_cast<double>(FLT_MAX))) damaged(fmt::format("its {} is not a finite float", name));
       policy.parameters.push_back(static_cast<float>(value));
     }

@@ -6,14 +6,16 @@
 #include <string>
 #include <vector>
 
+#include "fryer/engine/configuration.h"
 #include "host/cli/option_table.h"
 
 namespace fryer::cli {
 
 struct SavedPolicy {
   std::string environment;
-  std::vector<float> parameters;  // in the environment's order, as the registry has it
+  std::vector<float> parameters;  // in the order of results: the registry's, or the network's
   Json training;                  // how it came about; informative
+  HiddenLayer hidden{};           // its units and activation, on CartPole; without parameters
 };
 
 std::string policy_text(const SavedPolicy& policy);

@@ -45,7 +45,7 @@ void write_csv(OutputFile& file, const ReplicaRows& rows) {
 void write_npy(OutputFile& file, const ReplicaRows& rows) {
   const ReplicaTable& table = rows.table;
   std::string header = "{'descr': [('seed', '<u8'), ('status', '|S8'), ('updates', '<u8'), ('episodes', '<u8'), ('steps', '<u8')";
-  for (const std::string_view name : rows.parameters) header += fmt::format(", ('{}', '<f4')", name);
+  for (const std::string& name : rows.parameters) header += fmt::format(", ('{}', '<f4')", name);
   header += fmt::format("], 'fortran_order': False, 'shape': ({},), }}", table.size());
   constexpr std::size_t kPreamble = 10;  // magic, version, length
   header.append(63 - (kPreamble + header.size()) % 64, ' ');

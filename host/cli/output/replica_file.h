@@ -18,8 +18,8 @@ std::string_view status_name(std::uint8_t status);
 // What the rows need beside the table.
 struct ReplicaRows {
   const ReplicaTable& table;
-  std::uint64_t batch;                           // episodes per update
-  std::span<const std::string_view> parameters;  // their names
+  std::uint64_t batch;                      // episodes per update
+  std::span<const std::string> parameters;  // their names
 };
 
 // Floats as the doubles they equal; a failed training's parameters are empty.

@@ -15,7 +15,7 @@ namespace {
 Json final_parameters(const TrainView& view, const TrainResult& r) {
   Json json = Json::object();
   for (std::size_t i = 0; i < view.parameters.size(); ++i) {
-    json[std::string(view.parameters[i])] =
+    json[view.parameters[i]] =
         view.settings.replicas > 1 ? summary_json(r.parameters[i]) : finite(static_cast<double>(r.table.parameters[i][0]));
   }
   return json;
@@ -124,9 +124,10 @@ std::string population_text(const Terminal& terminal, const TrainView& view, con
   if (r.parameters.back().count == 0) return text + "No training ended with finite parameters.\n";
   std::vector<NamedSummary> summaries;
   std::vector<std::size_t> columns;
-  for (std::size_t i = 0; i < view.parameters.size(); ++i) {
+  const std::size_t first = first_shown(view.parameters.size());
+  for (std::size_t i = first; i < view.parameters.size(); ++i) {
     if (!view.learned[i]) continue;
-    summaries.push_back({std::string(view.parameters[i]), r.parameters[i]});
+    summaries.push_back({view.parameters[i], r.parameters[i]});
     columns.push_back(i);
   }
   for (const auto& [name, s] : summaries) {
@@ -134,6 +135,7 @@ std::string population_text(const Terminal& terminal, const TrainView& view, con
                         short_number(s.min), short_number(s.max));
   }
   text += quantile_table(terminal, summaries);
+  text += shown_of_all(terminal, view.parameters.size() - first, view.parameters.size(), "--json and --save-replicas have all");
   constexpr std::size_t kMostHistograms = 2;
   for (std::size_t i = 0; i < summaries.size() && summaries.size() <= kMostHistograms; ++i) {
     const std::string rows = histogram(terminal, r.table.parameters[columns[i]], summaries[i].summary);
@@ -143,6 +145,16 @@ std::string population_text(const Terminal& terminal, const TrainView& view, con
   }
   if (c.until && !r.table.steps.empty()) text += threshold_histogram(terminal, r);
   return text;
+}
+
+std::size_t first_shown(std::size_t parameters) {
+  constexpr std::size_t kMost = 8, kShown = 5;
+  return parameters <= kMost ? 0 : parameters - kShown;
+}
+
+std::string shown_of_all(const Terminal& terminal, std::size_t shown, std::size_t all, const char* where) {
+  if (shown == all) return "";
+  return paint(terminal, Style::dim, fmt::format("({} of {} parameters; {})", shown, all, where)) + '\n';
 }
 
 Interval wilson(std::uint64_t successes, std::uint64_t n) {

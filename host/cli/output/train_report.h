@@ -2,8 +2,7 @@
 // The result of `fryer train`, for programs and for people.
 #pragma once
 
-#include <span>
-#include <string_view>
+#include <string>
 #include <vector>
 
 #include "fryer/engine/run.h"
@@ -15,7 +14,7 @@ namespace fryer::cli {
 // A training as reports see it, whatever the environment.
 struct TrainView {
   const TrainingSettings& settings;
-  std::span<const std::string_view> parameters;
+  std::vector<std::string> parameters;
   std::vector<bool> learned;  // which of them the training changes
   double lowest, highest;     // mean return that a batch can have
 };
@@ -28,6 +27,10 @@ std::string curve_text(const Terminal& terminal, const TrainView& view, const st
 std::string population_text(const Terminal& terminal, const TrainView& view, const TrainResult& result);
 // One training: whether it met --until.
 std::string threshold_text(const TrainView& view, const TrainResult& result);
+
+// Of many parameters people see the last few, the output layer's: the first one shown, and a line that says so; "" where all are.
+std::size_t first_shown(std::size_t parameters);
+std::string shown_of_all(const Terminal& terminal, std::size_t shown, std::size_t all, const char* where);
 
 std::string failure_text(const TrainingSettings& settings, const Failure& failure);
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "fryer/core/error.h"
 #include "fryer/engine/results.h"
 
 namespace fryer {
@@ -39,12 +40,15 @@ struct TrainRequest {
   bool curve_quantiles = false;  // keeps (updates, replicas) numbers of 4 bytes while running
 };
 
-struct CartPoleTrainRequest {
-  CartPoleReplicaWork work;  // its table pointers are ignored: the backend takes them from `table`
+template <class Work>
+struct CartPoleTrainRequestOf {
+  Work work;  // its table pointers are ignored: the backend takes them from `table`
   const AdamTable* table = nullptr;
   std::uint64_t first_seed = 0, replicas = 0;
   bool curve_quantiles = false;  // keeps (updates, replicas) numbers of 4 bytes while running
 };
+using CartPoleTrainRequest = CartPoleTrainRequestOf<CartPoleReplicaWork>;
+using HiddenTrainRequest = CartPoleTrainRequestOf<HiddenReplicaWork>;
 
 class Backend {
  public:
@@ -66,6 +70,20 @@ class Backend {
   virtual std::vector<std::uint64_t> evaluate(const CartPoleWork& work, std::uint64_t first, std::uint64_t count,
                                               const RunControl& control) = 0;
   virtual Population train(const CartPoleTrainRequest& request, const RunControl& control) = 0;
+
+  // The same with a hidden layer. A backend without it throws DeviceError, as these do.
+  virtual HiddenSums gradient(const HiddenWork&, std::uint64_t, std::uint64_t, CartPoleTask, const RunControl&) {
+    throw_without_hidden_layer();
+  }
+  virtual std::vector<std::uint64_t> evaluate(const HiddenWork&, std::uint64_t, std::uint64_t, const RunControl&) {
+    throw_without_hidden_layer();
+  }
+  virtual Population train(const HiddenTrainRequest&, const RunControl&) { throw_without_hidden_layer(); }
+
+ private:
+  [[noreturn]] void throw_without_hidden_layer() const {
+    throw DeviceError(info().device + " does not run the hidden-layer policy; the CPU does (--device cpu)");
+  }
 };
 
 // Which backend, and how it may split work; none of it changes a bit of any result.

@@ -13,6 +13,7 @@
 #include "fryer/algo/reinforce.h"
 #include "fryer/env/cart_pole.h"
 #include "fryer/env/fry_shack.h"
+#include "fryer/policy/hidden_policy.h"
 
 namespace fryer {
 
@@ -67,11 +68,22 @@ struct NotebookConfiguration {
 
 // ---- CartPole-v0 and v1
 
-// A linear sigmoid policy on CartPole: action 1 with probability sigmoid(w . observation + bias).
+// A hidden layer between CartPole's observation and the policy's logit: a network 4 - units - 1 in place of the linear policy.
+struct HiddenLayer {
+  std::uint64_t units = 0;  // 0: none; at most kMostHiddenUnits
+  Activation activation = Activation::tanh;
+  // (Initial) parameters: each unit's four weights, the units' biases, the output's weights, its bias: 6 units + 1. A training without
+  // any starts each replica from its own seed.
+  std::vector<double> parameters;
+  Initialisation initialisation = Initialisation::torch;  // of such trainings
+};
+
+// A sigmoid policy on CartPole: action 1 with probability sigmoid(w . observation + bias), or that of a network with a hidden layer.
 struct CartPoleProblem {
   CartPole::Settings environment;
-  // (Initial) parameters: w_position, w_velocity, w_angle, w_angular_velocity, bias.
+  // (Initial) parameters of the linear policy: w_position, w_velocity, w_angle, w_angular_velocity, bias.
   std::array<double, 5> parameters{};
+  HiddenLayer hidden;
   double gamma = 0.99;  // discount
   Baseline baseline = Baseline::none;
   double baseline_value = 0;  // of Baseline::constant, in units of the scaled return
@@ -115,6 +127,7 @@ struct TraceConfiguration {
   Actions source = Actions::given;
   std::string actions;                         // given: 0s and 1s, one a step
   std::array<double, 5> parameters{};          // policy: as in CartPoleProblem
+  HiddenLayer hidden;                          // policy: the same
   bool greedy = false;                         // policy: action 1 where p > 1/2 instead of sampling
   std::optional<std::array<double, 4>> state;  // the start state; without it the seed's first evaluation episode's
   bool continue_past_end = false;              // go on past the end: to the last action given, or to max_steps

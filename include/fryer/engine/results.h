@@ -111,7 +111,8 @@ struct CartPoleGradientResult {
   std::vector<Estimate> gradient;     // of the expected return times reward_scale, ascent direction
   std::vector<double> second_moment;  // mean of the squared contributions
   Estimate mean_return;
-  CartPoleSums sums;
+  CartPoleSums sums;       // of the linear policy
+  HiddenSums hidden_sums;  // or of one with a hidden layer
   std::uint64_t episodes = 0, steps = 0;
   std::uint64_t digest = 0;
 };

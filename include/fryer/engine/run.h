@@ -27,6 +27,9 @@ TrainResult train(const CartPoleTrainConfiguration& configuration, Backend& back
 CartPoleGradientResult gradient(const CartPoleGradientConfiguration& configuration, Backend& backend,
                                 const RunControl& control = {});
 EvaluateResult evaluate(const CartPoleEvaluateConfiguration& configuration, Backend& backend, const RunControl& control = {});
+// Names of the policy's parameters, in the order of results: the registry's, or those of a hidden layer's network: w_hidden0_position,
+// ..., w_hidden0_angular_velocity, w_hidden1_position, ..., b_hidden0, ..., w_output0, ..., bias.
+std::vector<std::string> parameter_names(const HiddenLayer& hidden);
 // One episode on the calling thread.
 TraceResult trace(const TraceConfiguration& configuration);
 

@@ -9,6 +9,7 @@
 #include "fryer/algo/reinforce.h"
 #include "fryer/env/cart_pole.h"
 #include "fryer/lane/replica_training.h"
+#include "fryer/policy/hidden_policy.h"
 #include "fryer/policy/sigmoid_policy.h"
 
 namespace fryer {
@@ -148,9 +149,152 @@ struct EpisodeLearner {
   }
 };
 
-// ---- work and sums
+// ---- the same for a policy with a hidden layer
 
-inline constexpr int kCartPoleParameters = 5;  // w_position, w_velocity, w_angle, w_angular_velocity, bias
+// Four steps, with the activations of every unit in each.
+template <class Real, bool kGeneral>
+struct HiddenBlock : CartPoleBlock<Real, kGeneral> {
+  Real activation[kStepsPerBlock][kMostHiddenUnits];
+
+  template <class Policy>
+  FRYER_LANE void advance(int k, const CartPoleGame& game, const Policy& policy, WordOf<Real> word, WordOf<Real> steps) {
+    const RecordedPolicy<Policy, Real> recorded{policy, activation[k]};
+    CartPoleBlock<Real, kGeneral>::advance(k, game, recorded, word, steps);
+  }
+};
+
+// What EpisodeLearner sums, by each parameter of a HiddenPolicy: a step's score is 2^24 (p - action) times d logit / d parameter, as
+// HiddenPolicy::slope has it. Unit by unit, a parameter's four steps in registers.
+template <class Real, Track kTrack>
+struct HiddenLearner {
+  static constexpr int kParameters = HiddenPolicy<Real, 4>::kParameters;
+  static constexpr int kScores = kTrack == Track::gradient_and_scores ? kParameters : 1;
+  Real trace[kParameters], gradient[kParameters];
+  Real score[kScores];
+  ReturnMoments<Real> moments;
+
+  FRYER_LANE void clear_if(const HiddenShape<4>& shape, MaskOf<Real> m) {
+    const int parameters = shape.parameters();
+    for (int i = 0; i < parameters; ++i) {
+      trace[i] = select(m, Real(0.0f), trace[i]);
+      gradient[i] = select(m, Real(0.0f), gradient[i]);
+      if constexpr (kTrack == Track::gradient_and_scores) score[i] = select(m, Real(0.0f), score[i]);
+    }
+    if constexpr (kTrack == Track::gradient_and_scores) moments.clear_if(m);
+  }
+
+  template <bool kGeneral, class Policy>
+  FRYER_LANE void accumulate(const CartPoleGame& game, const Policy& policy, const HiddenBlock<Real, kGeneral>& block) {
+    const HiddenShape<4> shape = policy.shape();
+    const bool entropy = kGeneral && game.entropy_bonus != 0;
+    Real observation[4][kStepsPerBlock];
+    FRYER_UNROLL for (int i = 0; i < 4; ++i) {
+      FRYER_UNROLL for (int k = 0; k < kStepsPerBlock; ++k) observation[i][k] = block.observation[k][i];
+    }
+    for (int j = 0; j < shape.units; ++j) {
+      Real activation[kStepsPerBlock], error[kStepsPerBlock], bonus[kStepsPerBlock];
+      FRYER_UNROLL for (int k = 0; k < kStepsPerBlock; ++k) {
+        activation[k] = block.activation[k][j];
+        const Real slope = policy.slope(j, activation[k]);
+        error[k] = block.error24[k] * slope;
+        bonus[k] = Real(0.0f);
+        if constexpr (kGeneral) {
+          if (entropy) bonus[k] = block.entropy24[k] * slope;
+        }
+      }
+      FRYER_UNROLL for (int i = 0; i < 4; ++i) learn(game, block, shape.weight(j, i), error, bonus, observation[i]);
+      learn(game, block, shape.bias(j), error, bonus);
+      learn(game, block, shape.output_weight(j), block.error24, block.entropy24, activation);
+    }
+    learn(game, block, shape.output_bias(), block.error24, block.entropy24);
+    if constexpr (kTrack == Track::gradient_and_scores) {
+      const Real gamma = Real(game.gamma), gamma_squared = Real(game.gamma_squared);
+      ReturnMoments<Real> m = moments;
+      FRYER_UNROLL for (int k = 0; k < kStepsPerBlock; ++k) {
+        if constexpr (kGeneral) {
+          m.add(block.live[k], gamma, gamma_squared, block.unit_reward[k]);
+        } else {
+          m.add(block.live[k], gamma, gamma_squared);
+        }
+      }
+      moments = m;
+    }
+  }
+
+ private:
+  // Parameter i, whose step's score is error times an input (or 1), and its entropy's gradient bonus times that.
+  template <bool kGeneral, class... Input>
+  FRYER_LANE void learn(const CartPoleGame& game, const HiddenBlock<Real, kGeneral>& block, int i, const Real* error,
+                        const Real* bonus, const Input*... input) {
+    const Real gamma = Real(game.gamma), reward = Real(game.reward_inside);
+    Real t = trace[i], g = gradient[i], f[kStepsPerBlock];
+    FRYER_UNROLL for (int k = 0; k < kStepsPerBlock; ++k) {
+      if constexpr (sizeof...(input) == 0) {
+        f[k] = error[k];
+      } else {
+        f[k] = error[k] * (..., input[k]);
+      }
+      t = fma(gamma, t, f[k]);
+      if constexpr (kGeneral) {
+        g = fma_if(block.live[k], block.reward[k], t, g);
+        if (game.entropy_bonus != 0) {
+          if constexpr (sizeof...(input) == 0) {
+            g = add_if(block.live[k], g, bonus[k]);
+          } else {
+            g = fma_if(block.live[k], bonus[k], (..., input[k]), g);
+          }
+        }
+      } else {
+        g = fma_if(block.live[k], reward, t, g);
+      }
+    }
+    trace[i] = t;
+    gradient[i] = g;
+    if constexpr (kTrack == Track::gradient_and_scores) {
+      Real s = score[i];
+      FRYER_UNROLL for (int k = 0; k < kStepsPerBlock; ++k) s = add_if(block.live[k], s, f[k]);
+      score[i] = s;
+    }
+  }
+};
+
+// ---- work and sums, for either policy
+
+using LinearPolicy = SigmoidPolicy<float, 4>;
+using HiddenLayerPolicy = HiddenPolicy<float, 4>;
+
+inline constexpr int kCartPoleParameters =
+    LinearPolicy::kParameters;  // w_position, w_velocity, w_angle, w_angular_velocity, bias
+
+// What lanes need for a policy: its block and, unless nothing is learnt, its learner.
+template <class Policy, class Real, bool kGeneral, Track kTrack>
+struct EpisodePrograms {
+  using Block = CartPoleBlock<Real, kGeneral>;
+  using Learner = EpisodeLearner<Real, kCartPoleParameters, kTrack>;
+};
+template <class Real, bool kGeneral, Track kTrack>
+requires(kTrack != Track::nothing) struct EpisodePrograms<HiddenLayerPolicy, Real, kGeneral, kTrack> {
+  using Block = HiddenBlock<Real, kGeneral>;
+  using Learner = HiddenLearner<Real, kTrack>;
+};
+template <class Real, int kParameters, Track kTrack, class Policy>
+FRYER_LANE void clear_if(EpisodeLearner<Real, kParameters, kTrack>& learner, const Policy&, MaskOf<Real> m) {
+  learner.clear_if(m);
+}
+template <class Real, Track kTrack, class Policy>
+FRYER_LANE void clear_if(HiddenLearner<Real, kTrack>& learner, const Policy& policy, MaskOf<Real> m) {
+  learner.clear_if(policy.shape(), m);
+}
+template <class Real, int kParameters, Track kTrack, class Policy, bool kGeneral>
+FRYER_LANE void accumulate(EpisodeLearner<Real, kParameters, kTrack>& learner, const CartPoleGame& game, const Policy&,
+                           const CartPoleBlock<Real, kGeneral>& block) {
+  learner.accumulate(game, block);
+}
+template <class Real, Track kTrack, class Policy, bool kGeneral>
+FRYER_LANE void accumulate(HiddenLearner<Real, kTrack>& learner, const CartPoleGame& game, const Policy& policy,
+                           const HiddenBlock<Real, kGeneral>& block) {
+  learner.accumulate(game, policy, block);
+}
 
 // Beyond this magnitude a parameter counts as no longer finite: a logit of finite observations could then be infinite or NaN.
 inline constexpr float kLargestParameter = 0x1p96f;
@@ -158,25 +302,45 @@ template <class Real>
 FRYER_LANE MaskOf<Real> is_usable(Real parameter) {
   return negate(either(less(Real(kLargestParameter), absolute(parameter)), negate(is_finite(parameter))));
 }
+// The same of a hidden layer's output weights: they bound the gradients of the weights before it, and so the digits of exact sums. (Their
+// initial magnitude is 2.5 at most; trainings that solve CartPole end below 10.)
+inline constexpr float kLargestOutputWeight = 1024.0f;
 
-struct CartPoleFixedPoint {
-  ParameterScale parameter[kCartPoleParameters];
-  double square_scale[kCartPoleParameters];  // of the squared contributions, scaled as lanes have them
-  double square_unit[kCartPoleParameters];
+// Whether parameter i may have the value x.
+template <class Shape>
+FRYER_LANE bool is_usable(const Shape& shape, int i, float x) {
+  if constexpr (!Shape::kFixed) {
+    if (shape.is_output_weight(i)) return absolute(x) <= kLargestOutputWeight;
+  }
+  return is_usable(x);
+}
+
+template <class Policy>
+struct CartPoleFixedPointOf {
+  ParameterScale parameter[Policy::kParameters];
+  double square_scale[Policy::kParameters];  // of the squared contributions, scaled as lanes have them
+  double square_unit[Policy::kParameters];
   ReturnScale returns;
 };
 
 // One policy, episodes numbered within a training, a gradient or an evaluation. Trivially copyable: it is a kernel argument.
-struct CartPoleWork {
+template <class Policy>
+struct CartPoleWorkOf {
   UniformKey key;
   CartPoleGame game;
-  SigmoidPolicy<float, 4> policy;
-  CartPoleFixedPoint fixed_point;
+  Policy policy;
+  CartPoleFixedPointOf<Policy> fixed_point;
 };
 
-inline bool has_finite_numbers(const CartPoleWork& work) {
+inline bool has_finite_numbers(const CartPoleWorkOf<LinearPolicy>& work) {
   bool usable = is_usable(work.policy.bias);
   for (const float w : work.policy.weight) usable = usable && is_usable(w);
+  return usable;
+}
+inline bool has_finite_numbers(const CartPoleWorkOf<HiddenLayerPolicy>& work) {
+  const auto shape = work.policy.shape();
+  bool usable = true;
+  for (int i = 0; i < shape.parameters(); ++i) usable = usable && is_usable(shape, i, work.policy.parameter[i]);
   return usable;
 }
 
@@ -184,19 +348,21 @@ inline bool has_finite_numbers(const CartPoleWork& work) {
 // baselines).
 enum class CartPoleTask { gradient, gradient_and_squares, gradient_and_scores };
 
-// Exact sums over episodes. Which are made depends on what was asked for; the others stay 0.
-struct CartPoleSums {
-  std::int64_t gradient[kCartPoleParameters] = {}, score[kCartPoleParameters] = {};
-  WideSum squared[kCartPoleParameters];            // of the episodes' gradient contributions
+// Exact sums over episodes. Which are made depends on what was asked for; the others stay 0, as do those beyond the policy's parameters.
+template <class Policy>
+struct CartPoleSumsOf {
+  static constexpr int kParameters = Policy::kParameters;
+  std::int64_t gradient[kParameters] = {}, score[kParameters] = {};
+  WideSum squared[kParameters];                    // of the episodes' gradient contributions
   std::int64_t return_sum = 0, return_square = 0;  // ReturnMoments
   std::uint64_t steps = 0, terminated = 0, episodes = 0;
   WideSum steps_squared;
 
-  FRYER_HOST_DEVICE void add(const CartPoleSums& other) {
+  FRYER_HOST_DEVICE void add(const CartPoleSumsOf& other) {
     const auto add_wrapping = [](std::int64_t& to, std::int64_t x) {
       to = static_cast<std::int64_t>(static_cast<std::uint64_t>(to) + static_cast<std::uint64_t>(x));
     };
-    for (int i = 0; i < kCartPoleParameters; ++i) {
+    for (int i = 0; i < kParameters; ++i) {
       add_wrapping(gradient[i], other.gradient[i]);
       add_wrapping(score[i], other.score[i]);
       squared[i].add(other.squared[i]);
@@ -213,23 +379,50 @@ struct CartPoleSums {
 // Evaluations count episodes by length and end: element 2 * length + terminated of 2 * (max_steps + 1).
 inline std::uint64_t outcome_count(std::uint32_t max_steps) { return 2 * (std::uint64_t{max_steps} + 1); }
 
-// The scales of a batch of `batch` episodes, from the bounds of one episode's contributions: |reward| times the sum of all discounted
-// lengths times the largest observation (entropy: |z p (1 - p)| < 0.2239 a step).
-inline CartPoleFixedPoint make_fixed_point(const CartPole::Settings& settings, const CartPoleGame& game, double gamma,
-                                           std::uint64_t batch) {
-  const ReturnBounds returns = return_bounds(gamma, settings.max_steps);
+// Largest magnitudes of d logit / d parameter in a step that counts, for parameters 0 .. shape.parameters() - 1. Of a linear policy: the
+// observations, and 1.
+inline void bound_slopes(const CartPole::Settings& settings, LinearPolicy::Shape, const float*, double* slope) {
   const CartPole::Bounds bounds = CartPole::bounds(settings);
+  for (int i = 0; i < 4; ++i) slope[i] = bounds.observation[i];
+  slope[4] = 1;
+}
+// Of a hidden layer: |activation| <= 1 by an output weight and 1 by the output's bias, both exactly; by a unit's bias |output weight| times
+// the activation's derivative, at most 1 (tanh) or 1/4 (sigmoid), and by its weights that times the observation. Rounding can add 2^-23
+// of it, which ReturnBounds' margin has room for. output_weights: the policy's own, or null for any that a training may come to.
+inline void bound_slopes(const CartPole::Settings& settings, const HiddenLayerPolicy::Shape& shape, const float* output_weights,
+                         double* slope) {
+  const CartPole::Bounds bounds = CartPole::bounds(settings);
+  const double steepest = shape.activation == Activation::tanh ? 1.0 : 0.25;
+  for (int j = 0; j < shape.units; ++j) {
+    const float weight = output_weights != nullptr ? output_weights[j] : kLargestOutputWeight;
+    const double at_unit = absolute(static_cast<double>(weight)) * steepest;
+    for (int i = 0; i < 4; ++i) slope[shape.weight(j, i)] = at_unit * bounds.observation[i];
+    slope[shape.bias(j)] = at_unit;
+    slope[shape.output_weight(j)] = 1;
+  }
+  slope[shape.output_bias()] = 1;
+}
+
+// The scales of a batch of `batch` episodes, from the bounds of one episode's contributions: |reward| times the sum of all discounted
+// lengths times the largest d logit / d parameter (entropy: |z p (1 - p)| < 0.2239 a step).
+template <class Policy>
+CartPoleFixedPointOf<Policy> make_fixed_point(const CartPole::Settings& settings, const CartPoleGame& game, double gamma,
+                                              std::uint64_t batch, const typename Policy::Shape& shape,
+                                              const float* output_weights = nullptr) {
+  const ReturnBounds returns = return_bounds(gamma, settings.max_steps);
+  double slopes[Policy::kParameters];
+  bound_slopes(settings, shape, output_weights, slopes);
   const double inside = absolute(static_cast<double>(game.reward_inside)),
                outside = absolute(static_cast<double>(game.reward_outside));
   const double n = static_cast<double>(batch), length = static_cast<double>(settings.max_steps);
-  CartPoleFixedPoint f{};
-  for (int i = 0; i < kCartPoleParameters; ++i) {
-    const double observation = i < 4 ? bounds.observation[i] : 1.0;
-    const double score = observation * length * returns.rounding_margin;
+  CartPoleFixedPointOf<Policy> f{};
+  for (int i = 0; i < shape.parameters(); ++i) {
+    const double slope = slopes[i];
+    const double score = slope * length * returns.rounding_margin;
     // A reward that only a fall pays is paid once.
     const double paid = inside == 0 ? outside * returns.discounted : (inside > outside ? inside : outside) * returns.return_sum;
     const double gradient =
-        observation * returns.rounding_margin * (paid + 0.2239 * absolute(static_cast<double>(game.entropy_bonus)) * length);
+        slope * returns.rounding_margin * (paid + 0.2239 * absolute(static_cast<double>(game.entropy_bonus)) * length);
     const int digits = fixed_point_digits(batch, gradient), score_digits = fixed_point_digits(batch, score);
     const int square_digits = 51 - 2 * (gradient > 0 ? ceil_log2(gradient) : 0);
     f.parameter[i] = {std::ldexp(1.0, digits - 24), std::ldexp(1.0, score_digits - 24), std::ldexp(1.0, -digits) / n,
@@ -244,24 +437,37 @@ inline CartPoleFixedPoint make_fixed_point(const CartPole::Settings& settings, c
                std::ldexp(1.0, -square_digits), outside};
   return f;
 }
+inline CartPoleFixedPointOf<LinearPolicy> make_fixed_point(const CartPole::Settings& settings, const CartPoleGame& game,
+                                                           double gamma, std::uint64_t batch) {
+  return make_fixed_point<LinearPolicy>(settings, game, gamma, batch, {});
+}
 
 // ---- replicas
 
 // Settings shared by all replicas of a run; the tables are the executor's memory.
-struct CartPoleReplicaWork {
+template <class Policy>
+struct CartPoleReplicaWorkOf {
+  using Kind = Policy;
   CartPoleGame game;
-  CartPoleFixedPoint fixed_point;
+  CartPoleFixedPointOf<Policy> fixed_point;
   Baseline baseline;
   double baseline_value;
   OptimizerConstants<float> optimizer;
   OptimizerSettings::Kind optimizer_kind;
-  float initial[kCartPoleParameters];
+  float initial[Policy::kParameters];
   std::uint32_t updates, batch;    // updates * batch < 2^32, batch * max_steps < 2^31
   const float *step, *root_scale;  // AdamTable's, entries 0 .. table_last
   std::uint32_t table_last;        // later updates use the last entry
   // Stop once the last `window` updates' outcomes sum to window_target or more; window 0: never.
   std::uint32_t window;
   std::uint64_t window_target;
+  typename Policy::Shape shape;
+};
+
+// A hidden layer's replicas may start each from its own seed instead of from `initial`.
+struct HiddenReplicaWork : CartPoleReplicaWorkOf<HiddenLayerPolicy> {
+  bool from_seed;
+  InitialBounds hidden, output;  // of the layers
 };
 
 // What a batch counts towards its mean return: its steps; or with the Sutton-Barto reward its episodes that were not terminated.
@@ -270,34 +476,78 @@ FRYER_LANE std::uint64_t batch_outcome(const CartPoleGame& game, std::uint32_t b
   return game.unit_inside != 0 ? steps : batch - terminated;
 }
 
-// A training between its updates: what changes once a batch. One for a lane, one for a whole training on the host.
-struct CartPoleLearner {
-  float theta[kCartPoleParameters], m[kCartPoleParameters], v[kCartPoleParameters];
-
-  FRYER_LANE void start(const CartPoleReplicaWork& work) {
-    FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
+// The parameters a replica starts from.
+FRYER_LANE void start_parameters(const CartPoleReplicaWorkOf<LinearPolicy>& work, std::uint64_t, float* theta) {
+  FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) theta[i] = work.initial[i];
+}
+FRYER_LANE void start_parameters(const HiddenReplicaWork& work, std::uint64_t seed, float* theta) {
+  const HiddenShape<4> shape = work.shape;
+  const int parameters = shape.parameters();
+  RandomBlock<std::uint32_t> words{};
+  for (int i = 0; i < parameters; ++i) {
+    if (!work.from_seed) {
       theta[i] = work.initial[i];
-      m[i] = v[i] = 0.0f;
+      continue;
     }
+    if (i % 4 == 0) words = random_block(seed, Purpose::initialisation, 0, static_cast<std::uint64_t>(i / 4));
+    const std::uint32_t word = i % 4 == 0 ? words.x : i % 4 == 1 ? words.y : i % 4 == 2 ? words.z : words.w;
+    const InitialBounds& layer = i < shape.output_weight(0) ? work.hidden : work.output;
+    const bool is_bias = i >= shape.output_bias() || (i >= shape.bias(0) && i < shape.output_weight(0));
+    theta[i] = initial_parameter(word, is_bias ? layer.bias : layer.weight);
+  }
+}
+
+// A training between its updates: what changes once a batch. One for a lane, one for a whole training on the host.
+template <class Policy>
+struct CartPoleLearnerOf {
+  float theta[Policy::kParameters], m[Policy::kParameters], v[Policy::kParameters];
+
+  // seed: the replica's, where the work starts from it.
+  template <class Work>
+  FRYER_LANE void start(const Work& work, std::uint64_t seed = 0) {
+    start_parameters(work, seed, theta);
+    FRYER_UNROLL for (int i = 0; i < Policy::kParameters; ++i) m[i] = v[i] = 0.0f;
   }
   // The step of update number `update` (from 0). Returns whether every parameter is usable after it.
-  FRYER_LANE bool update(const CartPoleReplicaWork& work, std::uint32_t update, const std::int64_t* gradient,
-                         const std::int64_t* score, std::int64_t return_sum, std::int64_t return_square, std::uint64_t steps) {
+  template <class Work>
+  FRYER_LANE bool update(const Work& work, std::uint32_t update, const std::int64_t* gradient, const std::int64_t* score,
+                         std::int64_t return_sum, std::int64_t return_square, std::uint64_t steps) {
     const AdvantageTransform a =
         advantage_transform(work.baseline, work.baseline_value, work.fixed_point.returns, return_sum, return_square, steps);
     const std::uint32_t entry = at_most(update, work.table_last);
     bool usable = true;
-    FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
-      const float g = batch_gradient(work.baseline, a, work.fixed_point.parameter[i], gradient[i], score[i]);
-      if (work.optimizer_kind == OptimizerSettings::Kind::adam) {
-        adam_step(work.optimizer, work.step[entry], work.root_scale[entry], g, m[i], v[i], theta[i]);
-      } else {
-        sgd_step(work.optimizer, g, theta[i]);
-      }
-      usable = usable && is_usable(theta[i]);
+    if constexpr (Policy::Shape::kFixed) {
+      FRYER_UNROLL for (int i = 0; i < Policy::kParameters; ++i) usable =
+          step(work, a, entry, i, gradient[i], score[i]) && usable;
+    } else {
+      const int parameters = work.shape.parameters();
+      for (int i = 0; i < parameters; ++i) usable = step(work, a, entry, i, gradient[i], score[i]) && usable;
     }
     return usable;
   }
+
+ private:
+  template <class Work>
+  FRYER_LANE bool step(const Work& work, const AdvantageTransform& a, std::uint32_t entry, int i, std::int64_t gradient,
+                       std::int64_t score) {
+    const float g = batch_gradient(work.baseline, a, work.fixed_point.parameter[i], gradient, score);
+    if (work.optimizer_kind == OptimizerSettings::Kind::adam) {
+      adam_step(work.optimizer, work.step[entry], work.root_scale[entry], g, m[i], v[i], theta[i]);
+    } else {
+      sgd_step(work.optimizer, g, theta[i]);
+    }
+    return is_usable(work.shape, i, theta[i]);
+  }
 };
+
+// ---- names: of the linear policy, and with a hidden layer
+
+using CartPoleFixedPoint = CartPoleFixedPointOf<LinearPolicy>;
+using CartPoleWork = CartPoleWorkOf<LinearPolicy>;
+using CartPoleSums = CartPoleSumsOf<LinearPolicy>;
+using CartPoleReplicaWork = CartPoleReplicaWorkOf<LinearPolicy>;
+using CartPoleLearner = CartPoleLearnerOf<LinearPolicy>;
+using HiddenWork = CartPoleWorkOf<HiddenLayerPolicy>;
+using HiddenSums = CartPoleSumsOf<HiddenLayerPolicy>;
 
 }  // namespace fryer

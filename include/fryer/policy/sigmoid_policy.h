@@ -18,6 +18,15 @@ struct Decision {
 template <class Parameter, int kInputs>
 struct SigmoidPolicy {
   static constexpr int kParameters = kInputs + 1;  // weights, then bias
+  // How many parameters there are: the same for all such policies.
+  struct Shape {
+    static constexpr bool kFixed = true;
+    static FRYER_LANE constexpr int parameters() { return kParameters; }
+  };
+  static FRYER_LANE constexpr Shape shape() { return {}; }
+  template <class Other>
+  using With = SigmoidPolicy<Other, kInputs>;
+
   Parameter weight[kInputs];
   Parameter bias;
 
@@ -53,19 +62,21 @@ struct BoundedPolicy {
   }
 };
 
-// The same policy's more probable action, taken always: action 1 where p > 1/2, that is where the logit is above 0. For evaluation.
-template <class Parameter, int kInputs>
-struct GreedyPolicy {
-  SigmoidPolicy<Parameter, kInputs> policy;
+// A policy's more probable action, taken always: action 1 where p > 1/2, that is where the logit is above 0. For evaluation.
+template <class Policy>
+struct LikelierAction {
+  Policy policy;
 
-  template <class Real>
+  template <class Real, int kInputs>
   FRYER_LANE Real logit(const Real (&observation)[kInputs]) const {
     return policy.logit(observation);
   }
-  template <class Real>
+  template <class Real, int kInputs>
   FRYER_LANE Decision<Real> sample(const Real (&observation)[kInputs], WordOf<Real>) const {
     return {less(Real(0.0f), policy.logit(observation)), Real(0.0f)};
   }
 };
+template <class Parameter, int kInputs>
+using GreedyPolicy = LikelierAction<SigmoidPolicy<Parameter, kInputs>>;
 
 }  // namespace fryer

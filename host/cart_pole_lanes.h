@@ -1,0 +1,569 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CPU executor for CartPole, for every policy: lanes play episodes of four-step blocks and are refilled as episodes end, or train
+// whole replicas. Included by the files that instantiate it for a policy, which are compiled once per instruction set; everything here
+// is in fryer::<FRYER_EXECUTOR> (the test isa_symbols checks).
+//
+// A step is a dependency chain of about 110 cycles, so several bundles advance step k before any advances step k + 1, with their state in
+// the first-level cache; the block's four transitions are then learnt from in registers.
+#pragma once
+
+#include "host/cart_pole_executor.h"
+
+namespace fryer::FRYER_EXECUTOR {
+
+// Vectors in a bundle and bundles in flight, by the policy and what lanes keep of an episode.
+template <class Policy, Track kTrack>
+struct EpisodeFlight {
+#if FRYER_SCALAR_EXECUTOR
+  using Real = float;
+  static constexpr int kBundles = 1;
+#elif defined(__AVX512F__)
+  using Real = VReal<kTrack == Track::gradient_and_scores ? 1 : 3>;
+  static constexpr int kBundles = kTrack == Track::gradient_and_scores ? 6 : 2;
+#else
+  using Real = VReal<1>;
+  static constexpr int kBundles = 6;
+#endif
+};
+// A hidden layer's traces, gradient and activations are hundreds of vectors, and its units are independent chains enough.
+template <Track kTrack>
+struct EpisodeFlight<HiddenLayerPolicy, kTrack> {
+#if FRYER_SCALAR_EXECUTOR
+  using Real = float;
+#else
+  using Real = VReal<1>;
+#endif
+  static constexpr int kBundles = 1;
+};
+
+// Calls body(i) for each parameter; unrolled where their number is known beforehand.
+template <class Shape, class Body>
+FRYER_LANE void for_each_parameter(const Shape& shape, Body body) {
+  if constexpr (Shape::kFixed) {
+    constexpr int kParameters = Shape::parameters();
+    FRYER_UNROLL for (int i = 0; i < kParameters; ++i) body(i);
+  } else {
+    const int parameters = shape.parameters();
+    for (int i = 0; i < parameters; ++i) body(i);
+  }
+}
+
+// Start states of the next episodes, made a vector of consecutive ones at a time; ended lanes take them in lane order.
+template <class Vector>
+class StartQueue {
+ public:
+  template <class Work>
+  FRYER_LANE StartQueue(const Work& work, std::uint32_t first, std::uint32_t high)
+      : game_(work.game), key_(work.key), number_(first), high_(high) {
+    fill(0, number_);
+    fill(kLanes, number_ + kLanes);
+  }
+  // The lanes of m take the next episodes: their numbers and start states.
+  FRYER_LANE std::uint32_t take(MaskOf<Vector> m, WordOf<Vector>& number, Vector (&state)[4]) {
+    number = expand_numbers(m, number_, number);
+    FRYER_UNROLL for (int i = 0; i < 4; ++i) state[i] = expand(m, &field_[i][head_], state[i]);
+    const auto taken = static_cast<std::uint32_t>(__builtin_popcount(mask_bits(m)));
+    head_ += taken;
+    number_ += taken;
+    if (head_ >= kLanes) {
+      head_ -= kLanes;
+      FRYER_UNROLL for (int i = 0; i < 4; ++i) {
+        Vector x;
+        load(&field_[i][kLanes], x);
+        store(x, field_[i]);
+      }
+      fill(kLanes, number_ - head_ + kLanes);
+    }
+    return taken;
+  }
+
+ private:
+  static constexpr std::uint32_t kLanes = LaneTypes<Vector>::kLanes;
+  FRYER_LANE void fill(std::uint32_t at, std::uint32_t number) {
+    const auto words = philox<Vector>(0u, game_.reset_word, LaneNumbers<WordOf<Vector>>::from(number), high_, key_);
+    Vector state[4];
+    CartPole::start<Vector>(game_.rules, words, state);
+    FRYER_UNROLL for (int i = 0; i < 4; ++i) store(state[i], &field_[i][at]);
+  }
+  alignas(64) float field_[4][2 * kLanes];
+  const CartPoleGame& game_;
+  const UniformKey& key_;
+  std::uint32_t number_, high_, head_ = 0;  // field_[.][head_] is episode number_
+};
+
+// Sums over ended lanes, a vector at a time.
+template <class Policy, class Vector, Track kTrack, bool kSquares>
+struct EpisodeSums {
+  static constexpr int kParameters = Policy::kParameters;
+  FixedSum<Vector> gradient[kParameters], score[kTrack == Track::gradient_and_scores ? kParameters : 1];
+  FixedSum<Vector> return_sum, return_square, steps;
+  FixedSquares<Vector> squared[kSquares ? kParameters : 1], steps_squared;
+  std::uint64_t terminated;
+  typename Policy::Shape shape;
+
+  FRYER_LANE void clear() {
+    for (auto& s : gradient) s.clear();
+    for (auto& s : score) s.clear();
+    for (auto& s : squared) s.clear();
+    return_sum.clear();
+    return_square.clear();
+    steps.clear();
+    steps_squared.clear();
+    terminated = 0;
+  }
+  // Vector g of the bundle's episodes that ended, where m holds. Terms are bounded as CartPoleFixedPoint's scales assume.
+  template <class Learner, class Word, class Mask>
+  FRYER_LANE void add(const CartPoleFixedPointOf<Policy>& f, MaskOf<Vector> m, int g, const Learner& learner, const Word& made,
+                      const Mask& fell) {
+    const Vector zero = Vector(0.0f);
+    for_each_parameter(shape, [&](int i) FRYER_INLINE_LAMBDA {
+      const Vector x = select(m, vector_of(learner.gradient[i], g), zero);
+      gradient[i].add(x, f.parameter[i].gradient_scale);
+      if constexpr (kSquares) squared[i].add(x, f.square_scale[i]);
+    });
+    if constexpr (kTrack == Track::gradient_and_scores) {
+      for_each_parameter(shape, [&](int i) FRYER_INLINE_LAMBDA {
+        score[i].add(select(m, vector_of(learner.score[i], g), zero), f.parameter[i].score_scale);
+      });
+      return_sum.add(select(m, vector_of(learner.moments.sum, g), zero), f.returns.sum_scale);
+      return_square.add(select(m, vector_of(learner.moments.square, g), zero), f.returns.square_scale);
+    }
+    const Vector length = select(m, to_real<Vector>(vector_of(made, g)), zero);  // < 2^24: exact
+    steps.add(length, 1.0);
+    if constexpr (kSquares) steps_squared.add(length, 1.0);
+    terminated += static_cast<std::uint32_t>(__builtin_popcount(mask_bits(both(m, vector_of(fell, g)))));
+  }
+  FRYER_LANE void total(CartPoleSumsOf<Policy>& sums) const {
+    for (int i = 0; i < kParameters; ++i) {
+      sums.gradient[i] = gradient[i].total();
+      if constexpr (kSquares) sums.squared[i] = squared[i].total();
+      if constexpr (kTrack == Track::gradient_and_scores) sums.score[i] = score[i].total();
+    }
+    if constexpr (kTrack == Track::gradient_and_scores) {
+      sums.return_sum = return_sum.total();
+      sums.return_square = return_square.total();
+    }
+    sums.steps = static_cast<std::uint64_t>(steps.total());
+    if constexpr (kSquares) sums.steps_squared = steps_squared.total();
+    sums.terminated = terminated;
+  }
+};
+
+// Evaluations: a histogram by length and end.
+struct OutcomeCounts {
+  std::uint64_t* counts;
+  template <class FixedPoint, class Learner, class Word, class Mask, class VectorMask>
+  FRYER_LANE void add(const FixedPoint&, VectorMask m, int g, const Learner&, const Word& made, const Mask& fell) {
+    const std::uint32_t terminated = mask_bits(vector_of(fell, g));
+    for (std::uint32_t bits = mask_bits(m); bits != 0; bits &= bits - 1) {
+      const auto lane = static_cast<std::uint32_t>(__builtin_ctz(bits));
+      const auto length = get_lane<std::uint32_t>(made, static_cast<std::uint32_t>(g * kVectorLanes) + lane);
+      ++counts[2 * length + (terminated >> lane & 1)];
+    }
+  }
+};
+
+// One bundle's episodes.
+template <class Policy, class Real, bool kGeneral, Track kTrack>
+struct EpisodeLanes {
+  using Programs = EpisodePrograms<Policy, Real, kGeneral, kTrack>;
+  typename Programs::Block block;
+  typename Programs::Learner learner;
+  WordOf<Real> number, block_number, steps;
+};
+
+// Plays episodes first .. first + count - 1 (of one high word; count < 2^31) and adds those that end to `sums`. Lanes go on with
+// episodes beyond the range, which nobody counts, until the last one of the range has ended.
+template <bool kGeneral, Track kTrack, class Kind, class Policy, class Sums>
+__attribute__((noinline)) void run_episodes(const CartPoleWorkOf<Kind>& given, const Policy& policy_given, std::uint64_t first,
+                                            std::uint64_t count, Sums& sums) {
+  using Real = typename EpisodeFlight<Kind, kTrack>::Real;
+  using Lanes = EpisodeLanes<Kind, Real, kGeneral, kTrack>;
+  using Vector = VectorOf<Real>;
+  using Word = WordOf<Real>;
+  using Mask = MaskOf<Real>;
+  constexpr int kBundles = EpisodeFlight<Kind, kTrack>::kBundles, kVectors = LaneTypes<Real>::kVectors;
+  const CartPoleWorkOf<Kind> work =
+      given;  // copies that no store through a pointer can change: their numbers stay where they are
+  const Policy policy = policy_given;
+  const CartPoleGame& game = work.game;
+  const auto low = static_cast<std::uint32_t>(first), high = static_cast<std::uint32_t>(first >> 32);
+  StartQueue<Vector> starts(work, low, high);
+  Lanes lanes[kBundles];
+  RandomBlock<Word> words[kBundles];
+  const Mask every = less(Real(0.0f), Real(1.0f));
+  std::uint64_t finished = 0;
+
+  const auto refill = [&](Lanes& l, Mask ended) FRYER_INLINE_LAMBDA {
+    FRYER_UNROLL for (int g = 0; g < kVectors; ++g) {
+      const auto m = vector_of(ended, g);
+      if (mask_bits(m) == 0) continue;
+      Vector state[4];
+      FRYER_UNROLL for (int i = 0; i < 4; ++i) state[i] = vector_of(l.block.observation[0][i], g);
+      auto number = vector_of(l.number, g);
+      starts.take(m, number, state);
+      set_vector(l.number, g, number);
+      FRYER_UNROLL for (int i = 0; i < 4; ++i) set_vector(l.block.observation[0][i], g, state[i]);
+    }
+    clear_if(l.learner, work.policy, ended);
+    l.steps = select(ended, Word(0u), l.steps);
+    l.block_number = select(ended, Word(0u), l.block_number);
+  };
+  for (auto& l : lanes) {
+    l.block.live[0] = every;
+    FRYER_UNROLL for (int i = 0; i < 4; ++i) l.block.observation[0][i] = Real(0.0f);
+    l.number = Word(0u);
+    refill(l, every);
+  }
+
+  constexpr std::uint64_t kLanes = LaneTypes<Real>::kLanes;
+  while (finished < count) {
+    FRYER_KEEP_LOOP for (int b = 0; b < kBundles; ++b) {
+      auto& l = lanes[b];
+      words[b] = philox<Real>(l.block_number, game.action_word, l.number, high, work.key);
+      l.block_number = l.block_number + Word(1u);
+    }
+    FRYER_KEEP_LOOP for (int b = 0; b < kBundles; ++b) lanes[b].block.advance(0, game, policy, words[b].x, lanes[b].steps);
+    FRYER_KEEP_LOOP for (int b = 0; b < kBundles; ++b) lanes[b].block.advance(1, game, policy, words[b].y, lanes[b].steps);
+    FRYER_KEEP_LOOP for (int b = 0; b < kBundles; ++b) lanes[b].block.advance(2, game, policy, words[b].z, lanes[b].steps);
+    FRYER_KEEP_LOOP for (int b = 0; b < kBundles; ++b) lanes[b].block.advance(3, game, policy, words[b].w, lanes[b].steps);
+    FRYER_KEEP_LOOP for (int b = 0; b < kBundles; ++b) {
+      auto& l = lanes[b];
+      accumulate(l.learner, game, policy, l.block);
+      l.steps = l.block.count_steps(l.steps);
+      const Mask ended = l.block.ended(game, l.steps);
+      l.block.next();
+      if (!any(ended)) continue;
+      const Mask fell = l.block.terminated();
+      const bool near_the_end = finished + 2 * kLanes * kBundles >= count;  // an episode beyond the range may be among these
+      FRYER_UNROLL for (int g = 0; g < kVectors; ++g) {
+        auto m = vector_of(ended, g);
+        if (mask_bits(m) == 0) continue;
+        if (near_the_end) {
+          const auto position = vector_of(l.number, g) - WordOf<Vector>(low);
+          m = both(m, less(position, WordOf<Vector>(static_cast<std::uint32_t>(count))));
+        }
+        sums.add(work.fixed_point, m, g, l.learner, l.steps, fell);
+        finished += static_cast<std::uint32_t>(__builtin_popcount(mask_bits(m)));
+      }
+      refill(l, ended);
+    }
+  }
+}
+
+template <bool kGeneral, Track kTrack, bool kSquares, class Policy>
+void gradient_of(const CartPoleWorkOf<Policy>& work, std::uint64_t first, std::uint64_t count, CartPoleSumsOf<Policy>& sums) {
+  EpisodeSums<Policy, VectorOf<typename EpisodeFlight<Policy, kTrack>::Real>, kTrack, kSquares> accumulator;
+  accumulator.clear();
+  accumulator.shape = work.policy.shape();
+  run_episodes<kGeneral, kTrack>(work, work.policy, first, count, accumulator);
+  CartPoleSumsOf<Policy> part;
+  accumulator.total(part);
+  part.episodes = count;
+  sums.add(part);
+}
+
+template <class Policy>
+void gradient_of_task(const CartPoleWorkOf<Policy>& work, std::uint64_t first, std::uint64_t count, CartPoleTask task,
+                      CartPoleSumsOf<Policy>& sums) {
+  const bool general = work.game.general;
+  switch (task) {
+    case CartPoleTask::gradient:
+      return general ? gradient_of<true, Track::gradient, false>(work, first, count, sums)
+                     : gradient_of<false, Track::gradient, false>(work, first, count, sums);
+    case CartPoleTask::gradient_and_squares:
+      return general ? gradient_of<true, Track::gradient, true>(work, first, count, sums)
+                     : gradient_of<false, Track::gradient, true>(work, first, count, sums);
+    case CartPoleTask::gradient_and_scores:
+      return general ? gradient_of<true, Track::gradient_and_scores, false>(work, first, count, sums)
+                     : gradient_of<false, Track::gradient_and_scores, false>(work, first, count, sums);
+  }
+}
+
+template <class Policy>
+void evaluate_work(const CartPoleWorkOf<Policy>& work, std::uint64_t first, std::uint64_t count, std::uint64_t* counts) {
+  OutcomeCounts outcomes{counts};
+  const LikelierAction<Policy> greedy{work.policy};
+  const bool general = work.game.general;
+  if (work.game.greedy) {
+    general ? run_episodes<true, Track::nothing>(work, greedy, first, count, outcomes)
+            : run_episodes<false, Track::nothing>(work, greedy, first, count, outcomes);
+  } else {
+    general ? run_episodes<true, Track::nothing>(work, work.policy, first, count, outcomes)
+            : run_episodes<false, Track::nothing>(work, work.policy, first, count, outcomes);
+  }
+}
+
+// ---- replicas
+
+// One bundle of replicas, each in its own episode of its own update.
+template <class Policy, class Real, bool kGeneral, Track kTrack>
+struct ReplicaBundle {
+  static constexpr int kParameters = Policy::kParameters;
+  static constexpr int kScores = kTrack == Track::gradient_and_scores ? kParameters : 1;
+  static constexpr std::uint32_t kLanes = LaneTypes<Real>::kLanes;
+  using Programs = EpisodePrograms<Policy, Real, kGeneral, kTrack>;
+  typename Programs::Block block;
+  typename Programs::Learner learner;
+  typename Policy::template With<Real> policy;
+  LaneKey<Real> key;
+  WordOf<Real> number, block_number, steps;
+  // Of the batch so far; a lane's own from here on, since updates fall at different times.
+  WordOf<Real> in_batch, batch_steps, batch_terminated;
+  LaneFixedSum<Real> gradient[kParameters], score[kScores], returns[2];
+  CartPoleLearnerOf<Policy> learners[kLanes];
+  std::uint32_t seed_low[kLanes], updates[kLanes];
+  std::uint64_t row[kLanes], total_steps[kLanes], in_window[kLanes];
+  bool busy[kLanes];  // idle lanes go on training a seed that nobody counts, until the last busy one ends
+  std::uint32_t busy_lanes;
+  RandomBlock<WordOf<Real>> words;
+};
+
+// Work: CartPoleReplicaWork or HiddenReplicaWork.
+template <class Work, bool kGeneral, Track kTrack>
+class ReplicaTrainer {
+ public:
+  using Policy = typename Work::Kind;
+  using ReplicaReal = typename ReplicaFlight<Policy>::Real;
+  using ReplicaWord = WordOf<ReplicaReal>;
+  using ReplicaMask = MaskOf<ReplicaReal>;
+  using Bundle = ReplicaBundle<Policy, ReplicaReal, kGeneral, kTrack>;
+  static constexpr std::uint32_t kBundleLanes = LaneTypes<ReplicaReal>::kLanes;
+  static constexpr int kReplicaVectors = LaneTypes<ReplicaReal>::kVectors, kReplicaBundles = ReplicaFlight<Policy>::kBundles;
+  static constexpr int kParameters = Policy::kParameters;
+
+  ReplicaTrainer(const Work& work, std::uint64_t first_seed, const ReplicaQueue& queue, std::uint32_t lanes,
+                 const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch)
+      : work_(work), first_seed_(first_seed), queue_(queue), rows_(rows), curve_(curve), scratch_(scratch) {
+    const ReplicaMask every = less(ReplicaReal(0.0f), ReplicaReal(1.0f));
+    for (Bundle& r : bundles_) {
+      if (lanes == 0) return;
+      r.block.live[0] = every;
+      r.number = r.in_batch = r.batch_steps = r.batch_terminated = ReplicaWord(0u);
+      for (auto& s : r.gradient) s.clear();
+      for (auto& s : r.score) s.clear();
+      for (auto& s : r.returns) s.clear();
+      FRYER_UNROLL for (int i = 0; i < 4; ++i) r.block.observation[0][i] = ReplicaReal(0.0f);
+      if constexpr (!Policy::Shape::kFixed) r.policy.network = work.shape;
+      r.busy_lanes = 0;
+      for (std::uint32_t lane = 0; lane < kBundleLanes; ++lane) take(r, lane, lane < lanes);
+      if (r.busy_lanes == 0) return;
+      lanes -= lanes < kBundleLanes ? lanes : kBundleLanes;
+      schedule_keys(r);
+      begin_episodes(r, every);
+      active_[count_++] = &r;
+    }
+  }
+  bool running() const { return count_ != 0; }
+
+  // Not inlined, and the question whether to stop stands outside: no vector register survives a call.
+  __attribute__((noinline)) void advance(std::uint32_t blocks) {
+    const CartPoleGame game = work_.game;
+    for (; blocks != 0 && count_ != 0; --blocks) {
+      const int n = count_;
+      FRYER_KEEP_LOOP for (int b = 0; b < n; ++b) {
+        Bundle& r = *active_[b];
+        r.words = philox<ReplicaReal>(r.block_number, game.action_word, r.number, 0u, r.key);
+        r.block_number = r.block_number + ReplicaWord(1u);
+      }
+      FRYER_KEEP_LOOP for (int b = 0; b < n; ++b) step(*active_[b], 0, game, active_[b]->words.x);
+      FRYER_KEEP_LOOP for (int b = 0; b < n; ++b) step(*active_[b], 1, game, active_[b]->words.y);
+      FRYER_KEEP_LOOP for (int b = 0; b < n; ++b) step(*active_[b], 2, game, active_[b]->words.z);
+      FRYER_KEEP_LOOP for (int b = 0; b < n; ++b) step(*active_[b], 3, game, active_[b]->words.w);
+      bool idle = false;
+      FRYER_KEEP_LOOP for (int b = 0; b < n; ++b) {
+        Bundle& r = *active_[b];
+        accumulate(r.learner, game, r.policy, r.block);
+        r.steps = r.block.count_steps(r.steps);
+        const ReplicaMask ended = r.block.ended(game, r.steps);
+        r.block.next();
+        if (!any(ended)) continue;
+        end_episodes(r, ended);
+        idle |= r.busy_lanes == 0;
+      }
+      if (idle) drop_idle_bundles();
+    }
+  }
+
+ private:
+  static FRYER_LANE void step(Bundle& r, int k, const CartPoleGame& game, ReplicaWord word) {
+    r.block.advance(k, game, r.policy, word, r.steps);
+  }
+
+  FRYER_LANE void end_episodes(Bundle& r, ReplicaMask ended) {
+    const ReplicaReal zero = ReplicaReal(0.0f);
+    const CartPoleFixedPointOf<Policy>& f = work_.fixed_point;
+    for_each_parameter(work_.shape, [&](int i) FRYER_INLINE_LAMBDA {
+      r.gradient[i].add(select(ended, r.learner.gradient[i], zero), f.parameter[i].gradient_scale);
+      if constexpr (kTrack == Track::gradient_and_scores) {
+        r.score[i].add(select(ended, r.learner.score[i], zero), f.parameter[i].score_scale);
+      }
+    });
+    if constexpr (kTrack == Track::gradient_and_scores) {
+      r.returns[0].add(select(ended, r.learner.moments.sum, zero), f.returns.sum_scale);
+      r.returns[1].add(select(ended, r.learner.moments.square, zero), f.returns.square_scale);
+    }
+    r.batch_steps = select(ended, r.batch_steps + r.steps, r.batch_steps);
+    r.batch_terminated = increment_if(both(ended, r.block.terminated()), r.batch_terminated);
+    r.number = increment_if(ended, r.number);
+    r.in_batch = increment_if(ended, r.in_batch);
+    const ReplicaMask full = negate(less(r.in_batch, ReplicaWord(work_.batch)));
+    if (any(full)) end_batches(r, full);
+    begin_episodes(r, ended);
+  }
+
+  // Fresh episodes in the lanes of m.
+  FRYER_LANE void begin_episodes(Bundle& r, ReplicaMask m) {
+    ReplicaReal state[4];
+    CartPole::start<ReplicaReal>(work_.game.rules, philox<ReplicaReal>(0u, work_.game.reset_word, r.number, 0u, r.key), state);
+    FRYER_UNROLL for (int i = 0; i < 4; ++i) r.block.observation[0][i] = select(m, state[i], r.block.observation[0][i]);
+    clear_if(r.learner, r.policy, m);
+    r.steps = select(m, ReplicaWord(0u), r.steps);
+    r.block_number = select(m, ReplicaWord(0u), r.block_number);
+  }
+
+  // Rare (an update is 16 episodes, say), and lanes come here at different times: one lane at a time.
+  __attribute__((noinline)) void end_batches(Bundle& r, ReplicaMask full) {
+    bool renewed = false;
+    for_each_lane(full, kReplicaVectors, [&](std::uint32_t lane) FRYER_INLINE_LAMBDA {
+      const auto steps = get_lane<std::uint32_t>(r.batch_steps, lane);
+      const std::uint64_t outcome =
+          batch_outcome(work_.game, work_.batch, steps, get_lane<std::uint32_t>(r.batch_terminated, lane));
+      std::int64_t gradient[kParameters], score[kParameters] = {}, returns[2] = {};
+      const int parameters = work_.shape.parameters();
+      for (int i = 0; i < parameters; ++i) {
+        gradient[i] = r.gradient[i].take(lane);
+        if constexpr (kTrack == Track::gradient_and_scores) score[i] = r.score[i].take(lane);
+      }
+      if constexpr (kTrack == Track::gradient_and_scores) {
+        for (int i = 0; i < 2; ++i) returns[i] = r.returns[i].take(lane);
+      }
+      const std::uint32_t update = r.updates[lane]++;
+      const bool usable = r.learners[lane].update(work_, update, gradient, score, returns[0], returns[1], steps);
+      r.total_steps[lane] += steps;
+      if (r.busy[lane]) count_update(r, lane, update, outcome);
+      if (ended_training(r, lane, usable, outcome)) {
+        take(r, lane, true);
+        renewed = true;
+      }
+      show_policy(r, lane);
+      set_lane<std::uint32_t>(r.in_batch, lane, 0);
+      set_lane<std::uint32_t>(r.batch_steps, lane, 0);
+      set_lane<std::uint32_t>(r.batch_terminated, lane, 0);
+    });
+    if (renewed) schedule_keys(r);
+  }
+
+  void count_update(const Bundle& r, std::uint32_t lane, std::uint32_t update, std::uint64_t outcome) const {
+    const std::uint64_t square = outcome * outcome;
+    curve_.count[update] += 1;
+    curve_.outcome[update] += outcome;
+    curve_.square_high[update] += square >> 32;
+    curve_.square_low[update] += square & 0xffffffffu;
+    if (rows_.outcome != nullptr) rows_.outcome[update * rows_.stride + r.row[lane]] = static_cast<std::uint32_t>(outcome);
+  }
+
+  // Whether the lane's training ended with the update just made; then its row is written.
+  bool ended_training(Bundle& r, std::uint32_t lane, bool usable, std::uint64_t outcome) {
+    const std::uint32_t made = r.updates[lane];
+    bool solved = false;
+    if (work_.window != 0) {
+      std::uint64_t& oldest = window(r, lane)[(made - 1) % work_.window];
+      r.in_window[lane] += outcome - oldest;
+      oldest = outcome;
+      solved = made >= work_.window && r.in_window[lane] >= work_.window_target;
+    }
+    if (usable && !solved && made < work_.updates) return false;
+    if (r.busy[lane]) {
+      const ReplicaStatus status = !usable ? ReplicaStatus::failed : solved ? ReplicaStatus::solved : ReplicaStatus::finished;
+      const std::uint64_t row = r.row[lane];
+      rows_.status[row] = static_cast<std::uint8_t>(status);
+      rows_.updates[row] = made;
+      rows_.steps[row] = r.total_steps[lane];
+      for (int i = 0; i < work_.shape.parameters(); ++i) {
+        rows_.parameter[i][row] = status == ReplicaStatus::failed ? from_bits(kFailedParameterBits) : r.learners[lane].theta[i];
+      }
+      --r.busy_lanes;
+      __atomic_fetch_add(queue_.finished, std::uint64_t{1}, __ATOMIC_RELAXED);
+    }
+    return true;
+  }
+
+  std::uint64_t* window(const Bundle& r, std::uint32_t lane) const {
+    const auto bundle = static_cast<std::uint32_t>(&r - bundles_);
+    return scratch_ + std::uint64_t{bundle * kBundleLanes + lane} * work_.window;
+  }
+
+  // The queue's next replica in a lane, if it may have one and there is one: everything of it but its key and its episode.
+  void take(Bundle& r, std::uint32_t lane, bool may) {
+    const std::uint64_t row = may ? __atomic_fetch_add(queue_.next, std::uint64_t{1}, __ATOMIC_RELAXED) : queue_.replicas;
+    r.busy[lane] = row < queue_.replicas;
+    r.row[lane] = row;
+    r.seed_low[lane] = static_cast<std::uint32_t>(first_seed_ + row);
+    r.updates[lane] = 0;
+    r.total_steps[lane] = r.in_window[lane] = 0;
+    for (std::uint32_t i = 0; i < work_.window; ++i) window(r, lane)[i] = 0;
+    r.busy_lanes += r.busy[lane] ? 1 : 0;
+    r.learners[lane].start(work_, first_seed_ + row);
+    set_lane<std::uint32_t>(r.number, lane, 0);
+    show_policy(r, lane);
+  }
+  static void show_policy(Bundle& r, std::uint32_t lane) {
+    const float* const theta = r.learners[lane].theta;
+    if constexpr (Policy::Shape::kFixed) {
+      for (int i = 0; i < 4; ++i) set_lane<float>(r.policy.weight[i], lane, theta[i]);
+      set_lane<float>(r.policy.bias, lane, theta[4]);
+    } else {
+      for (int i = 0; i < r.policy.network.parameters(); ++i) set_lane<float>(r.policy.parameter[i], lane, theta[i]);
+    }
+  }
+  void schedule_keys(Bundle& r) const {
+    ReplicaWord seeds;
+    load(r.seed_low, seeds);
+    r.key.schedule(seeds, static_cast<std::uint32_t>(first_seed_ >> 32));
+  }
+  void drop_idle_bundles() {
+    int kept = 0;
+    for (int b = 0; b < count_; ++b) {
+      if (active_[b]->busy_lanes != 0) active_[kept++] = active_[b];
+    }
+    count_ = kept;
+  }
+
+  const Work work_;
+  const std::uint64_t first_seed_;
+  const ReplicaQueue queue_;
+  const CartPoleRows rows_;
+  const CartPoleCurve curve_;
+  std::uint64_t* const scratch_;
+  int count_ = 0;
+  Bundle* active_[kReplicaBundles];  // the first count_: those with a busy lane
+  Bundle bundles_[kReplicaBundles];
+};
+
+// Blocks between two questions whether to stop: milliseconds.
+constexpr std::uint32_t kBlocksBetweenQuestions = 8192;
+
+template <bool kGeneral, Track kTrack, class Work>
+void train_of(const Work& work, std::uint64_t first_seed, const ReplicaQueue& queue, std::uint32_t lanes,
+              const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch, const StopQuestion& stop) {
+  ReplicaTrainer<Work, kGeneral, kTrack> trainer(work, first_seed, queue, lanes, rows, curve, scratch);
+  for (trainer.advance(kBlocksBetweenQuestions); trainer.running(); trainer.advance(kBlocksBetweenQuestions)) {
+    if (stop.ask(stop.context)) return;
+  }
+}
+
+template <class Work>
+void train_work(const Work& work, std::uint64_t first_seed, const ReplicaQueue& queue, std::uint32_t lanes,
+                const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch, const StopQuestion& stop) {
+  const bool general = work.game.general;
+  const auto call = [&](auto* program)
+                        FRYER_INLINE_LAMBDA { program(work, first_seed, queue, lanes, rows, curve, scratch, stop); };
+  if (track_of(work.baseline) == Track::gradient) {
+    call(general ? &train_of<true, Track::gradient, Work> : &train_of<false, Track::gradient, Work>);
+  } else {
+    call(general ? &train_of<true, Track::gradient_and_scores, Work> : &train_of<false, Track::gradient_and_scores, Work>);
+  }
+}
+
+}  // namespace fryer::FRYER_EXECUTOR
