@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// REINFORCE by eligibility traces, one CartPole episode at a time: what a lane has after an episode, against the sums over its stored
-// trajectory in double; then the arithmetic from exact sums to advantages and gradients.
+// REINFORCE by eligibility traces, one CartPole episode at a time: what a lane has after an episode, against the sums over its
+// stored trajectory in double; then the arithmetic from exact sums to advantages and gradients.
 #include "fryer/algo/reinforce.h"
 
 #include <fmt/format.h>

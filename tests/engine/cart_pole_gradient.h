@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The check that CartPole's gradient is that of the expected return, with as many episodes as the caller has time for: estimates at
-// four points against differences of returns that were evaluated with seeds of their own.
+// The check that CartPole's gradient is that of the expected return, with as many episodes as the caller has time for: estimates
+// at four points against differences of returns that were evaluated with seeds of their own.
 #pragma once
 
 #include <gtest/gtest.h>

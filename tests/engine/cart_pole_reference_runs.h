@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Small reference runs of CartPole and the digest that each must have on every backend, instruction set, compiler, optimisation level,
-// number of threads and split of the work: reference_runs.h, whose rules hold here. A few million steps in all, since the
+// Small reference runs of CartPole and the digest that each must have on every backend, instruction set, compiler, optimisation
+// level, number of threads and split of the work: reference_runs.h, whose rules hold here. A few million steps in all, since the
 // scalar executor and kernels without a GPU play them too.
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// CartPole for tests of what lanes learn: a problem's game as lanes take it, and episodes played with a stored trajectory, from whose
-// steps the gradient follows in double by its definition, sum_t A_t grad log pi_t. States and actions are the lanes' own floats, so
-// that both see one episode; nothing else is shared with the eligibility traces that are tested.
+// CartPole for tests of what lanes learn: a problem's game as lanes take it, and episodes played with a stored trajectory, from
+// whose steps the gradient follows in double by its definition, sum_t A_t grad log pi_t. States and actions are the lanes' own
+// floats, so that both see one episode; nothing else is shared with the eligibility traces that are tested.
 #pragma once
 
 #include <cmath>
@@ -92,8 +92,8 @@ inline Trajectory play_trajectory(const CartPoleProblem& problem, std::uint64_t 
   return trajectory;
 }
 
-// d/d parameter of sum_t advantage_t log pi(action_t) + bonus sum_t H(pi_t), with a bound on what float lanes may differ by: traces and
-// sums are rounded once a step, probabilities come with 2.5 ULP (4 here) and logits with 5 roundings of their terms.
+// d/d parameter of sum_t advantage_t log pi(action_t) + bonus sum_t H(pi_t), with a bound on what float lanes may differ by:
+// traces and sums are rounded once a step, probabilities come with 2.5 ULP (4 here) and logits with 5 roundings of their terms.
 struct TrajectoryGradient {
   std::array<double, 5> value{}, error{};
   void add(const TrajectoryGradient& other) {

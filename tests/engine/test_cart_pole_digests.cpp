@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The promise, for CartPole: one digest for each reference run, whatever the instruction set, the number of threads and the split of
-// the work, and that digest is the committed one; the fast and the general program agree bit for bit; the two ways to spread a
+// The promise, for CartPole: one digest for each reference run, whatever the instruction set, the number of threads and the split
+// of the work, and that digest is the committed one; the fast and the general program agree bit for bit; the two ways to spread a
 // training agree; replicas are the trainings of their seeds alone; and a longer run starts with the shorter one.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -55,7 +55,8 @@ TEST_P(CartPoleDigests, AreTheGoldenOnesForEverySplit) {
 INSTANTIATE_TEST_SUITE_P(Isa, CartPoleDigests, testing::Values("scalar", "avx2", "avx512"),
                          [](const auto& isa) { return std::string(isa.param); });
 
-// Runs named after stopping or failing do so for some replicas and not for others, or their digests would cover less than they seem to.
+// Runs named after stopping or failing do so for some replicas and not for others, or their digests would cover less than they
+// seem to.
 TEST(CartPoleReferenceRuns, CoverWhatTheyAreNamedAfter) {
   const auto backend = make_backend({});
   int stopping = 0, failing = 0;
@@ -274,7 +275,8 @@ std::vector<CartPoleTrainConfiguration> trainings() {
   return all;
 }
 
-// Lanes that are episodes, reduced and stepped by the host, against lanes that are replicas: rows, curves, statistics, the same bits.
+// Lanes that are episodes, reduced and stepped by the host, against lanes that are replicas: rows, curves, statistics, the same
+// bits.
 TEST(CartPoleSpreads, GiveTheSameBits) {
   const auto backend = make_backend({});
   int with_failures = 0;
@@ -307,7 +309,8 @@ TEST(CartPolePopulation, ReplicasAreTrainingsOfTheirSeedAlone) {
   }
 }
 
-// No bit depends on how many updates were asked for, nor on `until`: the first k updates of a longer run are the run of k updates.
+// No bit depends on how many updates were asked for, nor on `until`: the first k updates of a longer run are the run of k
+// updates.
 TEST(CartPolePrefix, LongerRunsStartWithShorterOnes) {
   const auto backend = make_backend({});
   for (const Spread spread : {Spread::replicas, Spread::episodes}) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// CartPole's policy gradient: unbiased against differences of the expected return, with a standard error that says how far it may be
-// off; the sum of its episodes; scores with mean zero; and, one update at a time, what each baseline makes of a batch, against its
-// definition over stored trajectories in double.
+// CartPole's policy gradient: unbiased against differences of the expected return, with a standard error that says how far it may
+// be off; the sum of its episodes; scores with mean zero; and, one update at a time, what each baseline makes of a batch, against
+// its definition over stored trajectories in double.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -47,7 +47,8 @@ TEST(CartPoleGradient, ScattersAsItsStandardErrorSays) {
   }
 }
 
-// Sums, moments, steps and ends of a run are what a loop over its numbered episodes gives. reward_scale multiplies the gradient alone.
+// Sums, moments, steps and ends of a run are what a loop over its numbered episodes gives. reward_scale multiplies the gradient
+// alone.
 TEST(CartPoleGradient, IsTheSumOfItsEpisodes) {
   const auto backend = make_backend({});
   for (const double scale : {1.0, 0.25}) {
@@ -88,8 +89,8 @@ TEST(CartPoleGradient, IsTheSumOfItsEpisodes) {
   }
 }
 
-// Detects a score that is not one: whatever the policy, its expectation is 0, which is why a constant baseline leaves the expected
-// gradient as it is. Errors from 64 independent parts.
+// Detects a score that is not one: whatever the policy, its expectation is 0, which is why a constant baseline leaves the
+// expected gradient as it is. Errors from 64 independent parts.
 TEST(CartPoleGradient, ScoresHaveMeanZero) {
   const auto backend = make_backend({});
   const int parts = 64;

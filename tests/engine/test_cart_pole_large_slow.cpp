@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CartPole where it takes minutes: the preset on every one of 100,000 seeds, and a sharp comparison of gradients with differences of
-// the return.
+// CartPole where it takes minutes: the preset on every one of 100,000 seeds, and a sharp comparison of gradients with differences
+// of the return.
 #include "tests/engine/cart_pole_gradient.h"
 #include "tests/engine/effort.h"
 

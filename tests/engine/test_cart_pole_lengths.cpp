@@ -13,9 +13,9 @@
 namespace fryer {
 namespace {
 
-// Detects a wrong start distribution, force, limit or off-by-one in the length: each moves the mean by more than 0.01. Over 6 10^8
-// episodes mean and deviation are 22.2533 and 11.8611; 1.2 10^7 of an independent program in double have 22.253 and 11.863 (standard
-// errors 0.0034, 0.0048). The mean that is known of old, 22.246, is that of fewer.
+// Detects a wrong start distribution, force, limit or off-by-one in the length: each moves the mean by more than 0.01. Over 6
+// 10^8 episodes mean and deviation are 22.2533 and 11.8611; 1.2 10^7 of an independent program in double have 22.253 and 11.863
+// (standard errors 0.0034, 0.0048). The mean that is known of old, 22.246, is that of fewer.
 TEST(Lengths, OfTheRandomPolicyAreTheKnownOnes) {
   const auto backend = make_backend({});
   CartPoleEvaluateConfiguration c;
@@ -98,8 +98,8 @@ double kolmogorov_smirnov(const std::vector<std::uint64_t>& a, const std::vector
   return largest;
 }
 
-// Detects whatever the mean forgives. Random play, two biased ones, one that often balances and one that nearly always does; beyond
-// 2.2 sqrt((n + m) / (n m)) a difference of equal distributions would come by chance once in 8,000.
+// Detects whatever the mean forgives. Random play, two biased ones, one that often balances and one that nearly always does;
+// beyond 2.2 sqrt((n + m) / (n m)) a difference of equal distributions would come by chance once in 8,000.
 TEST(Lengths, AreDistributedAsInAnIndependentImplementation) {
   const auto backend = make_backend({});
   const std::vector<std::array<double, 5>> policies = {

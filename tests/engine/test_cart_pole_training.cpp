@@ -188,8 +188,8 @@ TEST(CartPoleTraining, SummaryFollowsTheRows) {
 
 // ---- failures
 
-// Parameters beyond 2^96 (7.9e28) count as failed, and about half of these go there: with the Sutton-Barto reward at the update whose
-// episode falls first, and where that does not go too far the policy is certain from then on.
+// Parameters beyond 2^96 (7.9e28) count as failed, and about half of these go there: with the Sutton-Barto reward at the update
+// whose episode falls first, and where that does not go too far the policy is certain from then on.
 CartPoleTrainConfiguration failing_sometimes() {
   CartPoleTrainConfiguration c;
   c.problem.environment.sutton_barto_reward = true;
