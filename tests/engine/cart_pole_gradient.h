@@ -16,9 +16,10 @@ inline constexpr std::array<std::array<double, 5>, 4> kGradientPoints = {
     {{0, 0, 0, 0, 0}, {-0.3, 0.2, 1, -0.1, 0.5}, {0.05, 0.1, 2, 0.8, 0.1}, {0.3, 0.6, 6, 2, -0.1}}};
 
 // Five standard errors for each of twenty numbers: another seed would fail by chance once in 80,000. Differences over h and 2 h
-// cancel the third derivative.
+// cancel the third derivative; what is left of the fifth was measured at the most curved place, w_position of the third point:
+// -5.248 at h = 0.25, -5.478 at 0.125 (errors 0.045), and the gradient there is -5.523.
 inline void expect_gradient_of_the_return(Backend& backend, std::uint64_t episodes) {
-  constexpr std::array<double, 5> kStep = {0.25, 0.15, 1, 0.15, 0.08};
+  constexpr std::array<double, 5> kStep = {0.125, 0.08, 0.5, 0.08, 0.05};
   std::uint64_t seed = 1'000;
   for (const std::array<double, 5>& point : kGradientPoints) {
     CartPoleGradientConfiguration g;

@@ -20,7 +20,7 @@ TEST(SolvePreset, SolvesAHundredThousandSeeds) {
   }
 }
 
-// Detects a bias of 1 % or so of the gradient, ten times less than the fast test.
+// Detects a bias of a few per cent of the gradient, ten times less than the fast test.
 TEST(CartPoleGradient, IsThatOfTheExpectedReturn) {
   test::expect_gradient_of_the_return(*make_backend({}), test::little_effort() ? 100'000 : 10'000'000);
 }
