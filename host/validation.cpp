@@ -212,6 +212,9 @@ static void validate_problem(const CartPoleProblem& p, bool hidden_parameters_ma
     refuse("--baseline constant", p.baseline_value, "a finite number, at most 1e9 in magnitude");
   if (!(std::abs(p.entropy_bonus) <= kLargestReward))
     refuse("--entropy-bonus", p.entropy_bonus, "a finite number, at most 1e9 in magnitude");
+  if (p.entropy_bonus != 0 && p.baseline == Baseline::standardize)  // it stands in the sum that is divided by the returns' sd
+    refuse("--entropy-bonus", p.entropy_bonus,
+           "0 with --baseline standardize, which would divide it by the returns' standard deviation");
 }
 
 void validate(const CartPoleProblem& p) { validate_problem(p, false); }

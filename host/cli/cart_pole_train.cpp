@@ -89,8 +89,10 @@ CartPoleTrain::CartPoleTrain(const std::string& environment) : TrainCommand(desc
   table_.number("gamma", "G", c_.problem.gamma, "a number from 0 to 1", "a factor", "discount of later rewards");
   add_reward_scale(table_, c_.problem.reward_scale);
   add_baseline();
-  table_.number("entropy-bonus", "E", c_.problem.entropy_bonus, "a finite number, at most 1e9 in magnitude", "reward per nat",
-                "adds E times each step's policy entropy to what is maximised (its direct gradient, in constant memory)");
+  table_.number(
+      "entropy-bonus", "E", c_.problem.entropy_bonus, "a finite number, at most 1e9 in magnitude", "reward per nat",
+      "adds E times each step's policy entropy to what is maximised (its direct gradient, in constant memory); not with "
+      "--baseline standardize");
   add_until("a mean return that episodes can have, or none");
   add_cart_pole_parameters(table_, {c_.problem.parameters, c_.problem.hidden}, policy_,
                            "the policy's initial parameters: action 1 with probability sigmoid(w . state + bias)");

@@ -318,8 +318,7 @@ Trained train_scalar(const TrainingCase& c, std::uint64_t replicas) {
   std::uint64_t next = 0, finished = 0;
   const CartPoleRowMemory r = t.rows();
   const CartPoleCurveMemory curve = t.curves();
-  CartPoleRows rows = {r.status, r.updates, r.steps, {}, r.outcome, r.stride};
-  std::copy(std::begin(r.parameter), std::end(r.parameter), rows.parameter);
+  const CartPoleRows rows = {r.status, r.updates, r.steps, r.parameter, r.outcome, r.stride};
   scalar::lane_executor().cart_pole_train(work, c.request.first_seed, {replicas, &next, &finished}, 1, rows,
                                           {curve.count, curve.outcome, curve.square_high, curve.square_low}, scratch.data(),
                                           {[](const void*) { return false; }, nullptr});
