@@ -38,7 +38,7 @@ TEST(Table, EveryOptionHasADefaultAndSaysWhatIsAccepted) {
   for (const auto& [command_entry, environment] : every_command()) {
     const CommandEntry& entry = *command_entry;
     const auto command = entry.make(environment);
-    EXPECT_EQ(command->description().examples.size(), 2u) << entry.name;
+    EXPECT_GE(command->description().examples.size(), 2u) << entry.name;
     for (const Option& option : command->table().options()) {
       EXPECT_FALSE(option.help.empty()) << entry.name << " --" << option.name;
       EXPECT_FALSE(option.accepted.empty()) << entry.name << " --" << option.name;
