@@ -8,7 +8,7 @@
 namespace fryer::cli {
 namespace {
 
-const Words kTrain = {"train", "CartPole-v0", "--hidden", "3", "--updates", "4", "--learning-rate", "0.05"};
+const Words kTrain = {"train", "CartPole-v0", "--updates", "4", "--learning-rate", "0.05"};
 
 Words with(Words words, const Words& more) {
   words.insert(words.end(), more.begin(), more.end());
@@ -60,7 +60,8 @@ TEST(HiddenOptions, AreInHelp) {
 
 TEST(HiddenDocument, HasItsSettingsAndRepeatsItsRun) {
   const Folder folder;
-  for (const Words& more : {Words{}, Words{"--activation", "sigmoid", "--initialisation", "glorot", "--replicas", "20"},
+  for (const Words& more : {Words{"--hidden", "3"},
+                            Words{"--hidden", "3", "--activation", "sigmoid", "--initialisation", "glorot", "--replicas", "20"},
                             Words{"--hidden", "1", "--parameters", "1,2,3,4,0,-0.5,0.25"}}) {
     const auto d = document_of(with(kTrain, more));
     const std::size_t units = d["configuration"]["hidden"];
@@ -85,7 +86,7 @@ TEST(HiddenDocument, HasItsSettingsAndRepeatsItsRun) {
 TEST(HiddenPolicyFile, GoesFromTrainToEvaluateGradientAndTrace) {
   const Folder folder;
   const std::string file = folder / "policy.json";
-  const auto trained = document_of(with(kTrain, {"--activation", "sigmoid", "--save-policy", file}));
+  const auto trained = document_of(with(kTrain, {"--hidden", "3", "--activation", "sigmoid", "--save-policy", file}));
   std::string parameters;
   std::vector<std::string> names;
   for (int unit = 0; unit < 3; ++unit) {
