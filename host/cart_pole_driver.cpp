@@ -74,7 +74,7 @@ Policy make_policy(const CartPoleProblem& problem) {
   return policy;
 }
 
-// fixed_policy: the parameters are those of every episode (not a training's first ones), so that a hidden layer's sums can be bounded by its own
+// fixed_policy: every episode has these parameters (not a training's first ones), so that a hidden layer's sums can be bounded by its own
 // output weights, which is finer.
 template <class Policy>
 CartPoleWorkOf<Policy> make_work(const CartPoleProblem& problem, bool evaluation, std::uint64_t seed, std::uint64_t batch,

@@ -216,7 +216,6 @@ void add_initialisation(OptionTable& table, HiddenLayer& hidden, const PolicyCho
       "linear policy starts from --parameters");
   option.applies = [&hidden, &choice] { return hidden.units != 0 && choice.numbers.empty(); };
   option.applies_with = "hidden";
-  table.exclude("parameters", "initialisation");
 }
 
 void add_cart_pole_policy_choice(OptionTable& table, CartPolePolicy policy, PolicyChoice& choice) {

@@ -334,6 +334,40 @@ TEST(Sigmoid, IsMonotone) {
 }
 
 // Detects a bias between the two actions: p(z) and p(-z) must add up to 1 within the spacing of floats at 1.
+// Every 509th float, both signs; and in double on a grid.
+TEST(Tanh, AbsoluteErrorIsAsStated) {
+  double largest = 0, largest_double = 0;
+  for (std::uint64_t bits = 0; bits <= 0x7f800000u; bits += 509) {
+    for (const float x : {from_bits(static_cast<std::uint32_t>(bits)), -from_bits(static_cast<std::uint32_t>(bits))}) {
+      const float y = tanh(x);
+      ASSERT_TRUE(y >= -1 && y <= 1) << x;
+      largest = std::fmax(largest, std::fabs(static_cast<double>(y) - std::tanh(static_cast<double>(x))));
+    }
+  }
+  for (double x = -40; x <= 40; x += 0.000137) {
+    const long double exact = std::tanh(static_cast<long double>(x));
+    largest_double = std::fmax(largest_double, std::fabs(static_cast<double>(static_cast<long double>(tanh(x)) - exact)));
+  }
+  EXPECT_LE(largest, 0x1.8p-23) << std::log2(largest);
+  EXPECT_LE(largest_double, 0x1.8p-52) << std::log2(largest_double);
+}
+
+TEST(Tanh, AtItsEnds) {
+  EXPECT_EQ(to_bits(tanh(0.0f)), 0u);
+  EXPECT_EQ(to_bits(tanh(-0.0f)), 0u);
+  EXPECT_EQ(tanh(8.7f), 1.0f);
+  EXPECT_EQ(tanh(-9.1f), -1.0f);
+  EXPECT_EQ(tanh(18.4), 1.0);
+  EXPECT_EQ(tanh(-19.1), -1.0);
+  const float infinity = std::numeric_limits<float>::infinity(), largest = std::numeric_limits<float>::max();
+  for (const float x : {largest, infinity}) {
+    EXPECT_EQ(tanh(x), 1.0f);
+    EXPECT_EQ(tanh(-x), -1.0f);
+  }
+  EXPECT_TRUE(std::isnan(tanh(std::nanf(""))));
+  EXPECT_TRUE(std::isnan(tanh(std::nan(""))));
+}
+
 TEST(Sigmoid, AndItsMirrorAddUpToOne) {
   for (std::uint32_t magnitude = 0; magnitude < kInfinityBits; magnitude += 1009) {
     const float z = from_bits(magnitude);
