@@ -25,7 +25,8 @@ struct EpisodeFlight {
   static constexpr int kBundles = 6;
 #endif
 };
-// A hidden layer's traces, gradient and activations are hundreds of vectors, and its units are independent chains enough.
+// A hidden layer's traces, gradient and activations are hundreds of vectors, and its units are independent chains. AVX-512, one core,
+// gradients with 1, 8, 16 units: 277, 115, 66 M steps/s with two bundles, 175, 104, 63 with one.
 template <Track kTrack>
 struct EpisodeFlight<HiddenLayerPolicy, kTrack> {
 #if FRYER_SCALAR_EXECUTOR
@@ -33,7 +34,7 @@ struct EpisodeFlight<HiddenLayerPolicy, kTrack> {
 #else
   using Real = VReal<1>;
 #endif
-  static constexpr int kBundles = 1;
+  static constexpr int kBundles = 2;
 };
 
 // Calls body(i) for each parameter; unrolled where their number is known beforehand.

@@ -21,7 +21,6 @@ Description describe() {
       "others go on, and fryer ends with exit code 1.";
   d.examples = {
       {"until the mean return of the last 112 episodes is 475", "train CartPole-v1 --until 475 --save-policy policy.json"},
-      {"a policy with a hidden layer", "train CartPole-v1 --hidden 8 --learning-rate 0.05 --baseline mean --until 475"},
       {"how many of 10,000 seeds solve it, and how fast", "train CartPole-v1 --preset solve --replicas 10000"}};
   return d;
 }

@@ -114,6 +114,23 @@ TEST(HiddenExecutors, EqualToTheBitInTraining) {
   }
 }
 
+// The bits themselves: a change here is a change of kNumericsVersion.
+TEST(HiddenExecutors, DigestsAreThoseOfThisNumericsVersion) {
+  static_assert(kNumericsVersion == 1, "the digests below are those of another numerics version");
+  const auto backend = fastest();
+  CartPoleGradientConfiguration g;
+  g.problem.hidden = layer(3, Activation::tanh, 5);
+  g.episodes = 1000;
+  EXPECT_EQ(gradient(g, *backend).digest, 0xdd9ea68b65009deau);
+  CartPoleTrainConfiguration c = training(8, Activation::tanh);
+  EXPECT_EQ(train(c, *backend).digest, 0x2184500283f16163u);
+  c = training(16, Activation::sigmoid);
+  c.problem.hidden.initialisation = Initialisation::he;
+  c.problem.baseline = Baseline::standardize;
+  c.problem.entropy_bonus = 0.03125;
+  EXPECT_EQ(train(c, *backend).digest, 0x6a0c5fcc1789e992u);
+}
+
 TEST(HiddenTraining, BothSpreadsAreEqual) {
   const auto backend = fastest();
   for (const Activation activation : kActivations) {
