@@ -52,6 +52,7 @@ bool plays(const std::string& saved_for, const std::string& environment) {
   return entry->policy == entry_of(environment).policy && std::equal(there.begin(), there.end(), here.begin(), here.end());
 }
 
+constexpr const char* kLinear = "sigmoid (linear)";
 constexpr const char* kWithHiddenLayer = "sigmoid (one hidden layer)";
 
 // The parameters' names: the environment's, or a network's.
@@ -75,12 +76,8 @@ std::string policy_text(const SavedPolicy& policy) {
   const std::vector<std::string> names = names_of(entry, policy.hidden);
   Json parameters = Json::object();
   for (std::size_t i = 0; i < names.size(); ++i) parameters[names[i]] = static_cast<double>(policy.parameters[i]);
-  Json document = {{"format", kFormat},
-                   {"version", kVersionOfFormat},
-                   {"environment", policy.environment},
-                   {"policy", std::string(entry.policy)},
-                   {"parameters", parameters},
-                   {"numerics_version", kNumericsVersion},
+  Json document = {{"format", kFormat},          {"version", kVersionOfFormat}, {"environment", policy.environment},
+                   {"policy", kLinear},          {"parameters", parameters},    {"numerics_version", kNumericsVersion},
                    {"training", policy.training}};
   if (policy.hidden.units != 0) {
     document["policy"] = kWithHiddenLayer;

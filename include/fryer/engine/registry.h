@@ -24,10 +24,10 @@ inline constexpr std::array<std::string_view, 5> kCartPoleParameterNames = {"w_p
 inline constexpr std::array kEnvironments = {
     EnvironmentEntry{FryShack::kName, "StatQuest's fry shack: one step, hunger in, Norm or Squatch out", "sigmoid (linear)",
                      kFryShackParameters, "reinforce", 1},
-    EnvironmentEntry{CartPole::kNameV1, "Gymnasium's pole on a cart, at most 500 steps", "sigmoid (linear)",
+    EnvironmentEntry{CartPole::kNameV1, "Gymnasium's pole on a cart, at most 500 steps", "sigmoid (linear, or --hidden)",
                      kCartPoleParameterNames, "reinforce", CartPole::kMaxStepsV1},
-    EnvironmentEntry{CartPole::kNameV0, "the same, at most 200 steps", "sigmoid (linear)", kCartPoleParameterNames, "reinforce",
-                     CartPole::kMaxStepsV0},
+    EnvironmentEntry{CartPole::kNameV0, "the same, at most 200 steps", "sigmoid (linear, or --hidden)", kCartPoleParameterNames,
+                     "reinforce", CartPole::kMaxStepsV0},
 };
 
 // The step limit of a registered environment.

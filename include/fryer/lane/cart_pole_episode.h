@@ -358,7 +358,7 @@ struct CartPoleSumsOf {
   std::uint64_t steps = 0, terminated = 0, episodes = 0;
   WideSum steps_squared;
 
-  FRYER_HOST_DEVICE void add(const CartPoleSumsOf& other) {
+  FRYER_LANE void add(const CartPoleSumsOf& other) {
     const auto add_wrapping = [](std::int64_t& to, std::int64_t x) {
       to = static_cast<std::int64_t>(static_cast<std::uint64_t>(to) + static_cast<std::uint64_t>(x));
     };

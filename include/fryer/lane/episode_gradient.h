@@ -31,7 +31,7 @@ struct GradientSums {
   std::uint64_t correct = 0;          // episodes whose order suited the hunger
   std::uint64_t episodes = 0;
 
-  FRYER_HOST_DEVICE void add(const GradientSums& other) {
+  FRYER_LANE void add(const GradientSums& other) {
     for (int i = 0; i < 2; ++i) {
       gradient[i] =
           static_cast<std::int64_t>(static_cast<std::uint64_t>(gradient[i]) + static_cast<std::uint64_t>(other.gradient[i]));
