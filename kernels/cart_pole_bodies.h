@@ -222,7 +222,7 @@ FRYER_LANE void cart_pole_gradient_body(const Warp& warp, WarpPlace place, const
   if constexpr (kSquares) add_limbs(Slots::kStepsSquaredHigh, Slots::kStepsSquaredLow, steps_squared.total());
 }
 
-// The sums of a launch as results have them. Those beyond the policy's parameters are as they were.
+// The sums of a launch as results have them. Launches add nothing beyond the policy's parameters.
 template <class Policy>
 CartPoleSumsOf<Policy> to_cart_pole_sums(const std::uint64_t* sums, std::uint64_t episodes) {
   using Slots = CartPoleSlots<Policy>;
@@ -316,9 +316,7 @@ struct CartPoleLaunchOf {
   std::uint32_t* ring;                  // (window, lanes): outcomes of the last updates
 };
 
-using CartPoleRowMemory = CartPoleRowMemoryOf<LinearPolicy>;
 using CartPoleLaunch = CartPoleLaunchOf<LinearPolicy>;
-using HiddenRowMemory = CartPoleRowMemoryOf<HiddenLayerPolicy>;
 using HiddenLaunch = CartPoleLaunchOf<HiddenLayerPolicy>;
 
 // The rare part of a lane's training: what an episode's and a batch's end change. Work: CartPoleReplicaWork or HiddenReplicaWork.

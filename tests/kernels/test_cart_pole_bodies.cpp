@@ -543,6 +543,17 @@ TEST(HiddenBodies, TrainingEqualsTheScalarExecutor) {
       << endings[0] << " finished, " << endings[1] << " solved, " << endings[2] << " failed";
 }
 
+TEST(HiddenBodies, EpisodeRangesAreCutAtTheNumbersHighWord) {
+  const HiddenWork work = hidden_cases()[4].work;
+  CudaOptions options;
+  options.chunk = 70;
+  const std::unique_ptr<Backend> warps = warp_backend(2, options), scalar = scalar_backend();
+  const std::uint64_t first = (std::uint64_t{1} << 32) - 50;
+  expect_equal(warps->gradient(work, first, 100, CartPoleTask::gradient_and_squares, {}),
+               scalar->gradient(work, first, 100, CartPoleTask::gradient_and_squares, {}));
+  EXPECT_EQ(warps->evaluate(work, first, 100, {}), scalar->evaluate(work, first, 100, {}));
+}
+
 // ---- the CUDA backend on these warps
 
 void expect_equal(const Summary& a, const Summary& b) {
