@@ -30,8 +30,8 @@ else()
   execute_process(COMMAND ${nvcc} --version OUTPUT_VARIABLE nvcc_version ERROR_VARIABLE nvcc_version)
   string(REGEX MATCH "release ([0-9.]+)" nvcc_version "${nvcc_version}")
   set(nvcc_version "${CMAKE_MATCH_1}")
-  if(nvcc_version VERSION_LESS 12.0) # the first nvcc with C++20; Debian 12's own package is 11.8
-    set(reason "${nvcc} is version '${nvcc_version}'; C++20 needs 12.0 or newer")
+  if(nvcc_version VERSION_LESS 12.1) # the first nvcc with C++20 and kernel arguments beyond 4 KB; Debian 12's own package is 11.8
+    set(reason "${nvcc} is version '${nvcc_version}'; 12.1 or newer is needed")
   endif()
 endif()
 if(reason)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The instruction sets the CPU executor is built for. Only host/lane_executor.cpp and tests of the vectors are compiled with
+# The instruction sets the CPU executor is built for. Only the executors' files (host/CMakeLists.txt) and tests of the vectors are compiled with
 # these flags; everything else stays at the processor family's baseline, so that the program starts on any machine and
 # chooses there.
 

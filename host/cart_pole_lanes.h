@@ -37,18 +37,6 @@ struct EpisodeFlight<HiddenLayerPolicy, kTrack> {
   static constexpr int kBundles = 2;
 };
 
-// Calls body(i) for each parameter; unrolled where their number is known beforehand.
-template <class Shape, class Body>
-FRYER_LANE void for_each_parameter(const Shape& shape, Body body) {
-  if constexpr (Shape::kFixed) {
-    constexpr int kParameters = Shape::parameters();
-    FRYER_UNROLL for (int i = 0; i < kParameters; ++i) body(i);
-  } else {
-    const int parameters = shape.parameters();
-    for (int i = 0; i < parameters; ++i) body(i);
-  }
-}
-
 // Start states of the next episodes, made a vector of consecutive ones at a time; ended lanes take them in lane order.
 template <class Vector>
 class StartQueue {

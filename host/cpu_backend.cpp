@@ -195,7 +195,7 @@ class CpuBackend final : public Backend {
                                             const RunControl& control) {
     check_finite(work);
     Workers<CartPoleSumsOf<Policy>> sums;
-    run(first, count, long_episodes_per_piece(count), 1, control,
+    run(first, count, long_episodes_per_piece(count, work.game.max_steps), 1, control,
         [&](std::uint64_t offset, std::uint64_t length) { program(work, first + offset, length, task, sums.local()); });
     CartPoleSumsOf<Policy> total;
     for (const CartPoleSumsOf<Policy>& part : sums) total.add(part);
@@ -208,7 +208,7 @@ class CpuBackend final : public Backend {
                                                 const RunControl& control) {
     check_finite(work);
     Workers<std::vector<std::uint64_t>> counts([&] { return std::vector<std::uint64_t>(outcome_count(work.game.max_steps)); });
-    run(first, count, long_episodes_per_piece(count), 1, control,
+    run(first, count, long_episodes_per_piece(count, work.game.max_steps), 1, control,
         [&](std::uint64_t offset, std::uint64_t length) { program(work, first + offset, length, counts.local().data()); });
     std::vector<std::uint64_t> total(outcome_count(work.game.max_steps));
     for (const std::vector<std::uint64_t>& part : counts) {
@@ -225,10 +225,12 @@ class CpuBackend final : public Backend {
   Population cart_pole_train(TrainFunction<Work> program, std::uint32_t replica_lanes, int parameters,
                              const CartPoleTrainRequestOf<Work>& request, const RunControl& control);
 
-  // CartPole's are 20 to 500 steps long, a piece a few milliseconds; lanes idle at its end for about half an episode each.
-  std::uint64_t long_episodes_per_piece(std::uint64_t count) const {
+  // A piece of CartPole is a few milliseconds, or a second of the scalar executor where episodes are long; lanes idle at its end for
+  // about half an episode each.
+  std::uint64_t long_episodes_per_piece(std::uint64_t count, std::uint32_t max_steps) const {
     if (chunk_ != 0) return chunk_;
-    return std::clamp<std::uint64_t>(count / (8 * info_.threads), 1024, 16384);
+    const std::uint64_t longest = std::clamp<std::uint64_t>(8'000'000 / max_steps, 256, 16384);
+    return std::clamp<std::uint64_t>(count / (8 * info_.threads), 256, longest);
   }
 
   // About a millisecond of the fastest executor.

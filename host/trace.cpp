@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One CartPole episode on the calling thread, every number kept: the environment's own step in double or float, with actions that are
-// given, a policy's or random ones. In float a policy's trace is episode 0 of `evaluate` with its seed, to the bit. Flags and rewards
-// are Gymnasium's, those of steps made after the end included.
+// given, a policy's or random ones. In float a policy's trace is episode 0 of `evaluate` with its seed, to the bit, unless it goes on
+// past the end. Flags and rewards are Gymnasium's, those of steps made after the end included.
 #include <fmt/format.h>
 
 #include <algorithm>

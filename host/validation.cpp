@@ -58,7 +58,7 @@ void check_actions(const std::string& actions) {
 
 void check_parameter(double parameter) {
   if (!(std::abs(parameter) <= static_cast<double>(kLargestParameter)))
-    refuse("--parameters", parameter, "finite numbers, at most 2^96 (7.9e28) in magnitude");
+    refuse("--parameters", parameter, "finite numbers, at most 2^94 (2.0e28) in magnitude");
 }
 
 // Of the policy: linear, or with a hidden layer. A training may have none of the latter.
@@ -188,6 +188,27 @@ void validate(const CartPole::Settings& s) {
   check("--position-limit", s.position_limit, 1e-3, 1e6, "a number from 0.001 to 1e6");
   check("--angle-limit", s.angle_limit, 1e-3, 1e4, "a number from 0.001 to 10000, in radians");
   check("--start-range", s.start_range, 0, 1e3, "a number from 0 to 1000");
+  // Quotients of the equations of motion stay far from the ends of the float range, where a GPU's division would need another sequence.
+  const auto check_tiny = [](const char* option, double value) {
+    if (value != 0 && value < 1e-9) refuse(option, value, "0, or a number from 1e-9");
+  };
+  check_tiny("--gravity", s.gravity);
+  check_tiny("--force", s.force);
+  check_tiny("--start-range", s.start_range);
+}
+
+// What lanes' floats need of the settings: observations small enough that no logit of parameters up to 2^94 overflows, nor a sum of
+// gradients.
+static void validate_observations(const CartPole::Settings& s) {
+  constexpr double kMost = 0x1p31;
+  for (const double bound : CartPole::bounds(s).observation) {
+    if (!(bound <= kMost)) {
+      throw ConfigurationError(
+          fmt::format("--dt, --position-limit, --angle-limit, --force: with these, observations may reach {:.2g}; at most "
+                      "{:.2g} is accepted (a larger --dt, smaller limits or a smaller --force)",
+                      bound, kMost));
+    }
+  }
 }
 
 void validate(const TraceConfiguration& c) {
@@ -204,6 +225,7 @@ void validate(const TraceConfiguration& c) {
 
 static void validate_problem(const CartPoleProblem& p, bool hidden_parameters_may_be_absent) {
   validate(p.environment);
+  validate_observations(p.environment);
   check_policy(p.parameters, p.hidden, hidden_parameters_may_be_absent);
   if (!(p.gamma >= 0 && p.gamma <= 1)) refuse("--gamma", p.gamma, "a number from 0 to 1");
   if (!(p.reward_scale >= 0 && p.reward_scale <= kLargestReward) || (p.reward_scale != 0 && p.reward_scale < kSmallestGain))
@@ -212,6 +234,11 @@ static void validate_problem(const CartPoleProblem& p, bool hidden_parameters_ma
     refuse("--baseline constant", p.baseline_value, "a finite number, at most 1e9 in magnitude");
   if (!(std::abs(p.entropy_bonus) <= kLargestReward))
     refuse("--entropy-bonus", p.entropy_bonus, "a finite number, at most 1e9 in magnitude");
+  // Returns that hardly differ from the reward: their variance is a small difference of large sums of floats. At 0 they are equal, exactly.
+  if (p.baseline == Baseline::standardize && p.gamma > 0 && p.gamma < 0.5)
+    refuse("--gamma", p.gamma,
+           "0, or a number from 0.5 to 1 with --baseline standardize: between them the returns' standard deviation drowns in "
+           "rounding");
   if (p.entropy_bonus != 0 && p.baseline == Baseline::standardize)  // it stands in the sum that is divided by the returns' sd
     refuse("--entropy-bonus", p.entropy_bonus,
            "0 with --baseline standardize, which would divide it by the returns' standard deviation");
@@ -225,6 +252,8 @@ void validate(const CartPoleTrainConfiguration& c) {
   const CartPole::Settings& s = c.problem.environment;
   if (c.batch > (std::uint64_t{1} << 47) / s.max_steps)  // squares of a batch's steps are summed in two limbs
     refuse("--batch", c.batch, "batch times --max-steps must stay below 2^47");
+  if (c.replicas > (std::uint64_t{1} << 31))
+    refuse("--replicas", c.replicas, "at most 2^31 on CartPole");  // terms of a curve's limb
   const double most = s.sutton_barto_reward ? 0 : s.max_steps, least = s.sutton_barto_reward ? -1 : 0;
   if (c.until && !(*c.until > least && *c.until <= most)) {
     refuse("--until", *c.until,
@@ -237,6 +266,17 @@ void validate(const CartPoleTrainConfiguration& c) {
 void validate(const CartPoleGradientConfiguration& c) {
   validate(c.problem);
   if (c.problem.baseline != Baseline::none) throw ConfigurationError("--baseline: the gradient's estimate has none");
+  // Contributions are rounded to a grid sized by the largest that could be, which grows with the square of the length; at 2^19 the grid of
+  // the squares is 8 where they average 300, and standard errors begin to suffer.
+  constexpr double kLongest = 524288;
+  const CartPole::Settings& s = c.problem.environment;
+  if (return_bounds(c.problem.gamma, s.max_steps).return_sum > kLongest) {
+    refuse("--max-steps", std::uint64_t{s.max_steps},
+           fmt::format(
+               "fewer steps with --gamma {} (at gamma 1 up to 1023): exact sums over longer episodes would be too coarse for "
+               "standard errors",
+               c.problem.gamma));
+  }
   if (c.episodes < 1 || c.episodes > (std::uint64_t{1} << 40)) refuse("--episodes", c.episodes, "a whole number from 1 to 2^40");
 }
 

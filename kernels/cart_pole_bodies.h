@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bodies of CartPole's CUDA kernels, as templates over a Warp like those of warp_bodies.h: episodes for their gradient or outcomes,
-// and replicas that a lane trains from its first episode to its last. A lane plays blocks of four steps; episodes end at different
-// times, so each warp has one loop with a vote in it, and what happens once an episode or seldomer stands behind that vote. Knows
-// nothing of CUDA.
+// The bodies of CartPole's CUDA kernels, as templates over a Warp like those of warp_bodies.h and over the policy: episodes for their
+// gradient or outcomes, and replicas that a lane trains from its first episode to its last. A linear policy's parameters are registers;
+// arrays by the parameters of a hidden layer, whose number is a run-time setting, are a thread's own memory. A lane plays blocks of four
+// steps; episodes end at different times, so each warp has one loop with a vote in it, and what happens once an episode or seldomer
+// stands behind that vote. Knows nothing of CUDA.
 #pragma once
 
 #include "fryer/lane/cart_pole_episode.h"
@@ -12,18 +13,21 @@ namespace fryer {
 
 // ---- one lane's episode
 
-template <bool kGeneral, Track kTrack>
+// Kind: of policy, LinearPolicy or HiddenLayerPolicy.
+template <class Kind, bool kGeneral, Track kTrack>
 struct CartPoleLane {
-  CartPoleBlock<float, kGeneral> block;
-  EpisodeLearner<float, kCartPoleParameters, kTrack> learner;
+  using Programs = EpisodePrograms<Kind, float, kGeneral, kTrack>;
+  typename Programs::Block block;
+  typename Programs::Learner learner;
   EpisodeRandom random;
   std::uint32_t blocks;  // played of this episode
 
   // The state before the first step is in block.observation[0].
-  template <class Key>
-  FRYER_LANE void begin(const CartPoleGame& game, std::uint32_t number_low, std::uint32_t number_high, const Key& key) {
+  template <class Policy, class Key>
+  FRYER_LANE void begin(const CartPoleGame& game, const Policy& policy, std::uint32_t number_low, std::uint32_t number_high,
+                        const Key& key) {
     random.begin(game.action_word, number_low, number_high, key);
-    learner.clear_if(true);
+    clear_if(learner, policy, true);
     blocks = 0;
   }
   // Four steps. Afterwards block.live[kStepsPerBlock] says whether the episode goes on, but for the limit of steps, which only the
@@ -37,7 +41,7 @@ struct CartPoleLane {
     block.advance(1, game, policy, words.y, steps);
     block.advance(2, game, policy, words.z, steps);
     block.advance(3, game, policy, words.w, steps);
-    learner.accumulate(game, block);
+    accumulate(learner, game, policy, block);
     block.next();
     ++blocks;
   }
@@ -59,11 +63,11 @@ struct StartMemory {
 // Deals a warp's episodes out to its lanes. Group g of 32 consecutive ones belongs to warp g modulo the number of warps; position p of
 // the warp is episode p % 32 of its group p / 32, and lies in slot p % 64. 32 lanes make 32 start states at once, ended lanes take
 // the next ones in lane order: 3 to 6 % fewer instructions than making them where they are needed (simulated with episodes' lengths).
-template <WarpLike Warp>
+template <WarpLike Warp, class Kind>
 class StartQueue {
  public:
-  FRYER_LANE StartQueue(const Warp& warp, WarpPlace place, const CartPoleWork& work, const UniformKey& key, EpisodeRange range,
-                        StartMemory& memory)
+  FRYER_LANE StartQueue(const Warp& warp, WarpPlace place, const CartPoleWorkOf<Kind>& work, const UniformKey& key,
+                        EpisodeRange range, StartMemory& memory)
       : warp_(warp), work_(work), key_(key), memory_(memory), high_(range.high) {
     const auto groups = static_cast<std::uint32_t>((range.count + (kWarpLanes - 1)) / kWarpLanes);
     const std::uint32_t mine = place.warp < groups ? (groups - 1 - place.warp) / place.warps + 1 : 0;
@@ -101,7 +105,7 @@ class StartQueue {
     filled_ += kWarpLanes;
   }
   const Warp& warp_;
-  const CartPoleWork& work_;
+  const CartPoleWorkOf<Kind>& work_;
   const UniformKey& key_;
   StartMemory& memory_;
   std::uint32_t high_, first_, stride_, end_;
@@ -113,16 +117,16 @@ inline constexpr std::uint64_t kMostEpisodesPerLaunch = std::uint64_t{1} << 31;
 
 // Plays a range's episodes (at most kMostEpisodesPerLaunch) and calls finish(lane) in the lane and at the end of each. Past the end
 // of the work lanes go on with episodes that nobody counts, until all of the warp are past it: there is no idle state in the loop.
-template <bool kGeneral, Track kTrack, WarpLike Warp, class Policy, class Finish>
-FRYER_LANE void run_cart_pole_episodes(const Warp& warp, WarpPlace place, const CartPoleWork& work, const UniformKey& key,
+template <bool kGeneral, Track kTrack, WarpLike Warp, class Kind, class Policy, class Finish>
+FRYER_LANE void run_cart_pole_episodes(const Warp& warp, WarpPlace place, const CartPoleWorkOf<Kind>& work, const UniformKey& key,
                                        const Policy& policy, EpisodeRange range, StartMemory& memory, const Finish& finish) {
-  StartQueue<Warp> queue(warp, place, work, key, range, memory);
+  StartQueue<Warp, Kind> queue(warp, place, work, key, range, memory);
   const std::uint32_t limit = most_blocks(work.game);
-  CartPoleLane<kGeneral, kTrack> lane{};
+  CartPoleLane<Kind, kGeneral, kTrack> lane{};
   std::uint32_t position = queue.take(~0u);
   const auto begin = [&]() FRYER_INLINE_LAMBDA {
     queue.start(position, lane.block.observation[0]);
-    lane.begin(work.game, queue.number(position), range.high, key);
+    lane.begin(work.game, policy, queue.number(position), range.high, key);
   };
   begin();
   for (;;) {
@@ -139,45 +143,53 @@ FRYER_LANE void run_cart_pole_episodes(const Warp& warp, WarpPlace place, const 
   }
 }
 
-// Where a launch's sums are added, in an array of this many numbers; limbs are high before low.
-enum CartPoleSlot : std::uint32_t {
-  kCartPoleGradient,
-  kCartPoleScore = kCartPoleGradient + kCartPoleParameters,
-  kCartPoleSquaredHigh = kCartPoleScore + kCartPoleParameters,
-  kCartPoleSquaredLow = kCartPoleSquaredHigh + kCartPoleParameters,
-  kCartPoleReturnSum = kCartPoleSquaredLow + kCartPoleParameters,
-  kCartPoleReturnSquare,
-  kCartPoleSteps,
-  kCartPoleTerminated,
-  kCartPoleStepsSquaredHigh,
-  kCartPoleStepsSquaredLow,
-  kCartPoleSlots
+// Where a launch's sums are added, in an array of kCount numbers; limbs are high before low.
+template <class Policy>
+struct CartPoleSlots {
+  enum : std::uint32_t {
+    kGradient,
+    kScore = kGradient + Policy::kParameters,
+    kSquaredHigh = kScore + Policy::kParameters,
+    kSquaredLow = kSquaredHigh + Policy::kParameters,
+    kReturnSum = kSquaredLow + Policy::kParameters,
+    kReturnSquare,
+    kSteps,
+    kTerminated,
+    kStepsSquaredHigh,
+    kStepsSquaredLow,
+    kCount
+  };
 };
 
-// Adds the sums of a range to sums[kCartPoleSlots].
-template <bool kGeneral, Track kTrack, bool kSquares, WarpLike Warp>
-FRYER_LANE void cart_pole_gradient_body(const Warp& warp, WarpPlace place, const CartPoleWork& work, const UniformKey& key,
-                                        EpisodeRange range, StartMemory& memory, std::uint64_t* sums) {
+// Adds the sums of a range to sums[CartPoleSlots<Policy>::kCount].
+template <bool kGeneral, Track kTrack, bool kSquares, WarpLike Warp, class Policy>
+FRYER_LANE void cart_pole_gradient_body(const Warp& warp, WarpPlace place, const CartPoleWorkOf<Policy>& work,
+                                        const UniformKey& key, EpisodeRange range, StartMemory& memory, std::uint64_t* sums) {
   constexpr bool kScores = kTrack == Track::gradient_and_scores;
-  FixedSum<float> gradient[kCartPoleParameters], score[kScores ? kCartPoleParameters : 1], returns[2];
-  FixedSquares<float> squared[kSquares ? kCartPoleParameters : 1], steps_squared;
-  FRYER_UNROLL for (auto& s : gradient) s.clear();
-  FRYER_UNROLL for (auto& s : score) s.clear();
+  constexpr int kParameters = Policy::kParameters;
+  using Slots = CartPoleSlots<Policy>;
+  const auto shape = work.policy.shape();
+  FixedSum<float> gradient[kParameters], score[kScores ? kParameters : 1], returns[2];
+  FixedSquares<float> squared[kSquares ? kParameters : 1], steps_squared;
+  for_each_parameter(shape, [&](int i) FRYER_INLINE_LAMBDA {
+    gradient[i].clear();
+    if constexpr (kScores) score[i].clear();
+    if constexpr (kSquares) squared[i].clear();
+  });
   FRYER_UNROLL for (auto& s : returns) s.clear();
-  FRYER_UNROLL for (auto& s : squared) s.clear();
   steps_squared.clear();
   std::uint64_t steps = 0;
   std::uint32_t terminated = 0;
   run_cart_pole_episodes<kGeneral, kTrack>(warp, place, work, key, work.policy, range, memory,
-                                           [&](const CartPoleLane<kGeneral, kTrack>& lane) FRYER_INLINE_LAMBDA {
-                                             const CartPoleFixedPoint& f = work.fixed_point;
-                                             FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
+                                           [&](const CartPoleLane<Policy, kGeneral, kTrack>& lane) FRYER_INLINE_LAMBDA {
+                                             const CartPoleFixedPointOf<Policy>& f = work.fixed_point;
+                                             for_each_parameter(shape, [&](int i) FRYER_INLINE_LAMBDA {
                                                gradient[i].add(lane.learner.gradient[i], f.parameter[i].gradient_scale);
                                                if constexpr (kScores)
                                                  score[i].add(lane.learner.score[i], f.parameter[i].score_scale);
                                                if constexpr (kSquares)
                                                  squared[i].add(lane.learner.gradient[i], f.square_scale[i]);
-                                             }
+                                             });
                                              if constexpr (kScores) {
                                                returns[0].add(lane.learner.moments.sum, f.returns.sum_scale);
                                                returns[1].add(lane.learner.moments.square, f.returns.square_scale);
@@ -195,52 +207,55 @@ FRYER_LANE void cart_pole_gradient_body(const Warp& warp, WarpPlace place, const
     add_to(warp, sums, high, static_cast<std::uint64_t>(x.high));
     add_to(warp, sums, low, static_cast<std::uint64_t>(x.low));
   };
-  FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
+  for_each_parameter(shape, [&](int i) FRYER_INLINE_LAMBDA {
     const auto slot = static_cast<std::uint32_t>(i);
-    add_to(warp, sums, kCartPoleGradient + slot, static_cast<std::uint64_t>(gradient[i].total()));
-    if constexpr (kScores) add_to(warp, sums, kCartPoleScore + slot, static_cast<std::uint64_t>(score[i].total()));
-    if constexpr (kSquares) add_limbs(kCartPoleSquaredHigh + slot, kCartPoleSquaredLow + slot, squared[i].total());
-  }
+    add_to(warp, sums, Slots::kGradient + slot, static_cast<std::uint64_t>(gradient[i].total()));
+    if constexpr (kScores) add_to(warp, sums, Slots::kScore + slot, static_cast<std::uint64_t>(score[i].total()));
+    if constexpr (kSquares) add_limbs(Slots::kSquaredHigh + slot, Slots::kSquaredLow + slot, squared[i].total());
+  });
   if constexpr (kScores) {
-    add_to(warp, sums, kCartPoleReturnSum, static_cast<std::uint64_t>(returns[0].total()));
-    add_to(warp, sums, kCartPoleReturnSquare, static_cast<std::uint64_t>(returns[1].total()));
+    add_to(warp, sums, Slots::kReturnSum, static_cast<std::uint64_t>(returns[0].total()));
+    add_to(warp, sums, Slots::kReturnSquare, static_cast<std::uint64_t>(returns[1].total()));
   }
-  add_to(warp, sums, kCartPoleSteps, steps);
-  add_to(warp, sums, kCartPoleTerminated, std::uint64_t{terminated});
-  if constexpr (kSquares) add_limbs(kCartPoleStepsSquaredHigh, kCartPoleStepsSquaredLow, steps_squared.total());
+  add_to(warp, sums, Slots::kSteps, steps);
+  add_to(warp, sums, Slots::kTerminated, std::uint64_t{terminated});
+  if constexpr (kSquares) add_limbs(Slots::kStepsSquaredHigh, Slots::kStepsSquaredLow, steps_squared.total());
 }
 
-// The sums of a launch as results have them.
-inline CartPoleSums to_cart_pole_sums(const std::uint64_t* sums, std::uint64_t episodes) {
+// The sums of a launch as results have them. Launches add nothing beyond the policy's parameters.
+template <class Policy>
+CartPoleSumsOf<Policy> to_cart_pole_sums(const std::uint64_t* sums, std::uint64_t episodes) {
+  using Slots = CartPoleSlots<Policy>;
   const auto number = [&](std::uint32_t slot) { return static_cast<std::int64_t>(sums[slot]); };
   const auto limbs = [&](std::uint32_t high, std::uint32_t low) {
     WideSum x{number(high), number(low)};
     x.normalise();
     return x;
   };
-  CartPoleSums s;
-  for (std::uint32_t i = 0; i < kCartPoleParameters; ++i) {
-    s.gradient[i] = number(kCartPoleGradient + i);
-    s.score[i] = number(kCartPoleScore + i);
-    s.squared[i] = limbs(kCartPoleSquaredHigh + i, kCartPoleSquaredLow + i);
+  CartPoleSumsOf<Policy> s;
+  for (std::uint32_t i = 0; i < Policy::kParameters; ++i) {
+    s.gradient[i] = number(Slots::kGradient + i);
+    s.score[i] = number(Slots::kScore + i);
+    s.squared[i] = limbs(Slots::kSquaredHigh + i, Slots::kSquaredLow + i);
   }
-  s.return_sum = number(kCartPoleReturnSum);
-  s.return_square = number(kCartPoleReturnSquare);
-  s.steps = sums[kCartPoleSteps];
-  s.terminated = sums[kCartPoleTerminated];
+  s.return_sum = number(Slots::kReturnSum);
+  s.return_square = number(Slots::kReturnSquare);
+  s.steps = sums[Slots::kSteps];
+  s.terminated = sums[Slots::kTerminated];
   s.episodes = episodes;
-  s.steps_squared = limbs(kCartPoleStepsSquaredHigh, kCartPoleStepsSquaredLow);
+  s.steps_squared = limbs(Slots::kStepsSquaredHigh, Slots::kStepsSquaredLow);
   return s;
 }
 
 // Adds the outcomes of a range to local (32-bit counters that a block's lanes share) or, where that is null, to counts: element
 // 2 * length + terminated of outcome_count(max_steps).
-template <bool kGeneral, WarpLike Warp, class Policy>
-FRYER_LANE void cart_pole_evaluate_body(const Warp& warp, WarpPlace place, const CartPoleWork& work, const UniformKey& key,
-                                        const Policy& policy, EpisodeRange range, StartMemory& memory, std::uint32_t* local,
-                                        std::uint64_t* counts) {
+template <bool kGeneral, WarpLike Warp, class Kind, class Policy>
+FRYER_LANE void cart_pole_evaluate_body(const Warp& warp, WarpPlace place, const CartPoleWorkOf<Kind>& work,
+                                        const UniformKey& key, const Policy& policy, EpisodeRange range, StartMemory& memory,
+                                        std::uint32_t* local, std::uint64_t* counts) {
   run_cart_pole_episodes<kGeneral, Track::nothing>(
-      warp, place, work, key, policy, range, memory, [&](const CartPoleLane<kGeneral, Track::nothing>& lane) FRYER_INLINE_LAMBDA {
+      warp, place, work, key, policy, range, memory,
+      [&](const CartPoleLane<Kind, kGeneral, Track::nothing>& lane) FRYER_INLINE_LAMBDA {
         const std::uint32_t outcome = increment_if(lane.block.terminated(), 2 * lane.steps());
         local != nullptr ? warp.add(local + outcome, std::uint32_t{1}) : warp.add(counts + outcome, std::uint64_t{1});
       });
@@ -250,12 +265,13 @@ FRYER_LANE void cart_pole_evaluate_body(const Warp& warp, WarpPlace place, const
 
 // Where rows go, element i for the launch's replica i. A failed replica has NaN (0x7fc00000) in every parameter and the number of the
 // update after which one was not usable.
-struct CartPoleRowMemory {
+template <class Policy>
+struct CartPoleRowMemoryOf {
   std::uint8_t* status;
   std::uint32_t* updates;
   std::uint64_t* steps;
-  float* parameter[kCartPoleParameters];
-  std::uint32_t* outcome;  // (updates, stride): batch_outcome() of each batch made, or null
+  float* parameter[Policy::kParameters];  // those beyond the policy's parameters are not used
+  std::uint32_t* outcome;                 // (updates, stride): batch_outcome() of each batch made, or null
   std::uint64_t stride;
 };
 
@@ -266,25 +282,27 @@ struct CartPoleCurveMemory {
 
 // What the 32 lanes of a warp keep in memory. An episode's end touches the first part, a batch's the second; the third is written and
 // read between launches alone. A column's lanes are side by side, and every column at a constant distance from the first.
-struct CartPoleWarpMemory {
+template <class Policy>
+struct CartPoleWarpMemoryOf {
+  static constexpr int kParameters = Policy::kParameters;
   template <class T>
   using Column = T[kWarpLanes];
 
   // Sums of the batch so far.
-  Column<std::int64_t> gradient[kCartPoleParameters], score[kCartPoleParameters], returns[2];
+  Column<std::int64_t> gradient[kParameters], score[kParameters], returns[2];
   Column<std::uint32_t> episodes, steps, terminated;
 
-  Column<float> theta[kCartPoleParameters], m[kCartPoleParameters], v[kCartPoleParameters];
+  Column<float> theta[kParameters], m[kParameters], v[kParameters];
   Column<std::uint32_t> updates, slot;  // slot: of the window, for the next update
   Column<std::uint64_t> total_steps, in_window;
 
   Column<std::uint32_t> row, number, blocks;
-  Column<float> observation[4], trace[kCartPoleParameters], partial_gradient[kCartPoleParameters],
-      partial_score[kCartPoleParameters], moments[5];
+  Column<float> observation[4], trace[kParameters], partial_gradient[kParameters], partial_score[kParameters], moments[5];
 };
 
 // One launch of trainings. Lanes live from launch to launch in `lanes` and take replicas from `next`.
-struct CartPoleLaunch {
+template <class Policy>
+struct CartPoleLaunchOf {
   std::uint32_t seed_low, seed_high;
   std::uint32_t key_high[kPhiloxRounds];  // seed_high's part of the key schedule: as an argument it costs no instruction
   std::uint32_t replicas;                 // below 2^31, of one high word
@@ -292,17 +310,24 @@ struct CartPoleLaunch {
   std::uint64_t* running;                 // lanes that still train one at the end of the launch are added to it
   std::uint32_t blocks;                   // of four steps, that each lane plays in this launch at most; below 2^31
   bool resume;                            // false: no lane has a replica yet
-  CartPoleRowMemory rows;
+  CartPoleRowMemoryOf<Policy> rows;
   CartPoleCurveMemory curve;
-  CartPoleWarpMemory* lanes;  // one a warp
-  std::uint32_t* ring;        // (window, lanes): outcomes of the last updates
+  CartPoleWarpMemoryOf<Policy>* lanes;  // one a warp
+  std::uint32_t* ring;                  // (window, lanes): outcomes of the last updates
 };
 
-// The rare part of a lane's training: what an episode's and a batch's end change.
-template <bool kGeneral, Track kTrack, WarpLike Warp>
+using CartPoleLaunch = CartPoleLaunchOf<LinearPolicy>;
+using HiddenLaunch = CartPoleLaunchOf<HiddenLayerPolicy>;
+
+// The rare part of a lane's training: what an episode's and a batch's end change. Work: CartPoleReplicaWork or HiddenReplicaWork.
+template <bool kGeneral, Track kTrack, WarpLike Warp, class Work>
 class CartPoleBatches {
  public:
-  FRYER_LANE CartPoleBatches(const Warp& warp, WarpPlace place, const CartPoleReplicaWork& work, const CartPoleLaunch& launch)
+  using Policy = typename Work::Kind;
+  using Launch = CartPoleLaunchOf<Policy>;
+  using Lane = CartPoleLane<Policy, kGeneral, kTrack>;
+
+  FRYER_LANE CartPoleBatches(const Warp& warp, WarpPlace place, const Work& work, const Launch& launch)
       : warp_(warp),
         work_(work),
         launch_(launch),
@@ -317,19 +342,20 @@ class CartPoleBatches {
     clear_batch();
     memory_.updates[lane_] = memory_.slot[lane_] = 0;
     memory_.total_steps[lane_] = memory_.in_window[lane_] = 0;
-    CartPoleLearner learner;
-    learner.start(work_);
+    const auto row = static_cast<std::uint32_t>(taken < launch_.replicas ? taken : launch_.replicas);
+    Learner learner;
+    learner.start(work_, std::uint64_t{launch_.seed_high} << 32 | (launch_.seed_low + row));
     store(learner);
-    return static_cast<std::uint32_t>(taken < launch_.replicas ? taken : launch_.replicas);
+    return row;
   }
 
   // An episode of replica `row` has ended. Returns whether its batch is full.
-  FRYER_LANE bool add(const CartPoleLane<kGeneral, kTrack>& lane) const {
-    const CartPoleFixedPoint& f = work_.fixed_point;
-    FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
+  FRYER_LANE bool add(const Lane& lane) const {
+    const CartPoleFixedPointOf<Policy>& f = work_.fixed_point;
+    for_each([&](int i) FRYER_INLINE_LAMBDA {
       add_fixed(memory_.gradient[i], lane.learner.gradient[i], f.parameter[i].gradient_scale);
       if constexpr (kScores) add_fixed(memory_.score[i], lane.learner.score[i], f.parameter[i].score_scale);
-    }
+    });
     if constexpr (kScores) {
       add_fixed(memory_.returns[0], lane.learner.moments.sum, f.returns.sum_scale);
       add_fixed(memory_.returns[1], lane.learner.moments.square, f.returns.square_scale);
@@ -343,15 +369,15 @@ class CartPoleBatches {
   FRYER_LANE bool update(std::uint32_t row) const {
     const std::uint32_t update = memory_.updates[lane_], made = update + 1, steps = memory_.steps[lane_];
     const std::uint64_t outcome = batch_outcome(work_.game, work_.batch, steps, memory_.terminated[lane_]);
-    std::int64_t gradient[kCartPoleParameters], score[kCartPoleParameters] = {}, returns[2] = {};
-    CartPoleLearner learner;
-    FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
+    std::int64_t gradient[kParameters], score[kParameters] = {}, returns[2] = {};
+    Learner learner;
+    for_each([&](int i) FRYER_INLINE_LAMBDA {
       gradient[i] = memory_.gradient[i][lane_];
       if constexpr (kScores) score[i] = memory_.score[i][lane_];
       learner.theta[i] = memory_.theta[i][lane_];
       learner.m[i] = memory_.m[i][lane_];
       learner.v[i] = memory_.v[i][lane_];
-    }
+    });
     if constexpr (kScores) FRYER_UNROLL
       for (int i = 0; i < 2; ++i) returns[i] = memory_.returns[i][lane_];
     const bool usable = learner.update(work_, update, gradient, score, returns[0], returns[1], steps);
@@ -385,30 +411,31 @@ class CartPoleBatches {
     launch_.rows.status[row] = static_cast<std::uint8_t>(status);
     launch_.rows.updates[row] = made;
     launch_.rows.steps[row] = total_steps;
-    FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
+    for_each([&](int i) FRYER_INLINE_LAMBDA {
       launch_.rows.parameter[i][row] = usable ? learner.theta[i] : from_bits(kFailedParameterBits);
-    }
+    });
     return true;
   }
 
-  FRYER_LANE SigmoidPolicy<float, 4> policy() const {
-    SigmoidPolicy<float, 4> p;
+  FRYER_LANE void show(LinearPolicy& p) const {
     FRYER_UNROLL for (int i = 0; i < 4; ++i) p.weight[i] = memory_.theta[i][lane_];
     p.bias = memory_.theta[4][lane_];
-    return p;
+  }
+  FRYER_LANE void show(HiddenLayerPolicy& p) const {
+    for_each([&](int i) FRYER_INLINE_LAMBDA { p.parameter[i] = memory_.theta[i][lane_]; });
   }
 
   // A lane between launches.
-  FRYER_LANE void save(const CartPoleLane<kGeneral, kTrack>& lane, std::uint32_t row, std::uint32_t number) const {
+  FRYER_LANE void save(const Lane& lane, std::uint32_t row, std::uint32_t number) const {
     memory_.row[lane_] = row;
     memory_.number[lane_] = number;
     memory_.blocks[lane_] = lane.blocks;
     FRYER_UNROLL for (int i = 0; i < 4; ++i) memory_.observation[i][lane_] = lane.block.observation[0][i];
-    FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
+    for_each([&](int i) FRYER_INLINE_LAMBDA {
       memory_.trace[i][lane_] = lane.learner.trace[i];
       memory_.partial_gradient[i][lane_] = lane.learner.gradient[i];
       if constexpr (kScores) memory_.partial_score[i][lane_] = lane.learner.score[i];
-    }
+    });
     if constexpr (kScores) {
       const ReturnMoments<float>& r = lane.learner.moments;
       const float moments[5] = {r.c, r.q, r.h, r.sum, r.square};
@@ -418,14 +445,14 @@ class CartPoleBatches {
   FRYER_LANE std::uint32_t saved_row() const { return memory_.row[lane_]; }
   FRYER_LANE std::uint32_t saved_number() const { return memory_.number[lane_]; }
   // After lane.begin().
-  FRYER_LANE void load(CartPoleLane<kGeneral, kTrack>& lane) const {
+  FRYER_LANE void load(Lane& lane) const {
     lane.blocks = memory_.blocks[lane_];
     FRYER_UNROLL for (int i = 0; i < 4; ++i) lane.block.observation[0][i] = memory_.observation[i][lane_];
-    FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
+    for_each([&](int i) FRYER_INLINE_LAMBDA {
       lane.learner.trace[i] = memory_.trace[i][lane_];
       lane.learner.gradient[i] = memory_.partial_gradient[i][lane_];
       if constexpr (kScores) lane.learner.score[i] = memory_.partial_score[i][lane_];
-    }
+    });
     if constexpr (kScores) {
       ReturnMoments<float>& r = lane.learner.moments;
       float* const moments[5] = {&r.c, &r.q, &r.h, &r.sum, &r.square};
@@ -435,31 +462,38 @@ class CartPoleBatches {
 
  private:
   static constexpr bool kScores = kTrack == Track::gradient_and_scores;
+  static constexpr int kParameters = Policy::kParameters;
+  using Memory = CartPoleWarpMemoryOf<Policy>;
+  using Learner = CartPoleLearnerOf<Policy>;
 
-  FRYER_LANE void add_fixed(CartPoleWarpMemory::Column<std::int64_t>& column, float x, double scale) const {
+  template <class Body>
+  FRYER_LANE void for_each(const Body& body) const {
+    for_each_parameter(work_.shape, body);
+  }
+  FRYER_LANE void add_fixed(typename Memory::template Column<std::int64_t>& column, float x, double scale) const {
     column[lane_] += to_fixed(static_cast<double>(x), scale);
   }
   FRYER_LANE void clear_batch() const {
-    FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
+    for_each([&](int i) FRYER_INLINE_LAMBDA {
       memory_.gradient[i][lane_] = 0;
       if constexpr (kScores) memory_.score[i][lane_] = 0;
-    }
+    });
     if constexpr (kScores) FRYER_UNROLL
       for (int i = 0; i < 2; ++i) memory_.returns[i][lane_] = 0;
     memory_.episodes[lane_] = memory_.steps[lane_] = memory_.terminated[lane_] = 0;
   }
-  FRYER_LANE void store(const CartPoleLearner& learner) const {
-    FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) {
+  FRYER_LANE void store(const Learner& learner) const {
+    for_each([&](int i) FRYER_INLINE_LAMBDA {
       memory_.theta[i][lane_] = learner.theta[i];
       memory_.m[i][lane_] = learner.m[i];
       memory_.v[i][lane_] = learner.v[i];
-    }
+    });
   }
 
   const Warp& warp_;
-  const CartPoleReplicaWork& work_;
-  const CartPoleLaunch& launch_;
-  CartPoleWarpMemory& memory_;
+  const Work& work_;
+  const Launch& launch_;
+  Memory& memory_;
   std::uint32_t* const ring_;
   const std::uint32_t lanes_, lane_;
 };
@@ -467,14 +501,16 @@ class CartPoleBatches {
 // In the loop stand an episode's state, the policy and the seed's key; all else is in memory. A lane without a replica goes on playing
 // episodes that nobody counts, until its warp has none either. Blocks of the launch are counted without an instruction: all lanes of a
 // warp have played equally many, `began` + the episode's, so each episode's limit is also the launch's.
-template <bool kGeneral, Track kTrack, WarpLike Warp>
-FRYER_LANE void cart_pole_train_body(const Warp& warp, WarpPlace place, const CartPoleReplicaWork& work,
-                                     const CartPoleLaunch& launch) {
-  CartPoleBatches<kGeneral, kTrack, Warp> batches(warp, place, work, launch);
+template <bool kGeneral, Track kTrack, WarpLike Warp, class Work>
+FRYER_LANE void cart_pole_train_body(const Warp& warp, WarpPlace place, const Work& work,
+                                     const CartPoleLaunchOf<typename Work::Kind>& launch) {
+  using Policy = typename Work::Kind;
+  CartPoleBatches<kGeneral, kTrack, Warp, Work> batches(warp, place, work, launch);
   const CartPoleGame& game = work.game;
-  CartPoleLane<kGeneral, kTrack> lane{};
+  CartPoleLane<Policy, kGeneral, kTrack> lane{};
   LaneKey<float> key;
-  SigmoidPolicy<float, 4> policy;
+  Policy policy;
+  if constexpr (!Policy::Shape::kFixed) policy.network = work.shape;
   std::uint32_t row, number, began, limit;
   const auto begin_replica = [&]() FRYER_INLINE_LAMBDA {
     key.schedule(launch.seed_low + row, launch.seed_high);
@@ -482,7 +518,7 @@ FRYER_LANE void cart_pole_train_body(const Warp& warp, WarpPlace place, const Ca
   };
   const auto begin_episode = [&](std::uint32_t now) FRYER_INLINE_LAMBDA {
     CartPole::start<float>(game.rules, philox<float>(0u, game.reset_word, number, 0u, key), lane.block.observation[0]);
-    lane.begin(game, number, 0u, key);
+    lane.begin(game, policy, number, 0u, key);
     began = now;
   };
   const auto set_limit = [&]() FRYER_INLINE_LAMBDA { limit = at_most(most_blocks(game), launch.blocks - began); };
@@ -500,7 +536,7 @@ FRYER_LANE void cart_pole_train_body(const Warp& warp, WarpPlace place, const Ca
     begin_replica();
     begin_episode(0);
   }
-  policy = batches.policy();
+  batches.show(policy);
   set_limit();
 
   while (warp.any(row < launch.replicas)) {
@@ -518,7 +554,7 @@ FRYER_LANE void cart_pole_train_body(const Warp& warp, WarpPlace place, const Ca
           number = 0;
           begin_replica();
         }
-        policy = batches.policy();
+        batches.show(policy);
       }
       begin_episode(now);
       set_limit();

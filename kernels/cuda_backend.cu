@@ -87,16 +87,20 @@ class Gpu {
   void launch_until(const ReplicaWork& work, const UntilLaunch& launch, const UntilShape& shape) {
     fryer::launch_until(grid_, work, launch, shape);
   }
-  void launch_gradient(const CartPoleWork& work, EpisodeRange range, CartPoleTask task, std::uint64_t* sums) {
+  template <class Policy>
+  void launch_gradient(const CartPoleWorkOf<Policy>& work, EpisodeRange range, CartPoleTask task, std::uint64_t* sums) {
     fryer::launch_gradient(grid_, work, range, task, sums);
   }
-  void launch_evaluate(const CartPoleWork& work, EpisodeRange range, std::uint64_t* counts) {
+  template <class Policy>
+  void launch_evaluate(const CartPoleWorkOf<Policy>& work, EpisodeRange range, std::uint64_t* counts) {
     fryer::launch_evaluate(grid_, work, range, counts);
   }
-  std::uint64_t cart_pole_lanes(const CartPoleReplicaWork& work, std::uint64_t replicas) {
+  template <class Work>
+  std::uint64_t cart_pole_lanes(const Work& work, std::uint64_t replicas) {
     return fryer::cart_pole_lanes(grid_, work, replicas);
   }
-  void launch_train(const CartPoleReplicaWork& work, const CartPoleLaunch& launch, std::uint64_t lanes) {
+  template <class Work, class Launch>
+  void launch_train(const Work& work, const Launch& launch, std::uint64_t lanes) {
     fryer::launch_train(grid_, work, launch, lanes);
   }
   template <class Rows>
@@ -107,13 +111,15 @@ class Gpu {
                                              const std::vector<std::uint64_t>& made) {
     return fryer::curve_quantiles(grid_, work, rows, replicas, made);
   }
-  std::vector<std::uint32_t> curve_quantiles(const CartPoleRowMemory& rows, std::uint64_t replicas,
+  std::vector<std::uint32_t> curve_quantiles(const CartPoleColumns& rows, std::uint64_t replicas,
                                              const std::vector<std::uint64_t>& made) {
     return fryer::curve_quantiles(grid_, rows, replicas, made);
   }
-  template <class Work>
-  std::uint64_t statistics_bytes(const Work& work, std::uint64_t replicas, bool quantiles) {
+  std::uint64_t statistics_bytes(const ReplicaWork& work, std::uint64_t replicas, bool quantiles) {
     return fryer::statistics_bytes(work, replicas, quantiles);
+  }
+  std::uint64_t cart_pole_statistics_bytes(std::uint64_t updates, std::uint64_t replicas, bool quantiles) {
+    return fryer::cart_pole_statistics_bytes(updates, replicas, quantiles);
   }
 
  private:

@@ -21,8 +21,8 @@ struct UntilShape {
 //   use(): everything below is about this device from here on; wait(); free_bytes();
 //   clear(pointer, size), copy_to_device(buffer, host pointer), copy_to_host(host pointer, device pointer, size);
 //   launch_gradient, launch_evaluate, step_lanes, launch_step, until_shape, launch_until (what they run: warp_bodies.h);
-//   for CartPole launch_gradient, launch_evaluate, cart_pole_lanes, launch_train (cart_pole_bodies.h);
-//   summarise_rows, curve_quantiles, statistics_bytes, of both.
+//   for CartPole launch_gradient, launch_evaluate, cart_pole_lanes, launch_train of either policy (cart_pole_bodies.h);
+//   summarise_rows, curve_quantiles, of both; statistics_bytes, cart_pole_statistics_bytes.
 template <class Device>
 class DeviceBackend final : public Backend {
  public:
@@ -120,6 +120,18 @@ class DeviceBackend final : public Backend {
     return cart_pole_.evaluate(work, first, count, control);
   }
   Population train(const CartPoleTrainRequest& request, const RunControl& control) override {
+    return cart_pole_.train(request, control);
+  }
+
+  HiddenSums gradient(const HiddenWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task,
+                      const RunControl& control) override {
+    return cart_pole_.gradient(work, first, count, task, control);
+  }
+  std::vector<std::uint64_t> evaluate(const HiddenWork& work, std::uint64_t first, std::uint64_t count,
+                                      const RunControl& control) override {
+    return cart_pole_.evaluate(work, first, count, control);
+  }
+  Population train(const HiddenTrainRequest& request, const RunControl& control) override {
     return cart_pole_.train(request, control);
   }
 

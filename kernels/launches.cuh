@@ -45,7 +45,7 @@ void launch_step(const Grid& grid, const ReplicaWork& work, const StepLaunch& la
 UntilShape until_shape(const Grid& grid, const ReplicaWork& work, std::uint64_t replicas);
 void launch_until(const Grid& grid, const ReplicaWork& work, const UntilLaunch& launch, const UntilShape& shape);
 
-// ---- cart_pole_episodes.cu. sums: kCartPoleSlots numbers; counts: outcome_count(max_steps). Added to.
+// ---- cart_pole_episodes.cu. sums: CartPoleSlots<LinearPolicy>::kCount numbers; counts: outcome_count(max_steps). Added to.
 void launch_gradient(const Grid& grid, const CartPoleWork& work, EpisodeRange range, CartPoleTask task, std::uint64_t* sums);
 void launch_evaluate(const Grid& grid, const CartPoleWork& work, EpisodeRange range, std::uint64_t* counts);
 
@@ -53,6 +53,12 @@ void launch_evaluate(const Grid& grid, const CartPoleWork& work, EpisodeRange ra
 // Lanes that train so many replicas.
 std::uint64_t cart_pole_lanes(const Grid& grid, const CartPoleReplicaWork& work, std::uint64_t replicas);
 void launch_train(const Grid& grid, const CartPoleReplicaWork& work, const CartPoleLaunch& launch, std::uint64_t lanes);
+
+// ---- cart_pole_hidden.cu: the same with a hidden layer. sums: CartPoleSlots<HiddenLayerPolicy>::kCount numbers.
+void launch_gradient(const Grid& grid, const HiddenWork& work, EpisodeRange range, CartPoleTask task, std::uint64_t* sums);
+void launch_evaluate(const Grid& grid, const HiddenWork& work, EpisodeRange range, std::uint64_t* counts);
+std::uint64_t cart_pole_lanes(const Grid& grid, const HiddenReplicaWork& work, std::uint64_t replicas);
+void launch_train(const Grid& grid, const HiddenReplicaWork& work, const HiddenLaunch& launch, std::uint64_t lanes);
 
 // ---- statistics.cu. rows: columns of `replicas` elements in device memory.
 PopulationSummaries summarise_rows(const Grid& grid, const RowMemory& rows, std::uint64_t replicas);
@@ -63,9 +69,9 @@ std::vector<std::uint32_t> curve_quantiles(const Grid& grid, const ReplicaWork& 
 // Device memory that the two need beside the rows, at most.
 std::uint64_t statistics_bytes(const ReplicaWork& work, std::uint64_t replicas, bool quantiles);
 // The same for CartPole, whose outcomes are large numbers: each update's are sorted.
-PopulationSummaries summarise_rows(const Grid& grid, const CartPoleRowMemory& rows, std::uint64_t replicas);
-std::vector<std::uint32_t> curve_quantiles(const Grid& grid, const CartPoleRowMemory& rows, std::uint64_t replicas,
+PopulationSummaries summarise_rows(const Grid& grid, const CartPoleColumns& rows, std::uint64_t replicas);
+std::vector<std::uint32_t> curve_quantiles(const Grid& grid, const CartPoleColumns& rows, std::uint64_t replicas,
                                            const std::vector<std::uint64_t>& made);
-std::uint64_t statistics_bytes(const CartPoleReplicaWork& work, std::uint64_t replicas, bool quantiles);
+std::uint64_t cart_pole_statistics_bytes(std::uint64_t updates, std::uint64_t replicas, bool quantiles);
 
 }  // namespace fryer

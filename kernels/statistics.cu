@@ -101,10 +101,9 @@ PopulationSummaries summarise_rows(const Grid& grid, const RowMemory& rows, std:
   return with_thrust_errors([&] { return summarise(grid.stream, rows, replicas, {rows.weight, rows.bias}); });
 }
 
-PopulationSummaries summarise_rows(const Grid& grid, const CartPoleRowMemory& rows, std::uint64_t replicas) {
+PopulationSummaries summarise_rows(const Grid& grid, const CartPoleColumns& rows, std::uint64_t replicas) {
   return with_thrust_errors([&] {
-    const std::vector<const float*> parameters(rows.parameter, rows.parameter + kCartPoleParameters);
-    PopulationSummaries s = summarise(grid.stream, rows, replicas, parameters);
+    PopulationSummaries s = summarise(grid.stream, rows, replicas, rows.parameters);
     DeviceBuffer<std::uint64_t> kept(replicas);
     s.solved_steps = summarise_where<std::uint64_t>(grid.stream, kept, rows.steps, rows, replicas, Solved{});
     return s;
@@ -134,7 +133,7 @@ std::vector<std::uint32_t> curve_quantiles(const Grid& grid, const ReplicaWork& 
   return result;
 }
 
-std::vector<std::uint32_t> curve_quantiles(const Grid& grid, const CartPoleRowMemory& rows, std::uint64_t replicas,
+std::vector<std::uint32_t> curve_quantiles(const Grid& grid, const CartPoleColumns& rows, std::uint64_t replicas,
                                            const std::vector<std::uint64_t>& made) {
   constexpr std::uint64_t count = kQuantiles.size();
   const std::vector<std::uint64_t> positions = quantile_positions(made);
@@ -171,8 +170,8 @@ std::uint64_t statistics_bytes(const ReplicaWork& work, std::uint64_t replicas, 
 }
 
 // The column of steps has 8 bytes a replica.
-std::uint64_t statistics_bytes(const CartPoleReplicaWork& work, std::uint64_t replicas, bool quantiles) {
-  return 16 * replicas + (std::uint64_t{16} << 20) + (quantiles ? std::uint64_t{work.updates} * kQuantiles.size() * 12 : 0);
+std::uint64_t cart_pole_statistics_bytes(std::uint64_t updates, std::uint64_t replicas, bool quantiles) {
+  return 16 * replicas + (std::uint64_t{16} << 20) + (quantiles ? updates * kQuantiles.size() * 12 : 0);
 }
 
 }  // namespace fryer

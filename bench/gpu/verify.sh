@@ -110,6 +110,8 @@ step program_gradient same_digest gradient FryShack-v0 --episodes 1e9 --bias -7
 step program_evaluate same_digest evaluate FryShack-v0 --episodes 1e9
 step program_pole_population same_digest train CartPole-v1 --preset solve --replicas 2e4
 step program_pole_standardised same_digest train CartPole-v0 --baseline standardize --updates 50 --replicas 2e4
+step program_hidden_population same_digest train CartPole-v1 --hidden 8 --updates 20 --replicas 5e3
+step program_hidden_batch same_digest train CartPole-v1 --hidden 16 --activation sigmoid --baseline standardize --batch 1e4 --updates 5
 step program_pole_batch same_digest train CartPole-v1 --batch 1e5 --updates 20
 step program_pole_gradient same_digest gradient CartPole-v1 --episodes 1e7
 step program_pole_evaluate same_digest evaluate CartPole-v1 --episodes 1e7

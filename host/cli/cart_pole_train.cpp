@@ -17,7 +17,7 @@ Description describe() {
   d.text =
       "Replica k of a population is the training of --seed S+k alone, to the bit, on every device. A training whose parameters "
       "stop "
-      "being finite has failed (on CartPole also beyond 7.9e28 in magnitude, a hidden layer's output weights beyond 1024): the "
+      "being finite has failed (on CartPole also beyond 2.0e28 in magnitude, a hidden layer's output weights beyond 1024): the "
       "others go on, and fryer ends with exit code 1.";
   d.examples = {
       {"until the mean return of the last 112 episodes is 475", "train CartPole-v1 --until 475 --save-policy policy.json"},

@@ -97,22 +97,36 @@ bool is_environment(const std::string& word) {
   return std::any_of(kEnvironments.begin(), kEnvironments.end(), [&](const EnvironmentEntry& e) { return e.name == word; });
 }
 
-// The environment that a command is made for, before its options are known: the first word that names one, else what --config says.
-// The command's own default where neither does; check_environment says what is wrong then.
-std::string likely_environment(const std::vector<std::string>& words) {
-  const auto named = std::find_if(words.begin(), words.end(), is_environment);
-  if (named != words.end()) return *named;
+// Where the words are before a command's options are known: its environment and its --config file. An option's value is no
+// environment, whatever it says.
+struct Positions {
+  std::optional<std::string> environment, config;
+};
+Positions find_positions(const CommandEntry& entry, const std::vector<std::string>& words) {
+  std::vector<std::unique_ptr<Command>> variants;
+  for (const EnvironmentEntry& environment : kEnvironments) variants.push_back(entry.make(std::string(environment.name)));
+  const auto takes_value = [&](const std::string& name) {
+    return std::any_of(variants.begin(), variants.end(), [&](const auto& variant) {
+      const auto& options = variant->table().options();
+      return std::any_of(options.begin(), options.end(), [&](const Option& option) {
+        return !option.is_flag() &&
+               (name == "--" + option.name || (!option.short_name.empty() && name == "-" + option.short_name));
+      });
+    });
+  };
+  constexpr std::string_view kConfig = "--config=";
+  Positions found;
   for (std::size_t i = 0; i < words.size(); ++i) {
-    const bool separate = words[i] == "--config" && i + 1 < words.size();
-    if (!separate && !words[i].starts_with("--config=")) continue;
-    try {
-      const std::optional<std::string> environment =
-          read_config_file(separate ? words[i + 1] : words[i].substr(std::string("--config=").size())).environment;
-      if (environment && is_environment(*environment)) return *environment;
-    } catch (const std::exception&) {  // told when it is read in earnest
+    const std::string& word = words[i];
+    if (word.starts_with(kConfig)) found.config = word.substr(kConfig.size());
+    if (word == "--config" && i + 1 < words.size()) found.config = words[i + 1];
+    if (takes_value(word)) {
+      ++i;
+    } else if (!word.starts_with('-') && !found.environment) {
+      found.environment = word;
     }
   }
-  return std::string(kEnvironments.front().name);
+  return found;
 }
 
 void check_environment(const Command& command, const CommandEntry& entry, const std::vector<std::string>& words,
@@ -163,8 +177,8 @@ const Assignment* find(const std::vector<Assignment>& assignments, std::string_v
   return found == assignments.end() ? nullptr : &*found;
 }
 
-ConfigFile read_config(Command& command, const std::string& path) {
-  ConfigFile file = read_config_file(path);
+// Whether a --config file suits the command.
+void check_config(Command& command, const std::string& path, const ConfigFile& file) {
   const std::string& own = command.description().name;
   if (file.command && *file.command != own) {
     throw ConfigurationError(
@@ -181,7 +195,6 @@ ConfigFile read_config(Command& command, const std::string& path) {
         fmt::format("{} was made with numerics version {}, this is version {}: results will differ in their bits", shown(path),
                     *file.numerics_version, kNumericsVersion));
   }
-  return file;
 }
 
 }  // namespace
@@ -207,16 +220,28 @@ std::unique_ptr<Command> parse_command_line(const std::vector<std::string>& word
     const auto named = std::find_if(rest.begin(), rest.end(), is_environment);
     return make_help_command(entry.name, named == rest.end() ? "" : *named);
   }
-  std::unique_ptr<Command> command = entry.make(likely_environment(rest));
+  const Positions positions = find_positions(entry, rest);
+  ConfigFile file;
+  if (positions.config) file = read_config_file(*positions.config);
+  const std::string environment = positions.environment.value_or(file.environment.value_or(""));
+  const std::vector<std::string> known = environments_of(entry);
+  if (!known.empty() && !environment.empty() && !is_environment(environment)) {
+    throw ConfigurationError(fmt::format("{}: no such environment; accepted: {}{}", shown(environment), either(known),
+                                         suggestion(environment, known)));
+  }
+  std::unique_ptr<Command> command = entry.make(is_environment(environment) ? environment : std::string(kEnvironments[0].name));
 
   OptionTable& table = command->table();
   const Arguments arguments = split_arguments(table, rest, [&](const std::string& word) { return explain(*command, word); });
-  ConfigFile file;
-  if (const Assignment* config = find(arguments.assignments, "config")) file = read_config(*command, config->text);
+  if (positions.config) check_config(*command, *positions.config, file);
   check_environment(*command, entry, arguments.others, file);
 
   const Assignment* preset = find(arguments.assignments, "preset");
-  if (preset == nullptr) preset = find(file.assignments, "preset");
+  if (preset == nullptr) {
+    preset = find(file.assignments, "preset");
+  } else if (!file.assignments.empty()) {
+    command->warnings.push_back(fmt::format("{}: what {} sets overrides the preset", preset->label, shown(*positions.config)));
+  }
   if (preset != nullptr) {
     table.set("preset", preset->text, Source::preset, preset->label);
     command->apply_preset(preset->text);

@@ -26,7 +26,7 @@ Description describe() {
   d.text =
       "Replica k of a population is the training of --seed S+k alone, to the bit, on every device. A training whose parameters "
       "stop "
-      "being finite has failed (on CartPole also beyond 7.9e28 in magnitude, a hidden layer's output weights beyond 1024): the "
+      "being finite has failed (on CartPole also beyond 2.0e28 in magnitude, a hidden layer's output weights beyond 1024): the "
       "others go on, and fryer ends with exit code 1.";
   d.examples = {{"the notebook's recipe a million times, and where the bias ends", "train FryShack-v0 --replicas 1e6"},
                 {"both parameters by SGD, 64 episodes an update, every row saved",

@@ -35,7 +35,7 @@ void add_fry_shack(OptionTable& table, FryShack::Settings& settings) {
 }
 
 void add_reward_scale(OptionTable& table, double& scale) {
-  table.number("reward-scale", "C", scale, "a number from 0 to 1e9", "a factor",
+  table.number("reward-scale", "C", scale, "0, or a number from 1e-9 to 1e9", "a factor",
                "multiplies rewards in gradients, not in reported returns (the notebook calls it gamma; it discounts nothing)");
 }
 

@@ -196,6 +196,10 @@ void TraceCommand::resolve() {
     throw ConfigurationError(fmt::format("{}: {} is where standard output goes; another file, or --format csv",
                                          table_.find("output")->label, shown(output_)));
   }
+  for (const std::string& input : {policy_.file, common_.config}) {
+    if (!output_.empty() && !input.empty() && is_same_file(output_, input))
+      throw ConfigurationError(fmt::format("{}: {} is read too; another file", table_.find("output")->label, shown(output_)));
+  }
   if (common_.backend.device == BackendChoice::Device::cuda) {
     throw ConfigurationError(fmt::format("{}: one episode is played on the CPU; auto or cpu", table_.find("device")->label));
   }

@@ -120,7 +120,15 @@ void TrainCommand::resolve() {
           fmt::format("{}: {} is where the document of --json goes; another file", table_.find(option)->label, shown(path)));
     }
   }
-  if (!save_policy_.empty() && is_same_file(save_policy_, save_replicas_)) {
+  for (const auto& [option, path] : {std::pair{"save-policy", save_policy_}, std::pair{"save-replicas", save_replicas_}}) {
+    if (!path.empty() && !common_.config.empty() && is_same_file(path, common_.config))
+      throw ConfigurationError(fmt::format("{}: {} is the file of --config", table_.find(option)->label, shown(path)));
+  }
+  if (settings_.until && settings_.updates < (100 + settings_.batch - 1) / settings_.batch) {
+    warnings.push_back(fmt::format("--until looks back on {} updates of --batch {}: with {} no training can meet it",
+                                   (100 + settings_.batch - 1) / settings_.batch, settings_.batch, settings_.updates));
+  }
+  if (!save_policy_.empty() && !save_replicas_.empty() && is_same_file(save_policy_, save_replicas_)) {
     throw ConfigurationError(
         fmt::format("{}: {} is the file of --save-replicas too", table_.find("save-policy")->label, shown(save_policy_)));
   }

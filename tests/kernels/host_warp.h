@@ -93,8 +93,8 @@ void with_kind(const ReplicaWork& work, const Body& body) {
 }
 
 // Calls body.operator()<general program, what lanes keep>() for the work's kind.
-template <class Body>
-void with_kind(const CartPoleReplicaWork& work, const Body& body) {
+template <class Policy, class Body>
+void with_kind(const CartPoleReplicaWorkOf<Policy>& work, const Body& body) {
   const auto track = [&]<bool kGeneral>() {
     track_of(work.baseline) == Track::gradient ? body.template operator()<kGeneral, Track::gradient>()
                                                : body.template operator()<kGeneral, Track::gradient_and_scores>();
@@ -185,7 +185,8 @@ class HostWarps {
     });
   }
 
-  void launch_gradient(const CartPoleWork& work, EpisodeRange range, CartPoleTask task, std::uint64_t* sums) {
+  template <class Policy>
+  void launch_gradient(const CartPoleWorkOf<Policy>& work, EpisodeRange range, CartPoleTask task, std::uint64_t* sums) {
     switch (task) {
       case CartPoleTask::gradient:
         return work.game.general ? gradient<true, Track::gradient, false>(work, range, sums)
@@ -198,7 +199,8 @@ class HostWarps {
                                  : gradient<false, Track::gradient_and_scores, false>(work, range, sums);
     }
   }
-  void launch_evaluate(const CartPoleWork& work, EpisodeRange range, std::uint64_t* counts) {
+  template <class Policy>
+  void launch_evaluate(const CartPoleWorkOf<Policy>& work, EpisodeRange range, std::uint64_t* counts) {
     std::vector<std::uint32_t> outcomes(local_curves_ ? outcome_count(work.game.max_steps) : 0);
     std::uint32_t* const local = local_curves_ ? outcomes.data() : nullptr;
     std::vector<StartMemory> starts(warps_);
@@ -209,11 +211,15 @@ class HostWarps {
             : cart_pole_evaluate_body<false>(warp, place, work, work.key, policy, range, starts[place.warp], local, counts);
       });
     };
-    work.game.greedy ? play(GreedyPolicy<float, 4>{work.policy}) : play(work.policy);
+    work.game.greedy ? play(LikelierAction<Policy>{work.policy}) : play(work.policy);
     for (std::size_t i = 0; i < outcomes.size(); ++i) counts[i] += outcomes[i];
   }
-  std::uint64_t cart_pole_lanes(const CartPoleReplicaWork&, std::uint64_t) { return std::uint64_t{warps_} * kWarpLanes; }
-  void launch_train(const CartPoleReplicaWork& work, const CartPoleLaunch& launch, std::uint64_t lanes) {
+  template <class Policy>
+  std::uint64_t cart_pole_lanes(const CartPoleReplicaWorkOf<Policy>&, std::uint64_t) {
+    return std::uint64_t{warps_} * kWarpLanes;
+  }
+  template <class Work>
+  void launch_train(const Work& work, const CartPoleLaunchOf<typename Work::Kind>& launch, std::uint64_t lanes) {
     with_kind(work, [&]<bool kGeneral, Track kTrack>() {
       run_warps(static_cast<std::uint32_t>(lanes / kWarpLanes), [&](const HostWarp& warp, WarpPlace place) {
         cart_pole_train_body<kGeneral, kTrack>(warp, place, work, launch);
@@ -224,11 +230,10 @@ class HostWarps {
   PopulationSummaries summarise_rows(const RowMemory& rows, std::uint64_t replicas) {
     return summarise(rows, replicas, {rows.weight, rows.bias}, {});
   }
-  PopulationSummaries summarise_rows(const CartPoleRowMemory& rows, std::uint64_t replicas) {
-    return summarise(rows, replicas, std::vector<float*>(rows.parameter, rows.parameter + kCartPoleParameters),
-                     std::vector<std::uint64_t>(rows.steps, rows.steps + replicas));
+  PopulationSummaries summarise_rows(const CartPoleColumns& rows, std::uint64_t replicas) {
+    return summarise(rows, replicas, rows.parameters, std::vector<std::uint64_t>(rows.steps, rows.steps + replicas));
   }
-  std::vector<std::uint32_t> curve_quantiles(const CartPoleRowMemory& rows, std::uint64_t replicas,
+  std::vector<std::uint32_t> curve_quantiles(const CartPoleColumns& rows, std::uint64_t replicas,
                                              const std::vector<std::uint64_t>& made) {
     ReplicaTable table;
     table.status.assign(rows.status, rows.status + replicas);
@@ -250,14 +255,12 @@ class HostWarps {
     run_warps(warps_, [&](const HostWarp& warp, WarpPlace place) { curve_quantiles_body(warp, place, work, rows, task); });
     return quantiles;
   }
-  template <class Work>
-  std::uint64_t statistics_bytes(const Work&, std::uint64_t replicas, bool) {
-    return 12 * replicas;
-  }
+  std::uint64_t statistics_bytes(const ReplicaWork&, std::uint64_t replicas, bool) { return 12 * replicas; }
+  std::uint64_t cart_pole_statistics_bytes(std::uint64_t, std::uint64_t replicas, bool) { return 12 * replicas; }
 
  private:
   template <class Rows>
-  PopulationSummaries summarise(const Rows& rows, std::uint64_t replicas, const std::vector<float*>& parameters,
+  PopulationSummaries summarise(const Rows& rows, std::uint64_t replicas, const std::vector<const float*>& parameters,
                                 const std::vector<std::uint64_t>& steps) {
     Population population;
     ReplicaTable& table = population.table;
@@ -269,8 +272,8 @@ class HostWarps {
     return {population.parameters, population.solved_updates, population.solved_steps};
   }
 
-  template <bool kGeneral, Track kTrack, bool kSquares>
-  void gradient(const CartPoleWork& work, EpisodeRange range, std::uint64_t* sums) {
+  template <bool kGeneral, Track kTrack, bool kSquares, class Policy>
+  void gradient(const CartPoleWorkOf<Policy>& work, EpisodeRange range, std::uint64_t* sums) {
     std::vector<StartMemory> starts(warps_);
     run_warps(warps_, [&](const HostWarp& warp, WarpPlace place) {
       cart_pole_gradient_body<kGeneral, kTrack, kSquares>(warp, place, work, work.key, range, starts[place.warp], sums);

@@ -95,8 +95,9 @@ std::vector<EpisodeCase> episode_cases() {
   return cases;
 }
 
-void expect_equal(const CartPoleSums& a, const CartPoleSums& b) {
-  for (int i = 0; i < kCartPoleParameters; ++i) {
+template <class Policy>
+void expect_equal(const CartPoleSumsOf<Policy>& a, const CartPoleSumsOf<Policy>& b) {
+  for (int i = 0; i < Policy::kParameters; ++i) {
     EXPECT_EQ(a.gradient[i], b.gradient[i]) << i;
     EXPECT_EQ(a.score[i], b.score[i]) << i;
     EXPECT_TRUE(a.squared[i] == b.squared[i]) << i;
@@ -180,7 +181,7 @@ TEST(CartPoleBodies, StartQueueDealsOutEveryEpisodeOnce) {
     std::vector<std::vector<std::uint32_t>> played(warps * kWarpLanes);
     std::vector<StartMemory> starts(warps);
     run_warps(warps, [&](const HostWarp& warp, WarpPlace place) {
-      StartQueue<HostWarp> queue(warp, place, work, work.key, {7, 1, count}, starts[place.warp]);
+      StartQueue<HostWarp, LinearPolicy> queue(warp, place, work, work.key, {7, 1, count}, starts[place.warp]);
       std::uint32_t position = 0;
       bool wants = true;
       for (std::uint32_t turn = 0;; ++turn) {
@@ -208,35 +209,39 @@ TEST(CartPoleBodies, StartQueueDealsOutEveryEpisodeOnce) {
 
 // ---- replicas
 
-struct TrainingCase {
+template <class Work>
+struct TrainingCaseOf {
   std::string name;
-  CartPoleTrainRequest request;
+  CartPoleTrainRequestOf<Work> request;
   std::shared_ptr<AdamTable> table;
 };
+using TrainingCase = TrainingCaseOf<CartPoleReplicaWork>;
+using HiddenTrainingCase = TrainingCaseOf<HiddenReplicaWork>;
 
 struct Stop {
   std::uint32_t window;
   double mean_outcome;
 };
 
-TrainingCase training(const std::string& name, const CartPole::Settings& s, bool general, Baseline baseline, std::uint32_t batch,
-                      std::uint32_t updates, double learning_rate, Stop stop, double entropy_bonus = 0) {
+template <class Work>
+TrainingCaseOf<Work> training_of(const std::string& name, const CartPole::Settings& s, bool general,
+                                 const typename Work::Kind::Shape& shape, Baseline baseline, std::uint32_t batch,
+                                 std::uint32_t updates, double learning_rate, Stop stop, double entropy_bonus) {
   OptimizerSettings optimizer;
   optimizer.learning_rate = learning_rate;
   if (batch == 1) optimizer.kind = OptimizerSettings::Kind::sgd;
-  TrainingCase c;
+  TrainingCaseOf<Work> c;
   c.name = name;
   c.table = std::make_shared<AdamTable>(optimizer, updates / 2 + 1);  // later updates take its last entry
-  CartPoleReplicaWork& work = c.request.work;
+  Work& work = c.request.work;
   work = {};
+  work.shape = shape;
   work.game = make_game(s, 0.99, general, 1, entropy_bonus);
-  work.fixed_point = make_fixed_point(s, work.game, 0.99, batch);
+  work.fixed_point = make_fixed_point<typename Work::Kind>(s, work.game, 0.99, batch, shape);
   work.baseline = baseline;
   work.baseline_value = 5.5;
   work.optimizer = make_optimizer_constants<float>(optimizer);
   work.optimizer_kind = optimizer.kind;
-  work.initial[2] = 0.5f;
-  work.initial[4] = -0.25f;
   work.updates = updates;
   work.batch = batch;
   work.table_last = static_cast<std::uint32_t>(c.table->step.size() - 1);
@@ -244,6 +249,15 @@ TrainingCase training(const std::string& name, const CartPole::Settings& s, bool
   work.window_target = static_cast<std::uint64_t>(std::ceil(stop.mean_outcome * stop.window * batch));
   c.request.table = c.table.get();
   c.request.first_seed = (std::uint64_t{3} << 32) + 11;
+  return c;
+}
+
+TrainingCase training(const std::string& name, const CartPole::Settings& s, bool general, Baseline baseline, std::uint32_t batch,
+                      std::uint32_t updates, double learning_rate, Stop stop, double entropy_bonus = 0) {
+  TrainingCase c =
+      training_of<CartPoleReplicaWork>(name, s, general, {}, baseline, batch, updates, learning_rate, stop, entropy_bonus);
+  c.request.work.initial[2] = 0.5f;
+  c.request.work.initial[4] = -0.25f;
   return c;
 }
 
@@ -274,15 +288,16 @@ struct Trained {
   std::vector<std::uint64_t> steps, curve;
   std::vector<std::vector<float>> parameter;
 
-  Trained(std::uint64_t replicas, std::uint64_t made)
+  Trained(std::uint64_t replicas, std::uint64_t made, int parameters)
       : status(replicas, 9),
         updates(replicas, 9),
         outcome(replicas * made, 0xffffffffu),
         steps(replicas, 9),
         curve(4 * made),
-        parameter(kCartPoleParameters, std::vector<float>(replicas)) {}
-  CartPoleRowMemory rows() {
-    CartPoleRowMemory r = {status.data(), updates.data(), steps.data(), {}, outcome.data(), status.size()};
+        parameter(static_cast<std::size_t>(parameters), std::vector<float>(replicas)) {}
+  template <class Policy>
+  CartPoleRowMemoryOf<Policy> rows() {
+    CartPoleRowMemoryOf<Policy> r = {status.data(), updates.data(), steps.data(), {}, outcome.data(), status.size()};
     for (std::size_t i = 0; i < parameter.size(); ++i) r.parameter[i] = parameter[i].data();
     return r;
   }
@@ -304,38 +319,45 @@ struct Trained {
   }
 };
 
-CartPoleReplicaWork with_table(const TrainingCase& c) {
-  CartPoleReplicaWork work = c.request.work;
+template <class Work>
+Work with_table(const TrainingCaseOf<Work>& c) {
+  Work work = c.request.work;
   work.step = c.table->step.data();
   work.root_scale = c.table->root_scale.data();
   return work;
 }
 
-Trained train_scalar(const TrainingCase& c, std::uint64_t replicas) {
-  const CartPoleReplicaWork work = with_table(c);
-  Trained t(replicas, work.updates);
+auto train_program(const CartPoleReplicaWork&) { return scalar::lane_executor().cart_pole_train; }
+auto train_program(const HiddenReplicaWork&) { return scalar::lane_executor().hidden_train; }
+
+template <class Work>
+Trained train_scalar(const TrainingCaseOf<Work>& c, std::uint64_t replicas) {
+  const Work work = with_table(c);
+  Trained t(replicas, work.updates, work.shape.parameters());
   std::vector<std::uint64_t> scratch(scalar::lane_executor().cart_pole_replica_lanes * std::size_t{work.window} + 1);
   std::uint64_t next = 0, finished = 0;
-  const CartPoleRowMemory r = t.rows();
+  const auto r = t.rows<typename Work::Kind>();
   const CartPoleCurveMemory curve = t.curves();
   const CartPoleRows rows = {r.status, r.updates, r.steps, r.parameter, r.outcome, r.stride};
-  scalar::lane_executor().cart_pole_train(work, c.request.first_seed, {replicas, &next, &finished}, 1, rows,
-                                          {curve.count, curve.outcome, curve.square_high, curve.square_low}, scratch.data(),
-                                          {[](const void*) { return false; }, nullptr});
+  train_program(work)(work, c.request.first_seed, {replicas, &next, &finished}, 1, rows,
+                      {curve.count, curve.outcome, curve.square_high, curve.square_low}, scratch.data(),
+                      {[](const void*) { return false; }, nullptr});
   EXPECT_EQ(finished, replicas);
   return t;
 }
 
 // blocks: that each lane plays in a launch.
-Trained train_in_warps(const TrainingCase& c, std::uint64_t replicas, std::uint32_t warps, std::uint32_t blocks) {
-  const CartPoleReplicaWork work = with_table(c);
-  Trained t(replicas, work.updates);
+template <class Work>
+Trained train_in_warps(const TrainingCaseOf<Work>& c, std::uint64_t replicas, std::uint32_t warps, std::uint32_t blocks) {
+  using Policy = typename Work::Kind;
+  const Work work = with_table(c);
+  Trained t(replicas, work.updates, work.shape.parameters());
   HostWarps device(warps);
   const std::uint64_t lanes = std::uint64_t{warps} * kWarpLanes;
-  const HostWarps::Buffer<CartPoleWarpMemory> memory(warps);
+  const HostWarps::Buffer<CartPoleWarpMemoryOf<Policy>> memory(warps);
   const HostWarps::Buffer<std::uint32_t> ring(lanes * work.window);
   std::uint64_t next = 0, running = 0;
-  CartPoleLaunch launch{};
+  CartPoleLaunchOf<Policy> launch{};
   launch.seed_low = static_cast<std::uint32_t>(c.request.first_seed);
   launch.seed_high = static_cast<std::uint32_t>(c.request.first_seed >> 32);
   const UniformKey key = make_uniform_key(c.request.first_seed);
@@ -344,7 +366,7 @@ Trained train_in_warps(const TrainingCase& c, std::uint64_t replicas, std::uint3
   launch.next = &next;
   launch.running = &running;
   launch.blocks = blocks;
-  launch.rows = t.rows();
+  launch.rows = t.rows<Policy>();
   launch.curve = t.curves();
   launch.lanes = memory.data();
   launch.ring = ring.data();
@@ -400,6 +422,138 @@ TEST(CartPoleBodies, CasesCoverEveryEnding) {
       << endings[0] << " finished, " << endings[1] << " solved, " << endings[2] << " failed, " << endings[3] << " of them later";
 }
 
+// ---- a policy with a hidden layer
+
+constexpr HiddenShape<4> kShapes[] = {{1, Activation::tanh}, {1, Activation::sigmoid}, {8, Activation::sigmoid},
+                                      {8, Activation::tanh}, {16, Activation::tanh},   {16, Activation::sigmoid}};
+
+std::string name_of(const HiddenShape<4>& shape) {
+  return std::to_string(shape.units) + (shape.activation == Activation::tanh ? " tanh" : " sigmoid");
+}
+
+// Balances about as well as the linear policy of that name, with every parameter at work.
+HiddenWork hidden_work(const HiddenShape<4>& shape, const CartPole::Settings& s, const CartPoleGame& game) {
+  HiddenWork work{};
+  work.key = make_uniform_key(kSeed);
+  work.game = game;
+  work.policy.network = shape;
+  float* const parameter = work.policy.parameter;
+  for (int j = 0; j < shape.units; ++j) {
+    const float sign = j % 2 == 0 ? 1.0f : -1.0f, size = sign / (1 + 0.25f * static_cast<float>(j));
+    for (int i = 0; i < 4; ++i) parameter[shape.weight(j, i)] = size * (i == 2 ? 6.0f : 0.5f * static_cast<float>(i));
+    parameter[shape.bias(j)] = 0.0625f * static_cast<float>(j % 5 - 2);
+    parameter[shape.output_weight(j)] = 4 * sign / static_cast<float>(shape.units);
+  }
+  parameter[shape.output_bias()] = shape.activation == Activation::tanh ? -0.125f : -2.0f * static_cast<float>(shape.units % 2);
+  work.fixed_point = make_fixed_point<HiddenLayerPolicy>(s, game, static_cast<double>(game.gamma), 2000, shape,
+                                                         parameter + shape.output_weight(0));
+  return work;
+}
+
+struct HiddenCase {
+  std::string name;
+  HiddenWork work;
+};
+// Both programs, with an entropy bonus too; limits of steps on and within a block.
+std::vector<HiddenCase> hidden_cases() {
+  const CartPole::Settings brief = settings(40), odd = settings(39);
+  std::vector<HiddenCase> cases;
+  for (const HiddenShape<4>& shape : kShapes) {
+    const bool general = shape.activation == Activation::sigmoid;
+    cases.push_back({name_of(shape), hidden_work(shape, brief, make_game(brief, 0.97, false))});
+    cases.push_back({name_of(shape) + ", general program",
+                     hidden_work(shape, odd, make_game(odd, 0.97, true, general ? -2 : 1, general ? 0.125 : 0))});
+  }
+  return cases;
+}
+
+TEST(HiddenBodies, GradientEqualsTheScalarExecutor) {
+  std::uint64_t terminated = 0, truncated = 0;
+  for (const HiddenCase& c : hidden_cases()) {
+    for (const CartPoleTask task : kTasks) {
+      const std::uint64_t first = kHighWord + 7, count = 75;
+      HiddenSums expected;
+      scalar::lane_executor().hidden_gradient(c.work, first, count, task, expected);
+      SCOPED_TRACE(testing::Message() << c.name << ", task " << static_cast<int>(task));
+      expect_equal(warp_backend(2)->gradient(c.work, first, count, task, {}), expected);
+      EXPECT_NE(expected.gradient[c.work.policy.shape().output_bias()], 0);
+      terminated += expected.terminated;
+      truncated += expected.episodes - expected.terminated;
+    }
+  }
+  EXPECT_GT(terminated, 500u);
+  EXPECT_GT(truncated, 500u);
+}
+
+TEST(HiddenBodies, EvaluationEqualsTheScalarExecutor) {
+  for (HiddenCase c : hidden_cases()) {
+    c.work.game.reset_word = purpose_word(Purpose::evaluation_reset);
+    c.work.game.action_word = purpose_word(Purpose::evaluation_action);
+    for (const bool greedy : {false, true}) {
+      c.work.game.greedy = greedy;
+      std::vector<std::uint64_t> expected(outcome_count(c.work.game.max_steps));
+      scalar::lane_executor().hidden_evaluate(c.work, kHighWord, 97, expected.data());
+      EXPECT_EQ(warp_backend(2, {}, c.work.game.general)->evaluate(c.work, kHighWord, 97, {}), expected)
+          << c.name << (greedy ? ", greedy" : "");
+    }
+  }
+}
+
+HiddenTrainingCase hidden_training(const HiddenShape<4>& shape, bool general, Baseline baseline, std::uint32_t batch,
+                                   std::uint32_t updates, double learning_rate, Stop stop, double entropy_bonus = 0) {
+  const CartPole::Settings s = settings(general ? 30 : 32);
+  const std::string name = name_of(shape) + (general ? ", general program, " : ", ") + "baseline " +
+                           std::to_string(static_cast<int>(baseline)) + ", batch " + std::to_string(batch);
+  HiddenTrainingCase c =
+      training_of<HiddenReplicaWork>(name, s, general, shape, baseline, batch, updates, learning_rate, stop, entropy_bonus);
+  HiddenReplicaWork& work = c.request.work;
+  work.from_seed = true;
+  work.hidden = initial_bounds(Initialisation::torch, CartPole::kObservations, shape.units);
+  work.output = initial_bounds(Initialisation::torch, shape.units, 1);
+  return c;
+}
+
+std::vector<HiddenTrainingCase> hidden_training_cases() {
+  HiddenTrainingCase given = hidden_training(kShapes[2], false, Baseline::mean, 2, 5, 0.1, {0, 0});
+  given.name += ", parameters given";
+  given.request.work.from_seed = false;
+  for (int i = 0; i < kShapes[2].parameters(); ++i) given.request.work.initial[i] = 0.125f * static_cast<float>(i % 7 - 3);
+  return {hidden_training(kShapes[0], false, Baseline::none, 3, 6, 0.1, {0, 0}),
+          hidden_training(kShapes[1], true, Baseline::standardize, 2, 6, 0.2, {2, 23}),
+          hidden_training(kShapes[3], false, Baseline::standardize, 3, 6, 0.1, {2, 24}),
+          hidden_training(kShapes[2], true, Baseline::mean, 2, 5, 0.1, {0, 0}, 0.01),
+          hidden_training(kShapes[4], false, Baseline::none, 1, 8, 0.01, {3, 22}),
+          hidden_training(kShapes[5], true, Baseline::constant, 2, 5, 0.1, {2, 24}),
+          hidden_training(kShapes[4], false, Baseline::none, 2, 4, 1e38, {0, 0}),
+          given};
+}
+
+TEST(HiddenBodies, TrainingEqualsTheScalarExecutor) {
+  std::array<int, 3> endings{};
+  for (const HiddenTrainingCase& c : hidden_training_cases()) {
+    const Trained expected = train_scalar(c, 45);
+    for (const auto& [warps, blocks] : {std::pair{1u, 13u}, std::pair{2u, 1u << 20}}) {
+      if (little_effort() && blocks > 100) continue;
+      SCOPED_TRACE(testing::Message() << c.name << ", " << warps << " warps, " << blocks << " blocks a launch");
+      train_in_warps(c, 45, warps, blocks).expect_equal(expected);
+    }
+    for (const std::uint8_t status : expected.status) ++endings[status];
+  }
+  EXPECT_TRUE(std::all_of(endings.begin(), endings.end(), [](int n) { return n > 5; }))
+      << endings[0] << " finished, " << endings[1] << " solved, " << endings[2] << " failed";
+}
+
+TEST(HiddenBodies, EpisodeRangesAreCutAtTheNumbersHighWord) {
+  const HiddenWork work = hidden_cases()[4].work;
+  CudaOptions options;
+  options.chunk = 70;
+  const std::unique_ptr<Backend> warps = warp_backend(2, options), scalar = scalar_backend();
+  const std::uint64_t first = (std::uint64_t{1} << 32) - 50;
+  expect_equal(warps->gradient(work, first, 100, CartPoleTask::gradient_and_squares, {}),
+               scalar->gradient(work, first, 100, CartPoleTask::gradient_and_squares, {}));
+  EXPECT_EQ(warps->evaluate(work, first, 100, {}), scalar->evaluate(work, first, 100, {}));
+}
+
 // ---- the CUDA backend on these warps
 
 void expect_equal(const Summary& a, const Summary& b) {
@@ -412,31 +566,71 @@ void expect_equal(const Summary& a, const Summary& b) {
 }
 
 // Curves, summaries and quantiles too; seeds across a multiple of 2^32, in several launches.
-TEST(CartPoleWarpBackend, GivesTheCpusPopulation) {
-  const std::unique_ptr<Backend> cpu = scalar_backend();
+template <class Work>
+void expect_the_cpus_population(TrainingCaseOf<Work> c) {
+  SCOPED_TRACE(c.name);
   CudaOptions options;
   options.chunk = 20'000;
-  for (TrainingCase& c : training_cases()) {
-    if (c.request.work.window == 0 && c.name != "all fail at once") continue;
-    SCOPED_TRACE(c.name);
-    c.request.replicas = 70;
-    c.request.first_seed = (std::uint64_t{1} << 32) - 41;
-    c.request.curve_quantiles = true;
-    const Population expected = cpu->train(c.request, {}), got = warp_backend(2, options)->train(c.request, {});
-    EXPECT_EQ(got.table.first_seed, expected.table.first_seed);
-    EXPECT_EQ(got.table.status, expected.table.status);
-    EXPECT_EQ(got.table.updates, expected.table.updates);
-    EXPECT_EQ(got.table.steps, expected.table.steps);
-    ASSERT_EQ(got.table.parameters.size(), expected.table.parameters.size());
-    EXPECT_EQ(got.curve.count, expected.curve.count);
-    for (std::size_t u = 0; u < got.curve.count.size(); ++u) {
-      EXPECT_TRUE(got.curve.correct[u] == expected.curve.correct[u] && got.curve.squared[u] == expected.curve.squared[u]) << u;
+  c.request.replicas = 70;
+  c.request.first_seed = (std::uint64_t{1} << 32) - 41;
+  c.request.curve_quantiles = true;
+  const Population expected = scalar_backend()->train(c.request, {}), got = warp_backend(2, options)->train(c.request, {});
+  EXPECT_EQ(got.table.first_seed, expected.table.first_seed);
+  EXPECT_EQ(got.table.status, expected.table.status);
+  EXPECT_EQ(got.table.updates, expected.table.updates);
+  EXPECT_EQ(got.table.steps, expected.table.steps);
+  ASSERT_EQ(got.table.parameters.size(), expected.table.parameters.size());
+  for (std::size_t i = 0; i < expected.table.parameters.size(); ++i) {
+    for (std::size_t r = 0; r < c.request.replicas; ++r) {
+      ASSERT_EQ(to_bits(got.table.parameters[i][r]), to_bits(expected.table.parameters[i][r])) << i << " of replica " << r;
     }
-    EXPECT_EQ(got.curve_quantiles, expected.curve_quantiles);
-    for (std::size_t i = 0; i < expected.parameters.size(); ++i) expect_equal(got.parameters[i], expected.parameters[i]);
-    expect_equal(got.solved_updates, expected.solved_updates);
-    expect_equal(got.solved_steps, expected.solved_steps);
   }
+  EXPECT_EQ(got.curve.count, expected.curve.count);
+  for (std::size_t u = 0; u < got.curve.count.size(); ++u) {
+    EXPECT_TRUE(got.curve.correct[u] == expected.curve.correct[u] && got.curve.squared[u] == expected.curve.squared[u]) << u;
+  }
+  EXPECT_EQ(got.curve_quantiles, expected.curve_quantiles);
+  for (std::size_t i = 0; i < expected.parameters.size(); ++i) expect_equal(got.parameters[i], expected.parameters[i]);
+  expect_equal(got.solved_updates, expected.solved_updates);
+  expect_equal(got.solved_steps, expected.solved_steps);
+}
+
+TEST(CartPoleWarpBackend, GivesTheCpusPopulation) {
+  for (const TrainingCase& c : training_cases()) {
+    if (c.request.work.window != 0 || c.name == "all fail at once") expect_the_cpus_population(c);
+  }
+}
+
+TEST(HiddenWarpBackend, GivesTheCpusPopulation) {
+  for (const HiddenTrainingCase& c : hidden_training_cases()) {
+    if (c.request.work.window != 0) expect_the_cpus_population(c);
+  }
+}
+
+// A whole configuration, as users give it: a replica a lane, then an update's episodes spread over the lanes.
+TEST(HiddenWarpBackend, GivesTheCpusDigests) {
+  const std::unique_ptr<Backend> cpu = scalar_backend(), warps = warp_backend(2);
+  CartPoleTrainConfiguration c;
+  c.problem.environment.max_steps = 40;
+  c.problem.hidden.units = 8;
+  c.problem.baseline = Baseline::standardize;
+  c.updates = 3;
+  c.batch = 4;
+  c.replicas = 40;
+  EXPECT_EQ(train(c, *warps).digest, train(c, *cpu).digest);
+  c.replicas = 1;
+  c.batch = 70;
+  EXPECT_EQ(train(c, *warps).digest, train(c, *cpu).digest);
+  CartPoleGradientConfiguration g;
+  g.problem = c.problem;
+  g.problem.baseline = Baseline::none;
+  g.problem.hidden.parameters.assign(49, 0.25);
+  g.episodes = 100;
+  EXPECT_EQ(gradient(g, *warps).digest, gradient(g, *cpu).digest);
+  CartPoleEvaluateConfiguration e;
+  e.problem = g.problem;
+  e.episodes = 100;
+  EXPECT_EQ(evaluate(e, *warps).digest, evaluate(e, *cpu).digest);
 }
 
 // A whole configuration, as users give it: whichever way it is spread.
@@ -503,6 +697,9 @@ TEST(CartPoleWarpBackend, RefusesWhatItCannotDo) {
   work.policy.weight[3] = 0x1p97f;
   EXPECT_THROW(warp_backend(1)->gradient(work, 0, 10, CartPoleTask::gradient, {}), RunError);
   EXPECT_THROW(warp_backend(1)->evaluate(work, 0, 10, {}), RunError);
+  HiddenWork hidden = hidden_cases()[0].work;
+  hidden.policy.parameter[hidden.policy.shape().output_weight(0)] = 1025;
+  EXPECT_THROW(warp_backend(1)->gradient(hidden, 0, 10, CartPoleTask::gradient, {}), RunError);
 }
 
 }  // namespace

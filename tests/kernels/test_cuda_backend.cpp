@@ -211,6 +211,75 @@ TEST_F(CudaBackend, FailsCartPoleTrainingsAsTheCpuDoes) {
   EXPECT_GT(a.failed.count, 0u);
 }
 
+// ---- CartPole with a hidden layer
+
+// The smallest and largest networks, both activations, both programs; with fixed parameters where episodes have one policy.
+std::vector<CartPoleProblem> hidden_problems(bool with_parameters) {
+  std::vector<CartPoleProblem> problems;
+  for (const std::uint64_t units : {1u, 8u, 16u}) {
+    for (const Activation activation : {Activation::tanh, Activation::sigmoid}) {
+      for (const std::uint32_t max_steps : {200u, 102u}) {  // the latter not a multiple of four: the general program
+        CartPoleProblem p;
+        p.environment.max_steps = max_steps;
+        p.hidden.units = units;
+        p.hidden.activation = activation;
+        if (with_parameters) {
+          for (std::uint64_t i = 0; i < 6 * units + 1; ++i) {
+            p.hidden.parameters.push_back(0.25 * static_cast<double>(i % 7) - 0.625);
+          }
+        }
+        problems.push_back(p);
+      }
+    }
+  }
+  return problems;
+}
+std::string name_of(const CartPoleProblem& p) {
+  return std::to_string(p.hidden.units) + (p.hidden.activation == Activation::tanh ? " tanh, " : " sigmoid, ") +
+         std::to_string(p.environment.max_steps) + " steps";
+}
+
+TEST_F(CudaBackend, SumsEpisodesWithAHiddenLayerAsTheCpuDoes) {
+  for (const CartPoleProblem& p : hidden_problems(true)) {
+    CartPoleGradientConfiguration g;
+    g.problem = p;
+    g.episodes = 100'007;
+    EXPECT_EQ(gradient(g, *gpu).digest, gradient(g, *cpu).digest) << name_of(p);
+    CartPoleEvaluateConfiguration e;
+    e.problem = p;
+    e.episodes = 100'007;
+    for (const bool greedy : {false, true}) {
+      e.greedy = greedy;
+      EXPECT_EQ(evaluate(e, *gpu).digest, evaluate(e, *cpu).digest) << name_of(p) << (greedy ? ", greedy" : "");
+    }
+  }
+}
+
+// Replicas in lanes, and one replica whose updates are spread over the device.
+TEST_F(CudaBackend, TrainsHiddenLayersAsTheCpuDoes) {
+  for (const CartPoleProblem& p : hidden_problems(false)) {
+    for (const Baseline baseline : {Baseline::none, Baseline::standardize}) {
+      CartPoleTrainConfiguration c;
+      c.problem = p;
+      c.problem.baseline = baseline;
+      c.replicas = 5'000;
+      c.updates = 12;
+      c.seed = (std::uint64_t{1} << 32) - 2'000;
+      if (p.environment.max_steps == 200) c.until = 30;
+      const TrainResult a = train(c, *gpu), b = train(c, *cpu);
+      const std::string what = name_of(p) + ", baseline " + std::to_string(static_cast<int>(baseline));
+      EXPECT_EQ(a.digest, b.digest) << what;
+      EXPECT_EQ(a.solved, b.solved) << what;
+      ASSERT_EQ(a.parameters.size(), b.parameters.size()) << what;
+      for (std::size_t i = 0; i < a.parameters.size(); ++i) expect_equal(a.parameters[i], b.parameters[i], what);
+      c.replicas = 1;
+      c.batch = 5'000;
+      c.updates = 4;
+      EXPECT_EQ(train(c, *gpu).digest, train(c, *cpu).digest) << what << ", one replica";
+    }
+  }
+}
+
 TEST_F(CudaBackend, StopsWhenAskedAndReportsProgress) {
   const StopToken stop{true};
   GradientConfiguration g;

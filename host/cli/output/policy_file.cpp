@@ -65,7 +65,10 @@ HiddenLayer read_hidden_layer(const nlohmann::json& document) {
   HiddenLayer hidden;
   if (!document.contains("hidden")) return hidden;
   hidden.units = document.at("hidden").get<std::uint64_t>();
-  hidden.activation = document.at("activation").get<std::string>() == "tanh" ? Activation::tanh : Activation::sigmoid;
+  const std::string activation = document.at("activation").get<std::string>();
+  if (activation != "tanh" && activation != "sigmoid")
+    throw nlohmann::json::other_error::create(501, "no such activation", nullptr);
+  hidden.activation = activation == "tanh" ? Activation::tanh : Activation::sigmoid;
   return hidden;
 }
 

@@ -10,7 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "fryer/core/error.h"
 #include "fryer/engine/results.h"
 
 namespace fryer {
@@ -71,19 +70,12 @@ class Backend {
                                               const RunControl& control) = 0;
   virtual Population train(const CartPoleTrainRequest& request, const RunControl& control) = 0;
 
-  // The same with a hidden layer. A backend without it throws DeviceError, as these do.
-  virtual HiddenSums gradient(const HiddenWork&, std::uint64_t, std::uint64_t, CartPoleTask, const RunControl&) {
-    throw_without_hidden_layer();
-  }
-  virtual std::vector<std::uint64_t> evaluate(const HiddenWork&, std::uint64_t, std::uint64_t, const RunControl&) {
-    throw_without_hidden_layer();
-  }
-  virtual Population train(const HiddenTrainRequest&, const RunControl&) { throw_without_hidden_layer(); }
-
- private:
-  [[noreturn]] void throw_without_hidden_layer() const {
-    throw DeviceError(info().device + " does not run the hidden-layer policy; the CPU does (--device cpu)");
-  }
+  // The same with a hidden layer.
+  virtual HiddenSums gradient(const HiddenWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task,
+                              const RunControl& control) = 0;
+  virtual std::vector<std::uint64_t> evaluate(const HiddenWork& work, std::uint64_t first, std::uint64_t count,
+                                              const RunControl& control) = 0;
+  virtual Population train(const HiddenTrainRequest& request, const RunControl& control) = 0;
 };
 
 // Which backend, and how it may split work; none of it changes a bit of any result.

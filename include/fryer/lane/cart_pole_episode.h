@@ -296,8 +296,20 @@ FRYER_LANE void accumulate(HiddenLearner<Real, kTrack>& learner, const CartPoleG
   learner.accumulate(game, policy, block);
 }
 
+// Calls body(i) for each parameter; unrolled where their number is known beforehand.
+template <class Shape, class Body>
+FRYER_LANE void for_each_parameter(const Shape& shape, Body body) {
+  if constexpr (Shape::kFixed) {
+    constexpr int kParameters = Shape::parameters();
+    FRYER_UNROLL for (int i = 0; i < kParameters; ++i) body(i);
+  } else {
+    const int parameters = shape.parameters();
+    for (int i = 0; i < parameters; ++i) body(i);
+  }
+}
+
 // Beyond this magnitude a parameter counts as no longer finite: a logit of finite observations could then be infinite or NaN.
-inline constexpr float kLargestParameter = 0x1p96f;
+inline constexpr float kLargestParameter = 0x1p94f;
 template <class Real>
 FRYER_LANE MaskOf<Real> is_usable(Real parameter) {
   return negate(either(less(Real(kLargestParameter), absolute(parameter)), negate(is_finite(parameter))));
