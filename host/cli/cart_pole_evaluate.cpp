@@ -33,6 +33,8 @@ class CartPoleEvaluate : public Command {
     // A policy named on the command line replaces a file's `random = true`.
     const Source policy = std::max(cart_pole_policy_source(table_), table_.find("greedy")->source);
     if (c_.random && policy > table_.find("random")->source) c_.random = false;
+    // With --random a file's hidden layer has been overtaken, activation and all.
+    table_.find("activation")->applies_with = c_.random ? "random" : "hidden";
   }
   void resolve() override {
     if (c_.random) {

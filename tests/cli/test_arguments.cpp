@@ -84,6 +84,16 @@ TEST(Precedence, CommandLineOverridesFileOverridesPreset) {
   EXPECT_EQ(c["reward_scale"], 0.99);
 }
 
+TEST(Environment, IsFoundByPositionWhateverOptionsSay) {
+  for (const Words& words : {Words{"train", "--save-policy", "CartPole-v0", "CartPole-v1"},
+                             Words{"train", "CartPole-v1", "--save-policy", "CartPole-v0"},
+                             Words{"train", "--save-policy=CartPole-v0", "CartPole-v1"}}) {
+    EXPECT_EQ(parse_command_line(words)->environment(), "CartPole-v1");
+  }
+  // A misspelt one is told before options that another environment lacks.
+  EXPECT_NE(refusal({"train", "cartpole-v1", "--gamma", "0.9"}).find("did you mean CartPole-v1?"), std::string::npos);
+}
+
 TEST(Precedence, EpisodesAndUpdatesReplaceEachOther) {
   const Folder folder;
   const std::string file = folder / "settings.toml";

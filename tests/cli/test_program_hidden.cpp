@@ -113,6 +113,10 @@ TEST(HiddenPolicyFile, GoesFromTrainToEvaluateGradientAndTrace) {
   const auto traced = document_of({"trace", "CartPole-v1", "--precision", "float", "--policy", file});
   const auto evaluated = document_of({"evaluate", "CartPole-v1", "--episodes", "1", "--policy", file});
   EXPECT_EQ(evaluated["return"]["mean"], traced["return"]);
+  // A document of it gives way to --random.
+  const std::string earlier = folder / "evaluated.json";
+  write_bytes(earlier, evaluated.dump());
+  EXPECT_EQ(document_of({"evaluate", "--config", earlier, "--random"})["configuration"]["random"], true);
   std::string edited = read_bytes(file);
   edited.replace(edited.find("\"sigmoid\""), 9, "\"tanh\"   ");
   write_bytes(file, edited);
