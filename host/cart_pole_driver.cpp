@@ -150,7 +150,7 @@ bool lanes_can_train(const CartPoleTrainConfiguration& c) {
          c.batch * c.problem.environment.max_steps < (std::uint64_t{1} << 31);
 }
 
-// A lane advances about 30 M steps/s alone and a full set of lanes 1,000 M: few replicas with a large batch are better spread by episodes.
+// A lane advances about 20 M steps/s alone and a full set of lanes 500 M: few replicas with a large batch are better spread by episodes.
 Spread choose_spread(const CartPoleTrainConfiguration& c) {
   if (!lanes_can_train(c)) return Spread::episodes;
   return c.batch >= 64 && c.batch >= 4 * c.replicas ? Spread::episodes : Spread::replicas;
@@ -203,7 +203,7 @@ Population train_episodes(const CartPoleTrainConfiguration& c, Backend& backend,
       const CartPoleSumsOf<Policy> sums = backend.gradient(episodes, made * c.batch, c.batch, task, inner);
       const bool usable = learner.update(work, static_cast<std::uint32_t>(made), sums.gradient, sums.score, sums.return_sum,
                                          sums.return_square, sums.steps);
-      const std::uint64_t outcome = work.game.unit_inside != 0 ? sums.steps : c.batch - sums.terminated;
+      const std::uint64_t outcome = batch_outcome(work.game, c.batch, sums.steps, sums.terminated);
       ++curve.count[made];
       curve.correct[made].add(to_limbs(outcome));
       curve.squared[made].add(to_limbs(static_cast<Wide>(outcome) * outcome));
@@ -349,7 +349,7 @@ CartPoleGradientResult gradient_of(const CartPoleGradientConfiguration& c, Backe
   const int parameters = shape_of<Policy>(c.problem).parameters();
   for (int i = 0; i < parameters; ++i) {
     // Sums are of the loss's gradient; the ascent direction is its negative.
-    const double sum = 0.0 - to_double(sums.gradient[i]) * work.fixed_point.parameter[i].gradient_unit * n;
+    const double sum = 0.0 - to_double(sums.gradient[i]) * (0x1p-24 / work.fixed_point.parameter[i].gradient_scale);
     const double squares = sums.squared[i].value() * work.fixed_point.square_unit[i];
     r.gradient.push_back(estimate_of(sum, squares, c.episodes, std::nullopt));
     r.second_moment.push_back(squares / n);
@@ -446,8 +446,7 @@ WorkEstimate estimate(const CartPoleTrainConfiguration& c) {
   WorkEstimate e;
   e.steps = updates * replicas * static_cast<double>(c.batch) * guessed_steps(c.problem.environment);
   e.parallelism = choose_spread(c) == Spread::replicas ? c.replicas : c.batch;
-  const std::uint64_t parameters = c.problem.hidden.units == 0 ? kCartPoleParameters : 6 * c.problem.hidden.units + 1;
-  e.memory_bytes = c.replicas * (1 + 4 + 8 + 4 * parameters + 8) +
+  e.memory_bytes = c.replicas * (1 + 4 + 8 + 4 * parameter_count(c.problem.hidden) + 8) +
                    c.updates * (32 * (std::uint64_t{usable_threads()} + 2) + 8 + sizeof(CurvePoint)) +
                    (has_curve_quantiles(c) ? 4 * c.updates * c.replicas : 0);
   return e;

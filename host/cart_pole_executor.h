@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each build of the CPU executor offers for CartPole; host/cart_pole_executor.cpp is compiled once per instruction set and
-// host/lane_executor.cpp puts these functions into that build's table. Plain pointers and no exceptions: nothing of the standard
+// What each build of the CPU executor offers for CartPole, defined in host/cart_pole_executor.cpp (linear policy) and
+// host/hidden_executor.cpp, which are compiled once per instruction set; host/lane_executor.cpp puts these functions into that build's table. Plain pointers and no exceptions: nothing of the standard
 // library may be compiled for an instruction set.
 #pragma once
 

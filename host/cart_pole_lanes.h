@@ -48,7 +48,7 @@ class StartQueue {
     fill(kLanes, number_ + kLanes);
   }
   // The lanes of m take the next episodes: their numbers and start states.
-  FRYER_LANE std::uint32_t take(MaskOf<Vector> m, WordOf<Vector>& number, Vector (&state)[4]) {
+  FRYER_LANE void take(MaskOf<Vector> m, WordOf<Vector>& number, Vector (&state)[4]) {
     number = expand_numbers(m, number_, number);
     FRYER_UNROLL for (int i = 0; i < 4; ++i) state[i] = expand(m, &field_[i][head_], state[i]);
     const auto taken = static_cast<std::uint32_t>(__builtin_popcount(mask_bits(m)));
@@ -63,7 +63,6 @@ class StartQueue {
       }
       fill(kLanes, number_ - head_ + kLanes);
     }
-    return taken;
   }
 
  private:
@@ -172,8 +171,8 @@ __attribute__((noinline)) void run_episodes(const CartPoleWorkOf<Kind>& given, c
   using Word = WordOf<Real>;
   using Mask = MaskOf<Real>;
   constexpr int kBundles = EpisodeFlight<Kind, kTrack>::kBundles, kVectors = LaneTypes<Real>::kVectors;
-  const CartPoleWorkOf<Kind> work =
-      given;  // copies that no store through a pointer can change: their numbers stay where they are
+  // Copies that no store through a pointer can change: their numbers stay where they are.
+  const CartPoleWorkOf<Kind> work = given;
   const Policy policy = policy_given;
   const CartPoleGame& game = work.game;
   const auto low = static_cast<std::uint32_t>(first), high = static_cast<std::uint32_t>(first >> 32);

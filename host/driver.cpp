@@ -281,6 +281,7 @@ GradientResult gradient(const GradientConfiguration& c, Backend& backend, const 
   GradientResult r;
   r.sums = backend.gradient(work, 0, c.episodes, true, Moments::first_and_second, control);
   r.episodes = c.episodes;
+  r.steps = c.episodes * FryShack::kStepsPerEpisode;
   const FryShackExact exact = fry_shack_exact(c.problem);
   const int digits = square_digits(work.rules.gain_correct, work.rules.gain_wrong);
   // Sums are of the loss's gradient; the ascent direction is its negative.

@@ -45,7 +45,6 @@ class CartPoleTrain : public TrainCommand {
     // Parameters of a file give way to --hidden on the command line, and to --initialisation.
     const Source parameters = table_.find("parameters")->source;
     if (parameters < std::max(table_.find("hidden")->source, table_.find("initialisation")->source)) policy_.numbers.clear();
-    if (!policy_.numbers.empty()) table_.find("initialisation")->applies_with = "parameters";
   }
   void resolve() override {
     resolve_cart_pole_parameters(table_, {c_.problem.parameters, c_.problem.hidden}, policy_);
@@ -55,12 +54,7 @@ class CartPoleTrain : public TrainCommand {
   WorkEstimate work() const override { return estimate(c_); }
   TrainResult train_with(Backend& backend, const RunControl& control) const override { return train(c_, backend, control); }
   double train_part(Backend& backend, std::uint64_t updates, std::uint64_t batch, std::uint64_t replicas) const override {
-    CartPoleTrainConfiguration part = c_;
-    part.until.reset();
-    part.updates = updates;
-    part.batch = batch;
-    part.replicas = replicas;
-    return static_cast<double>(train(part, backend).episodes);
+    return train_part_of(c_, backend, updates, batch, replicas);
   }
   std::string result_text(const Console& console, const TrainResult& r) const override {
     if (c_.replicas > 1) return population_text(console.out, view(), r);
@@ -105,7 +99,7 @@ void CartPoleTrain::add_baseline() {
   Option option;
   option.name = "baseline";
   option.placeholder = "none|mean|standardize|constant=V";
-  option.accepted = "none, mean, standardize or constant=V with a finite V";
+  option.accepted = "none, mean, standardize or constant=V with a finite V of at most 1e9 in magnitude";
   option.help =
       "what a step's score is multiplied with: G, the discounted return from that step on; G less the mean of all G of the "
       "update; "

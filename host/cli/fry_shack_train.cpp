@@ -63,12 +63,7 @@ class FryShackTrain : public TrainCommand {
   WorkEstimate work() const override { return estimate(c_); }
   TrainResult train_with(Backend& backend, const RunControl& control) const override { return train(c_, backend, control); }
   double train_part(Backend& backend, std::uint64_t updates, std::uint64_t batch, std::uint64_t replicas) const override {
-    TrainConfiguration part = c_;
-    part.until.reset();
-    part.updates = updates;
-    part.batch = batch;
-    part.replicas = replicas;
-    return static_cast<double>(train(part, backend).episodes);
+    return train_part_of(c_, backend, updates, batch, replicas);
   }
   std::string result_text(const Console& console, const TrainResult& r) const override {
     return c_.replicas > 1 ? population_text(console.out, view(), r) : single_text(r);

@@ -113,9 +113,15 @@ void OptionTable::check() const {
     throw ConfigurationError(fmt::format("{}: cannot be combined with --{}; give one of them", second.label, first.name));
   }
   for (const Option& option : options_) {
-    if (!given(option) || !option.applies || option.applies()) continue;
-    const Option& other = *find(option.applies_with);
-    if (option.source < other.source) continue;  // an earlier setting that has been overtaken
+    if (!given(option)) continue;
+    const auto unmet = [&](const Option::Condition& condition) { return !condition.holds(); };
+    // An earlier setting that has been overtaken by any of the others is no contradiction.
+    const bool overtaken = std::any_of(
+        option.conditions.begin(), option.conditions.end(),
+        [&](const Option::Condition& condition) { return unmet(condition) && option.source < find(condition.other())->source; });
+    const auto first = std::find_if(option.conditions.begin(), option.conditions.end(), unmet);
+    if (overtaken || first == option.conditions.end()) continue;
+    const Option& other = *find(first->other());
     const Json in_force = other.value();
     const std::string value = other.is_flag()        ? ""
                               : in_force.is_string() ? ' ' + in_force.get<std::string>()
@@ -128,7 +134,7 @@ void OptionTable::check() const {
 Json OptionTable::configuration() const {
   Json configuration = Json::object();
   for (const Option& option : options_) {
-    if (option.setting && (!option.applies || option.applies())) configuration[key_of(option.name)] = option.value();
+    if (option.setting && option.applies()) configuration[key_of(option.name)] = option.value();
   }
   return configuration;
 }

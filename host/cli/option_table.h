@@ -4,6 +4,7 @@
 // It checks how a value is written; which values make sense is for the library's validate().
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -31,14 +32,24 @@ struct Option {
   std::function<void(const std::string&)> read;  // throws ConfigurationError without the option's name
   std::function<Json()> value;                   // what is in force
   bool setting = true;                           // can change the result: part of `configuration`
-  std::function<bool()> applies;                 // if there is one and it says no, the option means nothing next to
-  std::string applies_with;                      // this other option's value
+  // The option means nothing next to the value of another unless this holds.
+  struct Condition {
+    std::function<bool()> holds;
+    std::function<std::string()> other;
+  };
+  std::vector<Condition> conditions;
   std::vector<std::string> choices;
   std::string short_name;
   Source source = Source::standard;
   std::string label;  // how the user named it: --batch, or FILE: batch
 
   bool is_flag() const { return placeholder.empty(); }
+  void needs(std::function<bool()> holds, const char* other) {
+    conditions.push_back({std::move(holds), [other] { return std::string(other); }});
+  }
+  bool applies() const {
+    return std::all_of(conditions.begin(), conditions.end(), [](const Condition& c) { return c.holds(); });
+  }
 };
 
 class OptionTable {

@@ -29,19 +29,13 @@ std::string backend_text(const BackendInfo& info) {
   return fmt::format("cpu ({}, {} thread{})", info.isa, info.threads, info.threads == 1 ? "" : "s");
 }
 
-std::string closing_text(std::uint64_t episodes, double seconds, const BackendInfo& info, std::uint64_t digest,
-                         std::uint64_t steps) {
-  const std::string played = fmt::format("{} episode{}", human_count(static_cast<double>(episodes)), episodes == 1 ? "" : "s");
-  const std::string walked = steps != 0 ? fmt::format(", {} steps", human_count(static_cast<double>(steps))) : "";
-  const std::string rate = steps != 0 ? human_rate(static_cast<double>(steps) / seconds, "steps")
-                                      : human_rate(static_cast<double>(episodes) / seconds, "episodes");
-  return fmt::format("\n{}{} in {}, {} on {}\ndigest {} (numerics version {})\n", played, walked, human_seconds(seconds), rate,
+std::string closing_text(std::uint64_t episodes, std::uint64_t steps, double seconds, const BackendInfo& info,
+                         std::uint64_t digest) {
+  std::string played = fmt::format("{} episode{}", human_count(static_cast<double>(episodes)), episodes == 1 ? "" : "s");
+  if (steps != episodes) played += fmt::format(", {} steps", human_count(static_cast<double>(steps)));
+  const std::string rate = human_rate(static_cast<double>(steps) / seconds, steps != episodes ? "steps" : "episodes");
+  return fmt::format("\n{} in {}, {} on {}\ndigest {} (numerics version {})\n", played, human_seconds(seconds), rate,
                      backend_text(info), hex16(digest), kNumericsVersion);
-}
-
-Json return_json(const EvaluateResult& r) {
-  return {{"mean", finite(r.mean)}, {"sd", finite(r.sd)},   {"standard_error", finite(r.standard_error)},
-          {"min", finite(r.min)},   {"max", finite(r.max)}, {"quantiles", quantiles_json(r.quantiles)}};
 }
 
 Json backend_json(const BackendInfo& info) {

@@ -35,11 +35,9 @@ Json document_head(const Command& command, std::uint64_t seed);
 Json backend_json(const BackendInfo& info);
 std::string backend_text(const BackendInfo& info);  // cpu (avx512, 2 threads)
 // How much was done, how fast, where, and the digest: the last two lines for people.
-// steps: 0 where an episode is one.
-std::string closing_text(std::uint64_t episodes, double seconds, const BackendInfo& info, std::uint64_t digest,
-                         std::uint64_t steps = 0);
-// `return` of an evaluation.
-Json return_json(const EvaluateResult& result);
+// Steps are told where episodes have more than one.
+std::string closing_text(std::uint64_t episodes, std::uint64_t steps, double seconds, const BackendInfo& info,
+                         std::uint64_t digest);
 
 // What would run, for --dry-run.
 struct Plan {

@@ -49,10 +49,7 @@ void add_optimizer(OptionTable& table, OptimizerSettings& optimizer) {
   using Form = OptimizerSettings::Form;
   table.choice<Kind>("optimizer", optimizer.kind, {{"adam", Kind::adam}, {"sgd", Kind::sgd}}, "how parameters follow gradients");
   add_learning_rate(table, optimizer.learning_rate);
-  const auto of_adam = [&](Option& option) {
-    option.applies = [&optimizer] { return optimizer.kind == Kind::adam; };
-    option.applies_with = "optimizer";
-  };
+  const auto of_adam = [&](Option& option) { option.needs([&optimizer] { return optimizer.kind == Kind::adam; }, "optimizer"); };
   const char* const beta = "a number from 0 up to, not including, 1";
   of_adam(table.number("adam-beta1", "B", optimizer.beta1, beta, "a factor", "Adam's decay of the mean gradient"));
   of_adam(table.number("adam-beta2", "B", optimizer.beta2, beta, "a factor", "Adam's decay of the mean squared gradient"));
@@ -121,18 +118,19 @@ void add_cart_pole(OptionTable& table, CartPole::Settings& s) {
     s.max_steps = static_cast<std::uint32_t>(*n);
   };
   table.add(steps);
-  table.number("gravity", "G", s.gravity, "a number from 0 to 1000", "m/s^2", "acceleration of free fall");
+  table.number("gravity", "G", s.gravity, "0, or a number from 1e-9 to 1000", "m/s^2", "acceleration of free fall");
   const char* const mass = "a number from 0.001 to 1000";
   table.number("mass-cart", "M", s.mass_cart, mass, "kg", "mass of the cart");
   table.number("mass-pole", "M", s.mass_pole, mass, "kg", "mass of the pole");
   table.number("half-length", "L", s.half_length, mass, "m", "half the pole's length");
-  table.number("force", "F", s.force, "a number from 0 to 1e6", "N", "force of a push, to the right (action 1) or left (0)");
+  table.number("force", "F", s.force, "0, or a number from 1e-9 to 1e6", "N",
+               "force of a push, to the right (action 1) or left (0)");
   table.number("dt", "T", s.dt, "a number from 1e-6 to 1", "s", "time step (Gymnasium's tau)");
   table.number("position-limit", "X", s.position_limit, "a number from 0.001 to 1e6", "m",
                "the episode is terminated when the cart is farther from the middle");
   table.number("angle-limit", "A", s.angle_limit, "a number from 0.001 to 10000", "rad",
                "the episode is terminated when the pole leans farther; 12 degrees unless given");
-  table.number("start-range", "R", s.start_range, "a number from 0 to 1000", "m, m/s, rad, rad/s",
+  table.number("start-range", "R", s.start_range, "0, or a number from 1e-9 to 1000", "m, m/s, rad, rad/s",
                "each of the four numbers of a start state is uniform from -R to R");
   table.choice<Integrator>("integrator", s.integrator,
                            {{"euler", Integrator::euler}, {"semi-implicit", Integrator::semi_implicit}},
@@ -202,8 +200,7 @@ void add_cart_pole_parameters(OptionTable& table, CartPolePolicy policy, PolicyC
   Option& activation = table.choice<Activation>("activation", policy.hidden.activation,
                                                 {{"sigmoid", Activation::sigmoid}, {"tanh", Activation::tanh}},
                                                 "what a hidden unit makes of its weighted sum");
-  activation.applies = [&hidden = policy.hidden] { return hidden.units != 0; };
-  activation.applies_with = "hidden";
+  activation.needs([&hidden = policy.hidden] { return hidden.units != 0; }, "hidden");
 }
 
 void add_initialisation(OptionTable& table, HiddenLayer& hidden, const PolicyChoice& choice) {
@@ -214,8 +211,8 @@ void add_initialisation(OptionTable& table, HiddenLayer& hidden, const PolicyCho
       "PyTorch's Linear; glorot, weights within sqrt(6 / (inputs + outputs)), biases 0; he, within sqrt(6 / inputs); or all 0. "
       "The "
       "linear policy starts from --parameters");
-  option.applies = [&hidden, &choice] { return hidden.units != 0 && choice.numbers.empty(); };
-  option.applies_with = "hidden";
+  option.needs([&hidden] { return hidden.units != 0; }, "hidden");
+  option.needs([&choice] { return choice.numbers.empty(); }, "parameters");
 }
 
 void add_cart_pole_policy_choice(OptionTable& table, CartPolePolicy policy, PolicyChoice& choice) {
@@ -243,7 +240,7 @@ void resolve_cart_pole_parameters(const OptionTable& table, CartPolePolicy polic
     std::copy(choice.numbers.begin(), choice.numbers.end(), policy.parameters.begin());
     return;
   }
-  const std::uint64_t wanted = 6 * policy.hidden.units + 1;
+  const std::uint64_t wanted = parameter_count(policy.hidden);
   if (policy.hidden.units <= kMostHiddenUnits && choice.numbers.size() != wanted) {
     throw ConfigurationError(fmt::format("{}: {} is not accepted; --hidden {} has {} parameters, and here {} {}", option.label,
                                          shown(choice.text), policy.hidden.units, wanted,
@@ -270,7 +267,7 @@ void resolve_cart_pole_policy(const OptionTable& table, const std::string& envir
   resolve_cart_pole_parameters(table, policy, choice);
   if (policy.hidden.units != 0 && policy.hidden.units <= kMostHiddenUnits && policy.hidden.parameters.empty()) {
     throw ConfigurationError(fmt::format("{}: {} needs the network's {} --parameters, or --policy instead",
-                                         table.find("hidden")->label, policy.hidden.units, 6 * policy.hidden.units + 1));
+                                         table.find("hidden")->label, policy.hidden.units, parameter_count(policy.hidden)));
   }
 }
 

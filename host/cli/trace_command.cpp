@@ -62,14 +62,13 @@ class TraceCommand : public Command {
   TraceConfiguration c_;
   PolicyChoice policy_;
   bool random_ = false;
+  std::string player_ = "actions";  // the option that says who plays
   Format format_ = Format::text;
   std::string output_;
 };
 
 TraceCommand::TraceCommand(const std::string& environment) : Command(describe(environment), environment) {
-  for (const EnvironmentEntry& entry : kEnvironments) {
-    if (entry.name == environment && supports_environment()) c_.environment.max_steps = entry.max_steps;
-  }
+  if (supports_environment()) c_.environment.max_steps = default_max_steps(environment);
   add_actions();
   add_state();
   add_cart_pole_policy_choice(table_, {c_.parameters, c_.hidden}, policy_);
@@ -84,8 +83,7 @@ TraceCommand::TraceCommand(const std::string& environment) : Command(describe(en
   add_outputs();
   add_backend_options();
   const auto only_for = [this](const char* name, Actions source) {
-    Option& option = *table_.find(name);
-    option.applies = [this, source, before = option.applies] { return c_.source == source && (!before || before()); };
+    table_.find(name)->conditions.push_back({[this, source] { return c_.source == source; }, [this] { return player_; }});
   };
   only_for("actions", Actions::given);
   for (const char* name : {"parameters", "policy", "hidden", "activation", "greedy"}) only_for(name, Actions::policy);
@@ -173,6 +171,7 @@ void TraceCommand::settle() {
     throw ConfigurationError("--actions: missing; who plays? --actions, --parameters, --policy or --random");
   }
   c_.source = chosen->actions;
+  player_ = chosen->option->name;
   const Option& greedy = *table_.find("greedy");
   if (c_.source != Actions::policy && c_.greedy) {
     if (greedy.source >= chosen->option->source)
@@ -180,9 +179,6 @@ void TraceCommand::settle() {
     c_.greedy = false;
   }
   random_ = c_.source == Actions::random;
-  const bool linear = c_.source == Actions::policy && c_.hidden.units == 0;
-  for (const char* name : {"actions", "parameters", "policy", "hidden", "activation", "greedy"})
-    table_.find(name)->applies_with = linear && std::string_view(name) == "activation" ? "hidden" : chosen->option->name;
 }
 
 void TraceCommand::resolve() {

@@ -194,7 +194,7 @@ int TrainCommand::run(const Console& console) {
     console.print(to_text(document));
   } else {
     std::string text = curve_text(console.out, view(), result.curve, common_.verbose) + '\n' + result_text(console, result);
-    text += closing_text(result.episodes, seconds, backend->info(), result.digest, result.table.steps.empty() ? 0 : result.steps);
+    text += closing_text(result.episodes, result.steps, seconds, backend->info(), result.digest);
     console.print(text);
   }
   if (result.failed.count != 0) throw RunError(failure_text(settings_, result.failed));

@@ -41,6 +41,15 @@ class TrainCommand : public Command {
   virtual TrainResult train_with(Backend& backend, const RunControl& control) const = 0;
   // A training with other sizes and without --until, for --dry-run; returns its episodes.
   virtual double train_part(Backend& backend, std::uint64_t updates, std::uint64_t batch, std::uint64_t replicas) const = 0;
+  template <class Configuration>
+  static double train_part_of(Configuration part, Backend& backend, std::uint64_t updates, std::uint64_t batch,
+                              std::uint64_t replicas) {
+    part.until.reset();
+    part.updates = updates;
+    part.batch = batch;
+    part.replicas = replicas;
+    return static_cast<double>(train(part, backend).episodes);
+  }
   virtual std::string result_text(const Console& console, const TrainResult& result) const = 0;
   virtual void add_to_document(Json&, const TrainResult&) const {}
   virtual void describe_policy(SavedPolicy&) const {}  // what it is besides its parameters

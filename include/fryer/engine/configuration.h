@@ -77,6 +77,11 @@ struct HiddenLayer {
   std::vector<double> parameters;
   Initialisation initialisation = Initialisation::torch;  // of such trainings
 };
+// Of the policy with this layer; 5 of the linear one.
+inline std::uint64_t parameter_count(const HiddenLayer& hidden) {
+  if (hidden.units == 0) return SigmoidPolicy<float, 4>::kParameters;
+  return static_cast<std::uint64_t>(HiddenShape<4>{static_cast<int>(hidden.units), hidden.activation}.parameters());
+}
 
 // A sigmoid policy on CartPole: action 1 with probability sigmoid(w . observation + bias), or that of a network with a hidden layer.
 struct CartPoleProblem {

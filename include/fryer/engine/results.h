@@ -102,7 +102,7 @@ struct GradientResult {
   double second_moment_weight_exact = 0, second_moment_bias_exact = 0;
   Estimate mean_return;
   GradientSums sums;
-  std::uint64_t episodes = 0;
+  std::uint64_t episodes = 0, steps = 0;
   std::uint64_t digest = 0;
 };
 

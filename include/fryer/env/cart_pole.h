@@ -88,8 +88,8 @@ struct CartPole {
       s = sin_small(angle, square);
       c = cos_small(square);
     } else {
-      s = sin(angle);
-      c = cos(angle);
+      s = fryer::sin(angle);
+      c = fryer::cos(angle);
     }
     const Real share = Real(rules.pole_share), dt = Real(rules.dt);
     const Real push = select(action, Real(rules.push), Real(-rules.push));

@@ -483,7 +483,7 @@ struct HiddenReplicaWork : CartPoleReplicaWorkOf<HiddenLayerPolicy> {
 };
 
 // What a batch counts towards its mean return: its steps; or with the Sutton-Barto reward its episodes that were not terminated.
-FRYER_LANE std::uint64_t batch_outcome(const CartPoleGame& game, std::uint32_t batch, std::uint64_t steps,
+FRYER_LANE std::uint64_t batch_outcome(const CartPoleGame& game, std::uint64_t batch, std::uint64_t steps,
                                        std::uint64_t terminated) {
   return game.unit_inside != 0 ? steps : batch - terminated;
 }

@@ -48,7 +48,7 @@ struct HiddenPolicy {
   FRYER_LANE Real unit(int j, const Real (&observation)[kInputs]) const {
     Real z = Real(parameter[network.bias(j)]);
     FRYER_UNROLL for (int i = 0; i < kInputs; ++i) z = fma(Real(parameter[network.weight(j, i)]), observation[i], z);
-    return network.activation == Activation::tanh ? tanh(z) : sigmoid(z);
+    return network.activation == Activation::tanh ? fryer::tanh(z) : fryer::sigmoid(z);
   }
   template <class Real>
   FRYER_LANE Real logit(const Real (&observation)[kInputs]) const {
