@@ -4,6 +4,8 @@
 
 find_package(TBB REQUIRED)           # libtbb-dev: CPU threads, and Thrust's CPU backend
 find_package(fmt REQUIRED)           # libfmt-dev
+find_package(SQLite3 REQUIRED)       # libsqlite3-dev: the store of studies
+find_package(LibArchive REQUIRED)    # libarchive-dev: .npz files
 
 # fryer_header_dependency(<target> <header> <package to install> [DEFINITIONS ...])
 function(fryer_header_dependency target header package)
@@ -23,6 +25,7 @@ fryer_header_dependency(fryer_highway hwy/highway.h libhwy-dev)
 fryer_header_dependency(fryer_xxhash xxhash.h libxxhash-dev DEFINITIONS XXH_INLINE_ALL)
 fryer_header_dependency(fryer_cli11 CLI/CLI.hpp libcli11-dev)
 fryer_header_dependency(fryer_json nlohmann/json.hpp nlohmann-json3-dev)
+fryer_header_dependency(fryer_boost boost/math/quadrature/gauss_kronrod.hpp libboost-math-dev)
 fryer_header_dependency(fryer_toml toml++/toml.h libtomlplusplus-dev DEFINITIONS TOML_HEADER_ONLY=1)
 
 # Thrust for host code: statistics over replicas, threads by TBB. The toolkit's copy where there is a toolkit, or the CPU and

@@ -10,12 +10,6 @@
 
 namespace fryer::cli {
 
-// A file that can be read but is not what it should be: damaged, of another format, from a newer version. Exit code 5.
-class DamagedFileError : public Error {
- public:
-  using Error::Error;
-};
-
 // The whole file. `option` names whose file it is, for the message. Throws FileError; also for one larger than 1 GiB.
 std::string read_file(const std::string& option, const std::string& path);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program: words in, exit code out. The only place that turns exceptions into exit codes and messages: 0 ok, 1 the run failed,
-// 2 usage or configuration, 3 device not available, 4 file or disk, 5 damaged file, 130 or 143 stopped by a signal.
+// 2 usage or configuration, 3 device not available, 4 file or disk, 5 damaged file, 75 file in use, 130 or 143 stopped by a signal.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -63,6 +63,8 @@ int main(int count, char** words) {
     return fail(console, 4, error.what());
   } catch (const DamagedFileError& error) {
     return fail(console, 5, error.what());
+  } catch (const FileInUseError& error) {
+    return fail(console, 75, error.what());
   } catch (const std::bad_alloc&) {
     return fail(console, 1, "out of memory");
   } catch (const std::exception& error) {

@@ -31,6 +31,18 @@ class FileError : public Error {
   using Error::Error;
 };
 
+// A file that can be read but is not what it should be: damaged, of another format, from a newer version. Exit code 5.
+class DamagedFileError : public Error {
+ public:
+  using Error::Error;
+};
+
+// A file that another process is writing. Exit code 75.
+class FileInUseError : public Error {
+ public:
+  using Error::Error;
+};
+
 // The computation itself failed: non-finite numbers, a contribution beyond its proved bound. Exit code 1.
 class RunError : public Error {
  public:

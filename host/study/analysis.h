@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a study's data say: everything that status and report print or draw, computed once. Reads a store, writes nothing.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/study/statistics.h"
+#include "host/study/store.h"
+
+namespace fryer::study {
+
+// Of one number a replica, over the replicas that have it.
+struct Distribution {
+  std::uint64_t count = 0;
+  double mean = 0, sd = 0, min = 0, max = 0;
+  Interval mean_interval;
+  std::optional<Interval> iqm;
+  std::vector<std::pair<double, Interval>> quantiles;  // at kReportQuantiles
+  double low = 0, high = 0;                            // ends of the histogram
+  std::vector<std::uint64_t> histogram;                // equal bins; empty if low == high
+  std::vector<std::pair<double, double>>
+      distribution;  // (value, share of replicas <= value): the ECDF at no more than 512 points
+  double band = 0;   // DKW half width
+};
+inline constexpr double kReportQuantiles[] = {0.05, 0.25, 0.5, 0.75, 0.95};
+
+struct CurveSummary {
+  std::uint64_t update = 0, count = 0;
+  double mean = 0;
+  std::optional<double> iqm;
+  double quantiles[5] = {};  // at kReportQuantiles
+};
+
+// When a return was reached: by the stopping rule, or one of the recorded thresholds.
+struct ThresholdSummary {
+  double threshold = 0;
+  bool stops = false;  // it is --until
+  std::uint64_t reached = 0;
+  Interval share;                     // of the finished replicas, failed ones counting as not reached
+  Survival updates, episodes, steps;  // steps empty where they are not known (FryShack-v0: equal to episodes)
+};
+
+struct CellSummary {
+  std::uint64_t number = 0;
+  std::vector<std::pair<std::string, std::string>> point;
+  std::string label;  // "learning_rate 0.1, batch 16"; "all replicas" for a study of one cell
+  std::uint64_t planned = 0, finished = 0, failed = 0;
+  std::vector<ThresholdSummary> thresholds;
+  std::optional<Distribution> result;  // what replicas are compared by: StudySummary::result_name
+  std::vector<std::pair<std::string, Distribution>>
+      parameters;  // final, of replicas that did not fail; estimates of a gradient cell
+  std::vector<std::pair<std::string, double>> second_moments;  // of a gradient cell: mean over replicas
+  std::vector<CurveSummary> curve;
+  std::string sentence;  // what the data do and do not show, plainly
+};
+
+// Two cells by the seeds that both have finished: is `b` better than `a`?
+struct Comparison {
+  std::size_t a = 0, b = 0;  // indices of cells
+  std::uint64_t pairs = 0;
+  Interval improvement;
+  double p = 1, p_holm = 1;
+};
+
+struct StudySummary {
+  std::string title, question, command, environment, algorithm, program_version;
+  std::uint64_t numerics_version = 0, digest = 0;
+  std::uint64_t first_seed = 0, seeds = 0;
+  std::uint64_t planned = 0, finished = 0, failed = 0;
+  bool complete = false;
+  Shard shard;
+  std::vector<std::pair<std::string, std::vector<std::string>>> axes;  // what the grid varies: key, its values in order
+  std::string
+      result_name;  // "mean return of 100 evaluation episodes", "exact expected return", "mean return of the last 112 training episodes", ... or ""
+  std::string result_unit;  // "return", "steps", ...
+  std::vector<CellSummary> cells;
+  std::string compared_by;      // result_name, or "updates to 475 (never counts as worst)"; "" without comparisons
+  std::string comparison_note;  // which pairs: all, or each with the best
+  std::vector<Comparison> comparisons;
+  std::string sentence;                                    // the whole study in one
+  std::vector<std::pair<std::string, std::string>> fixed;  // settings that all cells share: key, value
+  std::vector<Provenance> runs;
+  double worker_seconds = 0;
+  std::string source;  // the study file
+};
+
+StudySummary analyse(const Store& store);
+
+}  // namespace fryer::study

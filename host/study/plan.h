@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a study is: cells (settings) times seeds, and what is recorded of each training. Made from a study file by the command line, or
+// from the document that a store keeps of it. Nothing here runs anything.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "fryer/engine/configuration.h"
+
+namespace fryer::study {
+
+using Json = nlohmann::ordered_json;
+
+// What one cell runs, for each of the study's seeds. `seed` and `replicas` inside are not used.
+using CellConfiguration = std::variant<TrainConfiguration, CartPoleTrainConfiguration, GradientConfiguration,
+                                       CartPoleGradientConfiguration, EvaluateConfiguration, CartPoleEvaluateConfiguration>;
+
+struct Cell {
+  std::string configuration;  // canonical JSON: every setting that can change a result, but seed and replicas
+  std::vector<std::pair<std::string, std::string>> point;  // what the grid varies, as written: key (with _), value
+  std::optional<CellConfiguration> run;                    // absent in plans that are only looked at
+};
+
+// What is kept of each replica besides its status, updates, episodes and steps.
+struct Record {
+  bool parameters = true;                 // final ones
+  std::uint64_t curve_every = 0;          // the mean return of updates k, 2k, ... and of the first; 0: none
+  std::uint64_t evaluation_episodes = 0;  // played by the final policy, as `evaluate --seed` of that replica
+  std::vector<double> thresholds;  // of the mean return over the last ceil(100 / batch) updates: when each was first reached
+};
+
+// A parameter that each replica draws from its own seed (purpose initialisation, number 0, word i % 4 of block i / 4).
+struct Draw {
+  std::string parameter;
+  std::size_t index = 0;     // in the registry's order
+  double low = 0, high = 0;  // low + u (high - low), u in [0, 1), rounded once to float
+};
+
+struct Plan {
+  std::string title;  // a line; the study file's name where it has none
+  std::string question;
+  std::string command, environment, algorithm;  // algorithm "" where the command has none
+  std::vector<Cell> cells;
+  std::uint64_t first_seed = 1, seeds = 0;
+  Record record;
+  std::vector<Draw> distribution;
+  std::string source;  // the study file's text
+
+  std::uint64_t replicas() const { return cells.size() * seeds; }
+};
+
+// The plan as a store keeps it, cells by their canonical configurations; `run` and `source` are not in it.
+Json to_json(const Plan& plan);
+// Throws DamagedFileError.
+Plan plan_from_json(const Json& document);
+// What two studies must share to be one: to_json without title and question.
+std::uint64_t fingerprint(const Plan& plan);
+
+// Replicas first .. first + count - 1 of a cell, of indices 0 .. seeds - 1.
+struct Range {
+  std::uint64_t first = 0, count = 0;
+  friend bool operator==(const Range&, const Range&) = default;
+};
+
+// Shard `index` (1 .. shards) of `seeds` replicas of every cell. Together the shards are all of them, each once.
+inline Range shard_of(std::uint64_t seeds, std::uint64_t index, std::uint64_t shards) {
+  const auto begin = [&](std::uint64_t i) {  // floor(seeds * i / shards) without overflow
+    return seeds / shards * i + seeds % shards * i / shards;
+  };
+  return {begin(index - 1), begin(index) - begin(index - 1)};
+}
+
+}  // namespace fryer::study

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// A study as a page and as plots. Takes a summary and returns text; gnuplot draws.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "host/study/analysis.h"
+
+namespace fryer::study {
+
+struct Plot {
+  std::string name;  // file name without extension: success_rate, learning_curves, ...
+  std::string title, caption;
+  std::string script;                // gnuplot commands after `set terminal` and `set output`, data inline
+  double width = 720, height = 420;  // CSS pixels
+};
+
+// The plots that the data allow, in the page's order.
+std::vector<Plot> make_plots(const StudySummary& summary);
+// Runs gnuplot on a plot. format: "svg", "pdf" or "png". Throws Error: without gnuplot it says what to install.
+std::string draw(const Plot& plot, const std::string& format);
+// One self-contained page.
+std::string report_html(const StudySummary& summary, const std::string& repeat_command);
+
+}  // namespace fryer::study
