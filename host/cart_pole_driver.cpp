@@ -157,21 +157,21 @@ Spread choose_spread(const CartPoleTrainConfiguration& c) {
 }
 
 template <class Policy>
-Population train_replicas(const CartPoleTrainConfiguration& c, Backend& backend, const RunControl& control) {
+Population train_replicas(const CartPoleTrainConfiguration& c, Backend& backend, const RunControl& control, TrainOutput output) {
   const AdamTable table = make_table(c);
   CartPoleTrainRequestOf<ReplicaWorkOf<Policy>> request;
   request.work = make_replica_work<Policy>(c, table);
   request.table = &table;
   request.first_seed = c.seed;
   request.replicas = c.replicas;
-  request.curve_quantiles = has_curve_quantiles(c);
+  request.detail = detail_of(output, has_curve_quantiles(c));
   return backend.train(request, control);
 }
 
 // One replica after another, episodes of an update spread over the backend. failed_parameter: which one stopped being usable, if not
 // null and one did.
 template <class Policy>
-Population train_episodes(const CartPoleTrainConfiguration& c, Backend& backend, const RunControl& control,
+Population train_episodes(const CartPoleTrainConfiguration& c, Backend& backend, const RunControl& control, TrainOutput output,
                           int* failed_parameter = nullptr) {
   Population population;
   ReplicaTable& rows = population.table;
@@ -187,8 +187,9 @@ Population train_episodes(const CartPoleTrainConfiguration& c, Backend& backend,
   const std::uint64_t window_updates = window_of(c);
   const CartPoleTask task =
       track_of(c.problem.baseline) == Track::gradient ? CartPoleTask::gradient : CartPoleTask::gradient_and_scores;
-  const bool quantiles = has_curve_quantiles(c) && c.batch * largest_outcome(c.problem.environment) <= 0xffffffffu;
-  std::vector<std::uint32_t> outcomes(quantiles ? c.updates * c.replicas : 0);
+  const TrainDetail detail =
+      detail_of(output, has_curve_quantiles(c) && c.batch * largest_outcome(c.problem.environment) <= 0xffffffffu);
+  std::vector<std::uint32_t> outcomes(detail.keeps_outcomes() ? c.updates * c.replicas : 0);
   const RunControl inner{control.stop, nullptr};
 
   for (std::uint64_t replica = 0; replica < c.replicas; ++replica) {
@@ -207,7 +208,7 @@ Population train_episodes(const CartPoleTrainConfiguration& c, Backend& backend,
       ++curve.count[made];
       curve.correct[made].add(to_limbs(outcome));
       curve.squared[made].add(to_limbs(static_cast<Wide>(outcome) * outcome));
-      if (quantiles) outcomes[made * c.replicas + replica] = static_cast<std::uint32_t>(outcome);
+      if (detail.keeps_outcomes()) outcomes[made * c.replicas + replica] = static_cast<std::uint32_t>(outcome);
       steps += sums.steps;
       if (window_updates != 0) {
         std::uint64_t& oldest = window[made % window_updates];
@@ -234,8 +235,9 @@ Population train_episodes(const CartPoleTrainConfiguration& c, Backend& backend,
     rows.steps.push_back(steps);
     for (std::size_t i = 0; i < rows.parameters.size(); ++i) rows.parameters[i].push_back(learner.theta[i]);
   }
-  summarise_population(population);
-  if (quantiles) population.curve_quantiles = curve_quantiles_sorting(c.updates, rows, outcomes);
+  if (detail.summaries) summarise_population(population);
+  if (detail.curve_quantiles) population.curve_quantiles = curve_quantiles_sorting(c.updates, rows, outcomes);
+  if (detail.outcomes) population.outcomes = std::move(outcomes);
   return population;
 }
 
@@ -275,7 +277,7 @@ Failure explained_failure(const CartPoleTrainConfiguration& c, const ReplicaTabl
   again.updates = failure.update;
   int parameter = 0;
   with_policy(c.problem, [&]<class Policy>(Policy*) {
-    train_episodes<Policy>(again, backend, {control.stop, nullptr}, &parameter);
+    train_episodes<Policy>(again, backend, {control.stop, nullptr}, TrainOutput::rows, &parameter);
   });
   failure.quantity = parameter_names(c.problem.hidden)[static_cast<std::size_t>(parameter)];
   return failure;
@@ -307,33 +309,42 @@ CartPoleTrainConfiguration solve_preset(std::uint32_t max_steps) {
   return c;
 }
 
-TrainResult train(const CartPoleTrainConfiguration& c, Backend& backend, const RunControl& control, Spread spread) {
+TrainResult train(const CartPoleTrainConfiguration& c, Backend& backend, const RunControl& control, Spread spread,
+                  TrainOutput output) {
   const FloatingEnvironment environment;
   validate(c);
   if (spread == Spread::automatic) spread = choose_spread(c);
   if (spread == Spread::replicas && !lanes_can_train(c))
     throw ConfigurationError("--batch: too large for lanes that train whole replicas");
   Population population = with_policy(c.problem, [&]<class Policy>(Policy*) {
-    return spread == Spread::replicas ? train_replicas<Policy>(c, backend, control) : train_episodes<Policy>(c, backend, control);
+    return spread == Spread::replicas ? train_replicas<Policy>(c, backend, control, output)
+                                      : train_episodes<Policy>(c, backend, control, output);
   });
 
   TrainResult result;
-  result.curve = make_curve(c, population);
-  result.parameters = std::move(population.parameters);
-  result.solved = population.solved_updates.count;
-  result.solved_updates = population.solved_updates;
-  result.solved_steps = population.solved_steps;
-  result.failed = explained_failure(c, population.table, backend, control);
+  if (output == TrainOutput::statistics) {
+    result.curve = make_curve(c, population);
+    result.parameters = std::move(population.parameters);
+    result.solved = population.solved_updates.count;
+    result.solved_updates = population.solved_updates;
+    result.solved_steps = population.solved_steps;
+    result.failed = explained_failure(c, population.table, backend, control);
+    result.digest = digest_of(population.table, c.batch);
+  }
   for (const std::uint64_t n : population.curve.count) result.optimizer_updates += n;
   result.episodes = result.optimizer_updates * c.batch;
   for (const std::uint64_t n : population.table.steps) result.steps += n;
-  result.digest = digest_of(population.table, c.batch);
+  result.outcomes = std::move(population.outcomes);
   result.table = std::move(population.table);
   return result;
 }
 
 TrainResult train(const CartPoleTrainConfiguration& configuration, Backend& backend, const RunControl& control) {
   return train(configuration, backend, control, Spread::automatic);
+}
+
+double mean_return_of(const CartPoleTrainConfiguration& c, double sum, double episodes) {
+  return mean_return(c.problem.environment, sum, episodes);
 }
 
 namespace {

@@ -108,7 +108,7 @@ class CpuBackend final : public Backend {
     table.status.resize(replicas);
     table.updates.resize(replicas);
     table.parameters.assign(2, std::vector<float>(replicas));
-    std::vector<std::uint32_t> correct(request.curve_quantiles ? updates * replicas : 0);
+    std::vector<std::uint32_t> correct(request.detail.keeps_outcomes() ? updates * replicas : 0);
 
     struct Worker {
       std::vector<std::uint64_t> count, correct, squared;
@@ -151,9 +151,10 @@ class CpuBackend final : public Backend {
       }
     }
     arena_.execute([&] {
-      summarise_population(population);
-      if (request.curve_quantiles) population.curve_quantiles = curve_quantiles(work, table, correct);
+      if (request.detail.summaries) summarise_population(population);
+      if (request.detail.curve_quantiles) population.curve_quantiles = curve_quantiles(work, table, correct);
     });
+    if (request.detail.outcomes) population.outcomes = std::move(correct);
     return population;
   }
 
@@ -295,7 +296,7 @@ Population CpuBackend::cart_pole_train(TrainFunction<Work> program, std::uint32_
   table.updates.resize(replicas);
   table.steps.resize(replicas);
   table.parameters.assign(static_cast<std::size_t>(parameters), std::vector<float>(replicas));
-  std::vector<std::uint32_t> outcomes(request.curve_quantiles ? updates * replicas : 0);
+  std::vector<std::uint32_t> outcomes(request.detail.keeps_outcomes() ? updates * replicas : 0);
 
   struct Curve {
     std::vector<std::uint64_t> sums;  // count, outcome, square_high, square_low of each update
@@ -363,9 +364,10 @@ Population CpuBackend::cart_pole_train(TrainFunction<Work> program, std::uint32_
     }
   }
   arena_.execute([&] {
-    summarise_population(population);
-    if (request.curve_quantiles) population.curve_quantiles = curve_quantiles_sorting(updates, table, outcomes);
+    if (request.detail.summaries) summarise_population(population);
+    if (request.detail.curve_quantiles) population.curve_quantiles = curve_quantiles_sorting(updates, table, outcomes);
   });
+  if (request.detail.outcomes) population.outcomes = std::move(outcomes);
   return population;
 }
 

@@ -18,9 +18,12 @@ static_assert(std::endian::native == std::endian::little, "serialise bytes befor
 
 }  // namespace
 
-std::uint64_t hash_words(std::span<const std::uint64_t> words) { return XXH3_64bits(words.data(), words.size_bytes()); }
+std::uint64_t hash_words(std::span<const std::uint64_t> words, std::uint64_t key) {
+  return XXH3_64bits_withSeed(words.data(), words.size_bytes(), key);
+}
+std::uint64_t hash_text(std::string_view text) { return XXH3_64bits(text.data(), text.size()); }
 
-std::uint64_t digest_of(const ReplicaTable& table, std::uint64_t batch) {
+std::uint64_t digest_of(const ReplicaTable& table, std::uint64_t batch, std::uint64_t key) {
   const std::size_t parameters = table.parameters.size();
   const auto row_hash = [&](std::uint64_t i, std::vector<unsigned char>& bytes) {
     const std::uint64_t words[] = {table.first_seed + i, table.status[i], table.updates[i], table.updates[i] * batch,
@@ -31,7 +34,7 @@ std::uint64_t digest_of(const ReplicaTable& table, std::uint64_t batch) {
       const std::uint32_t bits = to_bits(table.parameters[j][i]);
       std::memcpy(bytes.data() + sizeof words + j * sizeof bits, &bits, sizeof bits);
     }
-    return XXH3_64bits(bytes.data(), bytes.size());
+    return XXH3_64bits_withSeed(bytes.data(), bytes.size(), key);
   };
   const oneapi::tbb::blocked_range<std::uint64_t> all(0, table.size(), 4096);
   return oneapi::tbb::parallel_reduce(

@@ -7,16 +7,19 @@
 #include <cstdint>
 #include <initializer_list>
 #include <span>
+#include <string_view>
 
 #include "fryer/engine/results.h"
 
 namespace fryer {
 
 // Of 64-bit words, hashed as little-endian bytes.
-std::uint64_t hash_words(std::span<const std::uint64_t> words);
+std::uint64_t hash_words(std::span<const std::uint64_t> words, std::uint64_t key = 0);
+std::uint64_t hash_text(std::string_view text);
 
-// Sum over the replicas of hash(seed, status, updates, episodes, steps, bits of each parameter).
-std::uint64_t digest_of(const ReplicaTable& table, std::uint64_t batch);
+// Sum over the replicas of hash(seed, status, updates, episodes, steps, bits of each parameter). key: XXH3's seed, which a study makes of the
+// cell's configuration.
+std::uint64_t digest_of(const ReplicaTable& table, std::uint64_t batch, std::uint64_t key = 0);
 std::uint64_t digest_of(const GradientSums& sums);
 std::uint64_t digest_of(const CartPoleSums& sums);
 std::uint64_t digest_of(const HiddenSums& sums, int parameters);

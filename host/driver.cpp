@@ -73,7 +73,7 @@ Spread choose_spread(const TrainConfiguration& c, unsigned threads) {
   return c.batch >= 4096 && c.replicas < 64 * std::uint64_t{threads} ? Spread::episodes : Spread::replicas;
 }
 
-Population train_replicas(const TrainConfiguration& c, Backend& backend, const RunControl& control) {
+Population train_replicas(const TrainConfiguration& c, Backend& backend, const RunControl& control, TrainOutput output) {
   const AdamTable table = make_table(c);
   TrainRequest request;
   ReplicaWork& work = request.work;
@@ -96,13 +96,13 @@ Population train_replicas(const TrainConfiguration& c, Backend& backend, const R
   request.first_seed = c.seed;
   request.replicas = c.replicas;
   // For a batch of one the counts give the quantiles; one replica has none.
-  request.curve_quantiles = c.batch > 1 && has_curve_quantiles(c);
+  request.detail = detail_of(output, c.batch > 1 && has_curve_quantiles(c));
   return backend.train(request, control);
 }
 
 // One replica after another, episodes of an update spread over the backend.
 // failed_parameter: set to 0 (weight) or 1 (bias) where a parameter stops being finite, if not null.
-Population train_episodes(const TrainConfiguration& c, Backend& backend, const RunControl& control,
+Population train_episodes(const TrainConfiguration& c, Backend& backend, const RunControl& control, TrainOutput output,
                           int* failed_parameter = nullptr) {
   Population population;
   ReplicaTable& table = population.table;
@@ -115,8 +115,8 @@ Population train_episodes(const TrainConfiguration& c, Backend& backend, const R
   const OptimizerConstants<float> constants = make_optimizer_constants<float>(c.optimizer);
   const Threshold threshold = make_threshold(c);
   const bool more = correct_pays_more(c.problem.environment);
-  const bool quantiles = has_curve_quantiles(c);
-  std::vector<std::vector<std::uint64_t>> successes_at(quantiles ? c.updates : 0);
+  const TrainDetail detail = detail_of(output, has_curve_quantiles(c) && c.batch <= 0xffffffffu);
+  std::vector<std::uint32_t> outcomes(detail.keeps_outcomes() ? c.updates * c.replicas : 0);
   const RunControl inner{control.stop, nullptr};
 
   for (std::uint64_t replica = 0; replica < c.replicas; ++replica) {
@@ -145,7 +145,7 @@ Population train_episodes(const TrainConfiguration& c, Backend& backend, const R
       curve.correct[made].add(to_limbs(k));
       curve.squared[made].add(to_limbs(static_cast<Wide>(k) * k));
       const std::uint64_t success = more ? k : c.batch - k;
-      if (quantiles) successes_at[made].push_back(success);
+      if (detail.keeps_outcomes()) outcomes[made * c.replicas + replica] = static_cast<std::uint32_t>(k);
       if (threshold.updates != 0) {
         std::uint64_t& oldest = last[made % threshold.updates];
         in_window += success - oldest;
@@ -169,19 +169,14 @@ Population train_episodes(const TrainConfiguration& c, Backend& backend, const R
     table.parameters[0].push_back(theta[0]);
     table.parameters[1].push_back(theta[1]);
   }
-  if (quantiles && c.batch <= 0xffffffffu) {
-    population.curve_quantiles.resize(c.updates * kQuantiles.size());
-    for (std::uint64_t u = 0; u < c.updates; ++u) {
-      std::vector<std::uint64_t>& x = successes_at[u];
-      if (x.empty()) continue;
-      std::sort(x.begin(), x.end());
-      for (std::size_t i = 0; i < kQuantiles.size(); ++i) {
-        population.curve_quantiles[u * kQuantiles.size() + i] =
-            static_cast<std::uint32_t>(x[quantile_position(kQuantiles[i], x.size())]);
-      }
+  if (detail.summaries) summarise_population(population);
+  if (detail.curve_quantiles) {
+    if (!more) {  // quantiles are of successes
+      for (std::uint32_t& k : outcomes) k = static_cast<std::uint32_t>(c.batch) - k;
     }
+    population.curve_quantiles = curve_quantiles_sorting(c.updates, table, outcomes);
   }
-  summarise_population(population);
+  if (detail.outcomes) population.outcomes = std::move(outcomes);
   return population;
 }
 
@@ -230,7 +225,7 @@ Failure explained_failure(const TrainConfiguration& c, const ReplicaTable& table
     again.seed = failure.seed;
     again.replicas = 1;
     again.updates = failure.update;
-    train_episodes(again, backend, {control.stop, nullptr}, &parameter);
+    train_episodes(again, backend, {control.stop, nullptr}, TrainOutput::rows, &parameter);
   }
   failure.quantity = parameter == 0 ? "weight" : "bias";
   return failure;
@@ -248,30 +243,38 @@ Returns returns_of(const FryShack::Settings& s, std::uint64_t k, std::uint64_t n
 
 }  // namespace
 
-TrainResult train(const TrainConfiguration& c, Backend& backend, const RunControl& control, Spread spread) {
+TrainResult train(const TrainConfiguration& c, Backend& backend, const RunControl& control, Spread spread, TrainOutput output) {
   const FloatingEnvironment environment;
   validate(c);
   if (spread == Spread::automatic) spread = choose_spread(c, backend.info().threads);
   if (spread == Spread::replicas && !lanes_can_train(c))
     throw ConfigurationError("--batch: too large for lanes that train whole replicas");
-  Population population = spread == Spread::replicas ? train_replicas(c, backend, control) : train_episodes(c, backend, control);
+  Population population =
+      spread == Spread::replicas ? train_replicas(c, backend, control, output) : train_episodes(c, backend, control, output);
 
   TrainResult result;
-  result.curve = make_curve(c, population);
-  result.parameters = population.parameters;
-  result.solved = population.solved_updates.count;
-  result.solved_updates = population.solved_updates;
-  result.failed = explained_failure(c, population.table, backend, control);
+  if (output == TrainOutput::statistics) {
+    result.curve = make_curve(c, population);
+    result.parameters = population.parameters;
+    result.solved = population.solved_updates.count;
+    result.solved_updates = population.solved_updates;
+    result.failed = explained_failure(c, population.table, backend, control);
+    result.digest = digest_of(population.table, c.batch);
+  }
   for (const std::uint64_t n : population.curve.count) result.optimizer_updates += n;
   result.episodes = result.optimizer_updates * c.batch;
   result.steps = result.episodes * FryShack::kStepsPerEpisode;
-  result.digest = digest_of(population.table, c.batch);
+  result.outcomes = std::move(population.outcomes);
   result.table = std::move(population.table);
   return result;
 }
 
 TrainResult train(const TrainConfiguration& configuration, Backend& backend, const RunControl& control) {
   return train(configuration, backend, control, Spread::automatic);
+}
+
+double mean_return_of(const TrainConfiguration& c, double sum, double episodes) {
+  return mean_return(c.problem.environment, sum, episodes);
 }
 
 GradientResult gradient(const GradientConfiguration& c, Backend& backend, const RunControl& control) {

@@ -12,7 +12,17 @@ enum class Spread {
   episodes,  // lanes are the episodes of one update; the host steps the optimizer
 };
 
-TrainResult train(const TrainConfiguration& configuration, Backend& backend, const RunControl& control, Spread spread);
-TrainResult train(const CartPoleTrainConfiguration& configuration, Backend& backend, const RunControl& control, Spread spread);
+// What a training gives: everything; or, for a study, which has its own statistics, rows, with the outcome of every update's batch or without.
+// Then curve, summaries, the failed parameter's name and the digest are left out.
+enum class TrainOutput { statistics, rows, rows_and_outcomes };
+
+TrainResult train(const TrainConfiguration& configuration, Backend& backend, const RunControl& control, Spread spread,
+                  TrainOutput output = TrainOutput::statistics);
+TrainResult train(const CartPoleTrainConfiguration& configuration, Backend& backend, const RunControl& control, Spread spread,
+                  TrainOutput output = TrainOutput::statistics);
+
+// Mean return of `episodes` whose outcomes (TrainResult::outcomes) sum to `sum`: what --until compares.
+double mean_return_of(const TrainConfiguration& configuration, double sum, double episodes);
+double mean_return_of(const CartPoleTrainConfiguration& configuration, double sum, double episodes);
 
 }  // namespace fryer

@@ -105,9 +105,10 @@ struct Interval {
   }
 };
 
-}  // namespace
-
-FryShackExact fry_shack_exact(const Problem& problem) {
+// The shack with the weight's sign taken out, in its two halves: hungry or not. Calls
+// body(hunger, direction of a correct order, probability of a correct order at Norm's, at Squatch's).
+template <class Body>
+void for_each_half(const Problem& problem, const Body& body) {
   const FryShack::Settings& s = problem.environment;
   double weight = problem.weight, bias = problem.bias, norm = s.large_order_norm, squatch = s.large_order_squatch, sign = 1;
   if (weight < 0) {  // the same shack with the shops' names exchanged
@@ -116,28 +117,41 @@ FryShackExact fry_shack_exact(const Problem& problem) {
     std::swap(norm, squatch);
     sign = -1;
   }
-  const double gain_correct = problem.reward_scale * s.reward_correct, gain_wrong = problem.reward_scale * s.reward_wrong;
-  const double difference = (gain_correct - gain_wrong) * (norm - squatch);
-
-  FryShackExact exact{};
-  double probability_correct = 0;
   for (const bool hungry : {false, true}) {
     const Interval hunger = hungry ? Interval(s.hungry_above, 1, weight, bias) : Interval(0, s.hungry_above, weight, bias);
     if (hunger.length == 0) continue;
-    const double direction = hungry ? sign : -sign;
     // An order is correct if it is large exactly when hungry.
-    const double correct_norm = hungry ? norm : 1 - norm, correct_squatch = hungry ? squatch : 1 - squatch;
+    body(hunger, (hungry ? sign : -sign) * (norm - squatch), hungry ? norm : 1 - norm, hungry ? squatch : 1 - squatch);
+  }
+}
+
+}  // namespace
+
+double fry_shack_expected_return(const Problem& problem) {
+  const FryShack::Settings& s = problem.environment;
+  double probability_correct = 0;
+  for_each_half(problem, [&](const Interval& hunger, double, double correct_norm, double correct_squatch) {
     const double p = hunger.mean_p();
     probability_correct += hunger.length * (p * correct_norm + (1 - p) * correct_squatch);
-    exact.gradient_bias += hunger.length * direction * difference * hunger.mean_pq();
-    exact.gradient_weight += hunger.length * direction * difference * hunger.mean_hunger_pq();
+  });
+  return probability_correct * s.reward_correct + (1 - probability_correct) * s.reward_wrong;
+}
+
+FryShackExact fry_shack_exact(const Problem& problem) {
+  const FryShack::Settings& s = problem.environment;
+  const double gain_correct = problem.reward_scale * s.reward_correct, gain_wrong = problem.reward_scale * s.reward_wrong;
+  FryShackExact exact{};
+  exact.mean_return = fry_shack_expected_return(problem);
+  for_each_half(problem, [&](const Interval& hunger, double direction, double correct_norm, double correct_squatch) {
+    const double difference = direction * (gain_correct - gain_wrong);
+    exact.gradient_bias += hunger.length * difference * hunger.mean_pq();
+    exact.gradient_weight += hunger.length * difference * hunger.mean_hunger_pq();
     // Of the contribution (action - p) gain: Norm's is chosen with p and leaves q^2, Squatch's with q and leaves p^2.
     const double norm_square = correct_norm * gain_correct * gain_correct + (1 - correct_norm) * gain_wrong * gain_wrong;
     const double squatch_square = correct_squatch * gain_correct * gain_correct + (1 - correct_squatch) * gain_wrong * gain_wrong;
     exact.second_moment_bias += hunger.length * (hunger.mean_pqq() * norm_square + hunger.mean_pqp() * squatch_square);
     exact.second_moment_weight += hunger.length * hunger.mean_hunger2_pq(norm_square, squatch_square);
-  }
-  exact.mean_return = probability_correct * s.reward_correct + (1 - probability_correct) * s.reward_wrong;
+  });
   return exact;
 }
 

@@ -7,6 +7,7 @@
 
 #include "fryer/engine/configuration.h"
 #include "fryer/engine/results.h"
+#include "host/driver.h"
 
 namespace fryer {
 
@@ -24,6 +25,12 @@ inline WideSum to_limbs(Wide x) {  // x >= 0, below 2^95
 inline constexpr std::uint64_t kMostCurveNumbers = 100'000'000;
 inline bool has_curve_quantiles(const TrainingSettings& c) {
   return c.replicas > 1 && c.replicas <= kMostCurveNumbers / c.updates;
+}
+
+// What a backend is asked for; curve_quantiles where the statistics have them.
+inline TrainDetail detail_of(TrainOutput output, bool curve_quantiles) {
+  const bool statistics = output == TrainOutput::statistics;
+  return {statistics, statistics && curve_quantiles, output == TrainOutput::rows_and_outcomes};
 }
 
 inline AdamTable make_table(const TrainingSettings& c) {

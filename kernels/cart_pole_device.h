@@ -64,13 +64,13 @@ class CartPoleRuns {
     runs_.device.use();
     Work work = request.work;
     const std::uint64_t replicas = request.replicas, updates = work.updates;
-    const bool quantiles = request.curve_quantiles;
-    check_memory(work, replicas, quantiles);
+    const bool outcomes = request.detail.keeps_outcomes();
+    check_memory(work, replicas, outcomes);
 
     const auto table_memory = runs_.copy_table(*request.table);
     work.step = table_memory.step.data();
     work.root_scale = table_memory.root_scale.data();
-    const Rows rows(replicas, work.shape.parameters(), quantiles ? updates * replicas : 0);
+    const Rows rows(replicas, work.shape.parameters(), outcomes ? updates * replicas : 0);
     const Buffer<std::uint64_t> curve(4 * updates);
     runs_.device.clear(curve.data(), curve.size());
     const auto column = [&](std::uint64_t i) { return curve.data() + i * updates; };
@@ -97,11 +97,15 @@ class CartPoleRuns {
       totals.squared[u].add(WideSum{at(2), at(3)});
     }
     const CartPoleColumns columns = rows.columns();
-    PopulationSummaries summaries = runs_.device.summarise_rows(columns, replicas);
-    population.parameters = std::move(summaries.parameters);
-    population.solved_updates = summaries.solved_updates;
-    population.solved_steps = summaries.solved_steps;
-    if (quantiles) population.curve_quantiles = runs_.device.curve_quantiles(columns, replicas, totals.count);
+    if (request.detail.summaries) {
+      PopulationSummaries summaries = runs_.device.summarise_rows(columns, replicas);
+      population.parameters = std::move(summaries.parameters);
+      population.solved_updates = summaries.solved_updates;
+      population.solved_steps = summaries.solved_steps;
+    }
+    if (request.detail.outcomes) runs_.copy_column(population.outcomes, rows.outcome);
+    if (request.detail.curve_quantiles)
+      population.curve_quantiles = runs_.device.curve_quantiles(columns, replicas, totals.count);
     return population;
   }
 
@@ -156,13 +160,13 @@ class CartPoleRuns {
 
   // All memory of a training at once, before it starts.
   template <class Work>
-  void check_memory(const Work& work, std::uint64_t replicas, bool quantiles) {
+  void check_memory(const Work& work, std::uint64_t replicas, bool outcomes) {
     const double n = static_cast<double>(replicas), updates = static_cast<double>(work.updates);
     const auto lanes = static_cast<double>(runs_.device.cart_pole_lanes(work, replicas));
     runs_.check_memory(replicas,
-                       Rows::bytes(work.shape.parameters()) * n + 40 * updates + (quantiles ? 4 * n * updates : 0) +
+                       Rows::bytes(work.shape.parameters()) * n + 40 * updates + (outcomes ? 4 * n * updates : 0) +
                            lanes * (sizeof(CartPoleWarpMemoryOf<typename Work::Kind>) / kWarpLanes + 4.0 * work.window) +
-                           static_cast<double>(runs_.device.cart_pole_statistics_bytes(work.updates, replicas, quantiles)));
+                           static_cast<double>(runs_.device.cart_pole_statistics_bytes(work.updates, replicas, outcomes)));
   }
 
   template <class Work>

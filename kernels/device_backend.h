@@ -63,17 +63,17 @@ class DeviceBackend final : public Backend {
     runs_.device.use();
     ReplicaWork work = request.work;
     const std::uint64_t replicas = request.replicas, updates = work.updates;
-    const bool quantiles = request.curve_quantiles;
+    const bool outcomes = request.detail.keeps_outcomes();
     if (work.batch > kLargestBatch) {
       throw DeviceError("a lane of " + runs_.info.device + " plays batches of at most " + std::to_string(kLargestBatch) +
                         " episodes, not " + std::to_string(work.batch));
     }
-    check_memory(work, replicas, quantiles);
+    check_memory(work, replicas, outcomes);
 
     const auto table_memory = runs_.copy_table(*request.table);
     work.step = table_memory.step.data();
     work.root_scale = table_memory.root_scale.data();
-    const Rows rows(replicas, quantiles ? updates * replicas : 0);
+    const Rows rows(replicas, outcomes ? updates * replicas : 0);
     Buffer<std::uint64_t> curve(3 * updates);
     runs_.device.clear(curve.data(), curve.size());
     const CurveMemory curve_memory = {curve.data(), curve.data() + updates, curve.data() + 2 * updates};
@@ -104,10 +104,14 @@ class DeviceBackend final : public Backend {
       totals.correct[u].add(static_cast<std::int64_t>(sums[updates + u]));
       totals.squared[u].add(static_cast<std::int64_t>(sums[2 * updates + u]));
     }
-    PopulationSummaries summaries = runs_.device.summarise_rows(rows.from(0), replicas);
-    population.parameters = std::move(summaries.parameters);
-    population.solved_updates = summaries.solved_updates;
-    if (quantiles) population.curve_quantiles = runs_.device.curve_quantiles(work, rows.from(0), replicas, totals.count);
+    if (request.detail.summaries) {
+      PopulationSummaries summaries = runs_.device.summarise_rows(rows.from(0), replicas);
+      population.parameters = std::move(summaries.parameters);
+      population.solved_updates = summaries.solved_updates;
+    }
+    if (request.detail.outcomes) runs_.copy_column(population.outcomes, rows.correct);
+    if (request.detail.curve_quantiles)
+      population.curve_quantiles = runs_.device.curve_quantiles(work, rows.from(0), replicas, totals.count);
     return population;
   }
 
@@ -194,14 +198,14 @@ class DeviceBackend final : public Backend {
   }
 
   // All memory of a training at once, before it starts.
-  void check_memory(const ReplicaWork& work, std::uint64_t replicas, bool quantiles) {
+  void check_memory(const ReplicaWork& work, std::uint64_t replicas, bool outcomes) {
     const double n = static_cast<double>(replicas), updates = static_cast<double>(work.updates);
     const std::uint64_t lanes =
         work.window == 0 ? std::min(runs_.device.step_lanes(work), replicas) : runs_.device.until_shape(work, replicas).lanes;
     const std::uint64_t words = work.window == 0 ? Lanes::kStepWords : Lanes::kUntilWords + work.window;
-    const double needed = 13 * n + 32 * updates + (quantiles ? 4 * n * updates : 0) +
+    const double needed = 13 * n + 32 * updates + (outcomes ? 4 * n * updates : 0) +
                           4.0 * static_cast<double>(lanes * (Lanes::kFloats + words)) +
-                          static_cast<double>(runs_.device.statistics_bytes(work, replicas, quantiles));
+                          static_cast<double>(runs_.device.statistics_bytes(work, replicas, outcomes));
     runs_.check_memory(replicas, needed);
   }
 

@@ -3,6 +3,8 @@
 // the Device of kernels/device_backend.h made of them, so that the whole CUDA backend but for CUDA runs in tests.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <array>
 #include <atomic>
 #include <barrier>
@@ -296,5 +298,16 @@ class HostWarps {
   bool local_curves_;
   std::uint64_t free_bytes_;
 };
+
+// The outcomes of every update that a replica made.
+inline void expect_equal_outcomes(const Population& got, const Population& expected) {
+  const std::uint64_t replicas = expected.table.size();
+  ASSERT_EQ(got.outcomes.size(), expected.outcomes.size());
+  ASSERT_FALSE(expected.outcomes.empty());
+  for (std::uint64_t i = 0; i < expected.outcomes.size(); ++i) {
+    if (i / replicas >= expected.table.updates[i % replicas]) continue;
+    ASSERT_EQ(got.outcomes[i], expected.outcomes[i]) << "update " << i / replicas << ", replica " << i % replicas;
+  }
+}
 
 }  // namespace fryer::test

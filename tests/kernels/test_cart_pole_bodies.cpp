@@ -573,7 +573,7 @@ void expect_the_cpus_population(TrainingCaseOf<Work> c) {
   options.chunk = 20'000;
   c.request.replicas = 70;
   c.request.first_seed = (std::uint64_t{1} << 32) - 41;
-  c.request.curve_quantiles = true;
+  c.request.detail.curve_quantiles = c.request.detail.outcomes = true;
   const Population expected = scalar_backend()->train(c.request, {}), got = warp_backend(2, options)->train(c.request, {});
   EXPECT_EQ(got.table.first_seed, expected.table.first_seed);
   EXPECT_EQ(got.table.status, expected.table.status);
@@ -590,6 +590,7 @@ void expect_the_cpus_population(TrainingCaseOf<Work> c) {
     EXPECT_TRUE(got.curve.correct[u] == expected.curve.correct[u] && got.curve.squared[u] == expected.curve.squared[u]) << u;
   }
   EXPECT_EQ(got.curve_quantiles, expected.curve_quantiles);
+  expect_equal_outcomes(got, expected);
   for (std::size_t i = 0; i < expected.parameters.size(); ++i) expect_equal(got.parameters[i], expected.parameters[i]);
   expect_equal(got.solved_updates, expected.solved_updates);
   expect_equal(got.solved_steps, expected.solved_steps);

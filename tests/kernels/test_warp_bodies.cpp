@@ -421,7 +421,7 @@ TEST(WarpBackend, GivesTheCpusPopulation) {
     if (c.request.work.batch == 1 && c.request.work.window == 0) continue;
     c.request.replicas = 70;
     c.request.first_seed = (std::uint64_t{1} << 32) - 41;
-    c.request.curve_quantiles = true;
+    c.request.detail.curve_quantiles = c.request.detail.outcomes = true;
     const Population expected = cpu->train(c.request, {}), got = warp_backend(2)->train(c.request, {});
     EXPECT_EQ(got.table.status, expected.table.status) << c.name;
     EXPECT_EQ(got.table.updates, expected.table.updates) << c.name;
@@ -431,6 +431,7 @@ TEST(WarpBackend, GivesTheCpusPopulation) {
           << c.name;
     }
     EXPECT_EQ(got.curve_quantiles, expected.curve_quantiles) << c.name;
+    expect_equal_outcomes(got, expected);
     for (const auto& [a, b] :
          {std::pair{got.parameters[0], expected.parameters[0]}, std::pair{got.parameters[1], expected.parameters[1]},
           std::pair{got.solved_updates, expected.solved_updates}}) {

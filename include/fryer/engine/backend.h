@@ -32,11 +32,19 @@ struct BackendInfo {
   std::string reason;    // why this one, in one line
 };
 
+// What Backend::train() gives besides rows and the curve's sums.
+struct TrainDetail {
+  bool summaries = true;         // of the final parameters and of solved replicas
+  bool curve_quantiles = false;  // keeps (updates, replicas) numbers of 4 bytes while running
+  bool outcomes = false;         // Population::outcomes: these numbers themselves
+  bool keeps_outcomes() const { return curve_quantiles || outcomes; }
+};
+
 struct TrainRequest {
   ReplicaWork work;  // its table pointers are ignored: the backend takes them from `table`
   const AdamTable* table = nullptr;
   std::uint64_t first_seed = 0, replicas = 0;
-  bool curve_quantiles = false;  // keeps (updates, replicas) numbers of 4 bytes while running
+  TrainDetail detail;
 };
 
 template <class Work>
@@ -44,7 +52,7 @@ struct CartPoleTrainRequestOf {
   Work work;  // its table pointers are ignored: the backend takes them from `table`
   const AdamTable* table = nullptr;
   std::uint64_t first_seed = 0, replicas = 0;
-  bool curve_quantiles = false;  // keeps (updates, replicas) numbers of 4 bytes while running
+  TrainDetail detail;
 };
 using CartPoleTrainRequest = CartPoleTrainRequestOf<CartPoleReplicaWork>;
 using HiddenTrainRequest = CartPoleTrainRequestOf<HiddenReplicaWork>;

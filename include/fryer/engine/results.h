@@ -62,6 +62,8 @@ struct Population {
   Summary solved_updates, solved_steps;  // over solved replicas; steps where the table has them
   // (updates, kQuantiles.size()) quantiles of the batch's outcomes, if they were asked for
   std::vector<std::uint32_t> curve_quantiles;
+  // (updates, replicas) outcomes of every batch, if they were asked for; not set beyond what a replica made
+  std::vector<std::uint32_t> outcomes;
 };
 
 // The first training that failed, by seed.
@@ -87,6 +89,7 @@ struct TrainResult {
   Failure failed;
   std::uint64_t episodes = 0, steps = 0, optimizer_updates = 0;
   std::uint64_t digest = 0;
+  std::vector<std::uint32_t> outcomes;  // as Population's, where they were asked for
 };
 
 // One estimated quantity: estimate, its standard error, and the closed form where there is one.

@@ -54,5 +54,7 @@ struct FryShackExact {
   double second_moment_weight, second_moment_bias;  // E[contribution^2]
 };
 FryShackExact fry_shack_exact(const Problem& problem);
+// Its mean_return alone, in a tenth of the time.
+double fry_shack_expected_return(const Problem& problem);
 
 }  // namespace fryer
