@@ -38,7 +38,8 @@ inline AdamTable make_table(const TrainingSettings& c) {
 }
 
 // Updates that --until looks back on: at least 100 episodes.
-inline std::uint64_t window_of(const TrainingSettings& c) { return c.until ? (100 + c.batch - 1) / c.batch : 0; }
+inline std::uint64_t window_of(std::uint64_t batch) { return (100 + batch - 1) / batch; }
+inline std::uint64_t window_of(const TrainingSettings& c) { return c.until ? window_of(c.batch) : 0; }
 
 // The smallest number in [0, most] for which reached(number) holds, a monotone question; most + 1 if none does.
 template <class Reached>
