@@ -69,7 +69,7 @@ void Command::add_output_options() {
   verbose.short_name = "v";
 }
 
-void Command::add_backend_options() {
+void Command::add_device_options() {
   Option device;
   device.name = "device";
   device.placeholder = "auto|cpu|cuda[:I]";
@@ -96,7 +96,10 @@ void Command::add_backend_options() {
   threads.value = [this] { return common_.backend.threads != 0 ? Json(common_.backend.threads) : Json("all"); };
   threads.setting = false;
   table_.add(threads);
+}
 
+void Command::add_backend_options() {
+  add_device_options();
   table_.text(
       "config", "FILE", common_.config, "a TOML file, or the JSON of an earlier run",
       "take settings from FILE: TOML with the options' names, _ for -, or the JSON of an earlier run, which is then repeated; "

@@ -42,6 +42,12 @@ class Command {
   // Whether it takes the argument ENV, and whether it runs the environment it was made for.
   virtual bool takes_environment() const { return false; }
   virtual bool supports_environment() const { return true; }
+  // How many FILE arguments it takes, and how many it was given.
+  struct FileCount {
+    std::size_t least = 0, most = 0;
+  };
+  virtual FileCount file_count() const { return {}; }
+  std::vector<std::string> files;
   // Why an option of other environments or algorithms does not exist here, or "".
   virtual std::string why_not(const std::string& option) const;
   virtual void apply_preset(const std::string&) {}
@@ -60,7 +66,8 @@ class Command {
   explicit Command(Description description, std::string environment = "")
       : description_(std::move(description)), environment_(std::move(environment)) {}
   void add_output_options();   // --json, --quiet, -v
-  void add_backend_options();  // --device, --threads, --config, --dry-run
+  void add_device_options();   // --device, --threads
+  void add_backend_options();  // these, --config, --dry-run and the output options
 
   Description description_;
   OptionTable table_;
@@ -71,7 +78,7 @@ class Command {
 // What can be typed after `fryer`. A command that takes an environment is made for one: its options and their defaults are that
 // environment's.
 struct CommandEntry {
-  const char* name;
+  const char* name;  // one word, or two: "study run"
   std::unique_ptr<Command> (*make)(const std::string& environment);
 };
 const std::vector<CommandEntry>& commands();
@@ -91,6 +98,13 @@ std::unique_ptr<Command> make_cart_pole_gradient_command(const std::string& envi
 std::unique_ptr<Command> make_cart_pole_evaluate_command(const std::string& environment);
 std::unique_ptr<Command> make_trace_command(const std::string& environment);  // CartPole's alone
 std::unique_ptr<Command> make_notebook_command(const std::string&);
+std::unique_ptr<Command> make_study_check_command(const std::string&);
+std::unique_ptr<Command> make_study_run_command(const std::string&);
+std::unique_ptr<Command> make_study_resume_command(const std::string&);
+std::unique_ptr<Command> make_study_status_command(const std::string&);
+std::unique_ptr<Command> make_study_report_command(const std::string&);
+std::unique_ptr<Command> make_study_export_command(const std::string&);
+std::unique_ptr<Command> make_study_merge_command(const std::string&);
 std::unique_ptr<Command> make_devices_command(const std::string&);
 std::unique_ptr<Command> make_list_command(const std::string&);
 std::unique_ptr<Command> make_version_command(const std::string&);

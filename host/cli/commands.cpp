@@ -15,9 +15,21 @@ namespace fryer::cli {
 
 const std::vector<CommandEntry>& commands() {
   static const std::vector<CommandEntry> entries = {
-      {"train", make_train_command}, {"gradient", make_gradient_command}, {"evaluate", make_evaluate_command},
-      {"trace", make_trace_command}, {"notebook", make_notebook_command}, {"devices", make_devices_command},
-      {"list", make_list_command},   {"version", make_version_command},
+      {"train", make_train_command},
+      {"gradient", make_gradient_command},
+      {"evaluate", make_evaluate_command},
+      {"trace", make_trace_command},
+      {"notebook", make_notebook_command},
+      {"study check", make_study_check_command},
+      {"study run", make_study_run_command},
+      {"study resume", make_study_resume_command},
+      {"study status", make_study_status_command},
+      {"study report", make_study_report_command},
+      {"study export", make_study_export_command},
+      {"study merge", make_study_merge_command},
+      {"devices", make_devices_command},
+      {"list", make_list_command},
+      {"version", make_version_command},
   };
   return entries;
 }
@@ -51,6 +63,28 @@ std::vector<std::string> command_names() {
   std::vector<std::string> names;
   for (const CommandEntry& entry : commands()) names.emplace_back(entry.name);
   return names;
+}
+
+// Whether commands of two words begin with this one.
+bool is_group(const std::string& word) {
+  return std::any_of(commands().begin(), commands().end(),
+                     [&](const CommandEntry& entry) { return std::string_view(entry.name).starts_with(word + ' '); });
+}
+// The command that words begin with: "train", or "study run".
+std::string name_in(const std::vector<std::string>& words) {
+  if (!is_group(words[0])) return words[0];
+  std::vector<std::string> seconds;
+  for (const std::string& name : command_names()) {
+    if (name.starts_with(words[0] + ' ')) seconds.push_back(name.substr(words[0].size() + 1));
+  }
+  const std::string second = words.size() > 1 ? words[1] : "";
+  if (std::find(seconds.begin(), seconds.end(), second) == seconds.end()) {
+    throw ConfigurationError(
+        second.empty() ? fmt::format("fryer {0}: missing: {1} (fryer {0} --help explains them)", words[0], either(seconds))
+                       : fmt::format("{} {}: no such command; accepted: {}{}", words[0], shown(second), either(seconds),
+                                     suggestion(second, seconds)));
+  }
+  return words[0] + ' ' + second;
 }
 
 const CommandEntry& find_command(const std::string& name) {
@@ -132,7 +166,16 @@ Positions find_positions(const CommandEntry& entry, const std::vector<std::strin
 void check_environment(const Command& command, const CommandEntry& entry, const std::vector<std::string>& words,
                        const ConfigFile& file) {
   if (!command.takes_environment()) {
-    if (!words.empty())
+    const auto [least, most] = command.file_count();
+    if (words.size() > most && most != 0) {
+      throw ConfigurationError(fmt::format("{}: one FILE too many; fryer {} {}", shown(words[most]), command.description().name,
+                                           command.description().arguments));
+    }
+    if (words.size() < least) {
+      throw ConfigurationError(
+          fmt::format("FILE: missing; fryer {} {}", command.description().name, command.description().arguments));
+    }
+    if (!words.empty() && most == 0)
       throw ConfigurationError(fmt::format("{}: {} takes no argument of this kind", shown(words[0]), command.description().name));
     if (file.environment && *file.environment != command.environment()) {
       throw ConfigurationError(
@@ -159,17 +202,6 @@ void check_environment(const Command& command, const CommandEntry& entry, const 
   if (file.environment && *file.environment != name) {
     throw ConfigurationError(fmt::format("{}: cannot be combined with a --config file for {}", name, shown(*file.environment)));
   }
-}
-
-// A shell would read it back as the same word.
-std::string shell_word(const std::string& word) {
-  const bool plain =
-      !word.empty() &&
-      word.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+=.,:/@%") == std::string::npos;
-  if (plain) return word;
-  std::string text = "'";
-  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return text + "'";
 }
 
 const Assignment* find(const std::vector<Assignment>& assignments, std::string_view name) {
@@ -208,14 +240,17 @@ std::unique_ptr<Command> parse_command_line(const std::vector<std::string>& word
   if (words[0] == "help") {
     const std::vector<std::string> of(words.begin() + 1, words.end());
     const auto named = std::find_if(of.begin(), of.end(), is_environment);
-    return make_help_command(of.empty() ? "" : find_command(of[0]).name, named == of.end() ? "" : *named);
+    const bool group = of.size() == 1 && is_group(of[0]);
+    return make_help_command(of.empty() ? "" : group ? of[0] : find_command(name_in(of)).name, named == of.end() ? "" : *named);
   }
   if (words[0].starts_with('-') && words[0] != "--version") {
     throw ConfigurationError(
         fmt::format("{}: options come after the command; fryer COMMAND [options], and fryer --help", shown(words[0])));
   }
-  const CommandEntry& entry = find_command(words[0] == "--version" ? "version" : words[0]);
-  const std::vector<std::string> rest(words.begin() + 1, words.end());
+  if (is_group(words[0]) && words.size() > 1 && asks_for_help(words[1])) return make_help_command(words[0], "");
+  const std::string name = words[0] == "--version" ? "version" : name_in(words);
+  const CommandEntry& entry = find_command(name);
+  const std::vector<std::string> rest(words.begin() + (name.find(' ') == std::string::npos ? 1 : 2), words.end());
   if (std::any_of(rest.begin(), rest.end(), asks_for_help)) {
     const auto named = std::find_if(rest.begin(), rest.end(), is_environment);
     return make_help_command(entry.name, named == rest.end() ? "" : *named);
@@ -235,6 +270,7 @@ std::unique_ptr<Command> parse_command_line(const std::vector<std::string>& word
   const Arguments arguments = split_arguments(table, rest, [&](const std::string& word) { return explain(*command, word); });
   if (positions.config) check_config(*command, *positions.config, file);
   check_environment(*command, entry, arguments.others, file);
+  if (command->file_count().most != 0) command->files = arguments.others;
 
   const Assignment* preset = find(arguments.assignments, "preset");
   if (preset == nullptr) {

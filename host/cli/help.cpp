@@ -106,24 +106,37 @@ std::string command_help(const Terminal& terminal, const CommandEntry& entry, co
   return text;
 }
 
+// A line for each command whose name begins with this.
+std::string command_list(const Terminal& terminal, const std::string& beginning) {
+  constexpr std::size_t kIndent = 24;
+  std::string text;
+  for (const CommandEntry& entry : commands()) {
+    if (!std::string_view(entry.name).starts_with(beginning)) continue;
+    const std::unique_ptr<Command> command = entry.make("");
+    const Description& d = command->description();
+    const std::string name = d.arguments.empty() ? d.name : d.name + ' ' + d.arguments;
+    text += fmt::format("  {:<{}}{}\n", name, kIndent - 2, wrapped(d.summary, kIndent, terminal.width));
+  }
+  return text;
+}
+
+std::string group_help(const Terminal& terminal, const std::string& group) {
+  return fmt::format("usage: fryer {0} COMMAND [options]\n\n{1}\n{2}\nfryer {0} COMMAND --help explains every option.\n", group,
+                     paint(terminal, Style::bold, "Commands"), command_list(terminal, group + ' '));
+}
+
 std::string program_help(const Terminal& terminal) {
   std::string text =
       "fryer: reinforcement-learning episodes by the million, with the same bits everywhere\n\nusage: fryer COMMAND "
       "[options]\n\n";
-  text += paint(terminal, Style::bold, "Commands") + '\n';
-  for (const CommandEntry& entry : commands()) {
-    const std::unique_ptr<Command> command = entry.make("");
-    const Description& d = command->description();
-    text += fmt::format("  {:<14}{}\n", d.arguments.empty() ? d.name : d.name + ' ' + d.arguments,
-                        wrapped(d.summary, 16, terminal.width));
-  }
+  text += paint(terminal, Style::bold, "Commands") + '\n' + command_list(terminal, "");
   text += "\nfryer COMMAND --help explains every option. fryer --version says what this program is.\n\n";
   text += paint(terminal, Style::bold, "Examples") + '\n';
   text += "  # the StatQuest notebook, and how unusual its result is\n  fryer notebook\n";
   text += "  # a million independent trainings\n  fryer train FryShack-v0 --replicas 1e6\n\n";
   text +=
       "Exit codes: 0 ok, 1 the run failed, 2 usage or configuration, 3 device not available, 4 file or disk,\n"
-      "5 damaged or incompatible file, 130 and 143 stopped by a signal.\n"
+      "5 damaged or incompatible file, 75 file in use, 130 and 143 stopped by a signal.\n"
       "Environment: FRYER_ISA=scalar|avx2|avx512 forces the CPU's instruction set; NO_COLOR switches colours off.\n";
   return text;
 }
@@ -139,7 +152,7 @@ class HelpCommand : public Command {
         return 0;
       }
     }
-    console.print(program_help(console.out));
+    console.print(of_.empty() ? program_help(console.out) : group_help(console.out, of_));
     return 0;
   }
 

@@ -8,6 +8,7 @@
 #include "fryer/engine/registry.h"
 #include "host/cli/command.h"
 #include "host/cli/output/json.h"
+#include "host/cli/run_support.h"
 
 #ifndef FRYER_BUILD_TYPE
 #define FRYER_BUILD_TYPE "unknown"
@@ -130,14 +131,6 @@ class ListCommand : public Command {
     console.print(text);
   }
 };
-
-std::string compiler() {
-#if defined(__clang__)
-  return "clang " __clang_version__;
-#else
-  return "gcc " __VERSION__;
-#endif
-}
 
 std::string build() {
   const std::string sanitizers = FRYER_SANITIZERS;

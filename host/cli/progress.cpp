@@ -21,16 +21,17 @@ Progress ProgressMeter::callback() {
   return [this](std::uint64_t finished, std::uint64_t planned) { show(finished, planned); };
 }
 
-void ProgressMeter::show(std::uint64_t finished, std::uint64_t planned) {
+void ProgressMeter::show(std::uint64_t finished, std::uint64_t planned, std::uint64_t earlier, const std::string& note) {
   if (planned == 0) return;
   share_ = static_cast<double>(finished) / static_cast<double>(planned);
   const Clock::time_point now = Clock::now();
   if (quiet_ || now < next_) return;
   next_ = now + (console_.err.interactive ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10'000));
   const double seconds = std::chrono::duration<double>(now - start_).count();
-  const double left = share_ > 0 ? seconds * (1 - share_) / share_ : 0;
-  const std::string rate = human_rate(static_cast<double>(finished) * scale_ / seconds, unit_);
-  const std::string text = fmt::format("{:5.1f} %  {}  {} left", share_ * 100, rate, human_seconds(left));
+  const double done = static_cast<double>(finished - earlier);
+  const std::string left =
+      done > 0 ? fmt::format("  {} left", human_seconds(seconds * static_cast<double>(planned - finished) / done)) : "";
+  const std::string text = fmt::format("{:5.1f} %  {}{}{}", share_ * 100, human_rate(done * scale_ / seconds, unit_), left, note);
   if (!console_.err.interactive) {
     console_.note(fmt::format("fryer: {}", text));
     return;

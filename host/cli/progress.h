@@ -21,12 +21,13 @@ class ProgressMeter {
   ProgressMeter& operator=(const ProgressMeter&) = delete;
 
   Progress callback();
+  // The same, told directly. earlier: what an earlier run had finished, which says nothing of this one's rate. note: stands behind the rate.
+  void show(std::uint64_t finished, std::uint64_t planned, std::uint64_t earlier = 0, const std::string& note = "");
   double share() const { return share_; }  // finished, 0 to 1
   void clear();                            // wipes the bar
 
  private:
   using Clock = std::chrono::steady_clock;
-  void show(std::uint64_t finished, std::uint64_t planned);
 
   const Console& console_;
   bool quiet_, drawn_ = false;

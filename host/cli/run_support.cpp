@@ -38,6 +38,14 @@ std::string closing_text(std::uint64_t episodes, std::uint64_t steps, double sec
                      backend_text(info), hex16(digest), kNumericsVersion);
 }
 
+std::string compiler() {
+#if defined(__clang__)
+  return "clang " __clang_version__;
+#else
+  return "gcc " __VERSION__;
+#endif
+}
+
 Json backend_json(const BackendInfo& info) {
   return {{"device", info.device}, {"isa", info.isa}, {"threads", info.threads}, {"reason", info.reason}};
 }

@@ -39,6 +39,8 @@ std::string backend_text(const BackendInfo& info);  // cpu (avx512, 2 threads)
 std::string closing_text(std::uint64_t episodes, std::uint64_t steps, double seconds, const BackendInfo& info,
                          std::uint64_t digest);
 
+std::string compiler();  // that made this program, with its version
+
 // What would run, for --dry-run.
 struct Plan {
   std::string what;  // "1,000,000 trainings of 280 updates"

@@ -46,4 +46,7 @@ std::string hex16(std::uint64_t word);                             // 16 digits
 // Text broken at spaces to lines of at most `width` columns, each after the first indented.
 std::string wrapped(std::string_view text, std::size_t indent, std::size_t width);
 
+// As a shell would read it back: quoted where needed.
+std::string shell_word(const std::string& word);
+
 }  // namespace fryer::cli

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// See study_command.h.
+#include "host/cli/study_command.h"
+
+#include <fmt/format.h>
+
+#include "fryer/core/version.h"
+#include "host/study/statistics.h"
+
+namespace fryer::cli {
+
+Option& StudyCommand::add_output(std::string& path, const std::string& accepted, const std::string& help) {
+  Option& option = table_.text("output", "FILE", path, accepted, help);
+  option.short_name = "o";
+  return option;
+}
+
+StudyState state_of(const study::Store& store) {
+  const study::Plan& plan = store.plan();
+  StudyState state;
+  state.cells.resize(plan.cells.size());
+  const std::uint64_t of_cell = study::shard_of(plan.seeds, store.shard().index, store.shard().shards).count;
+  state.planned = of_cell * plan.cells.size();
+  const std::vector<study::Chunk> chunks = store.chunks();
+  for (const study::Chunk& chunk : chunks) {
+    StudyState::OfCell& cell = state.cells[chunk.cell];
+    cell.finished += chunk.range.count;
+    cell.failed += chunk.failed;
+    cell.solved += chunk.solved;
+    state.worker_seconds += chunk.seconds;
+    const auto counts = store.columns(chunk, [](const study::Column& column) {
+      return column.kind == study::ColumnKind::updates || column.kind == study::ColumnKind::episodes ||
+             column.kind == study::ColumnKind::steps;
+    });
+    for (const study::Column& column : counts) {
+      std::uint64_t& sum = column.kind == study::ColumnKind::updates    ? state.updates
+                           : column.kind == study::ColumnKind::episodes ? state.episodes
+                                                                        : state.steps;
+      for (const std::uint64_t n : column.bits) sum += n;
+    }
+  }
+  for (const StudyState::OfCell& cell : state.cells) {
+    state.finished += cell.finished;
+    state.failed += cell.failed;
+    state.solved += cell.solved;
+    state.cells_done += cell.finished == of_cell;
+  }
+  state.digest = study::digest_of(chunks);
+  return state;
+}
+
+std::string point_text(const study::Cell& cell) {
+  std::string text;
+  for (const auto& [key, value] : cell.point) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", key, value);
+  return text;
+}
+
+namespace {
+
+// Whether trainings can be solved: they have a threshold to stop at.
+bool has_stopping_rule(const study::Cell& cell) {
+  const Json configuration = Json::parse(cell.configuration, nullptr, false);
+  return configuration.is_object() && configuration.contains("until") && !configuration["until"].is_null();
+}
+
+Json share_json(std::uint64_t successes, std::uint64_t n) {
+  if (n == 0) return {};
+  const study::Interval share = study::share(successes, n);
+  return {{"count", successes}, {"fraction", share.estimate}, {"lower", share.lower}, {"upper", share.upper}};
+}
+
+}  // namespace
+
+Json study_json(const Command& command, const study::Plan& plan, const study::Shard& shard, const StudyState& state) {
+  Json document = Json::object();
+  document["command"] = command.description().name;
+  document["environment"] = plan.environment;
+  if (!plan.algorithm.empty()) document["algorithm"] = plan.algorithm;
+  document["configuration"] = study::to_json(plan);
+  document["seed"] = plan.first_seed;
+  document["numerics_version"] = kNumericsVersion;
+  document["digest"] = hex16(state.digest);
+  document["episodes"] = state.episodes;
+  document["steps"] = state.steps;
+  document["optimizer_updates"] = state.updates;
+  document["cells"] = plan.cells.size();
+  document["cells_complete"] = state.cells_done;
+  document["trainings"] = {
+      {"planned", state.planned}, {"finished", state.finished}, {"failed", state.failed}, {"solved", state.solved}};
+  document["complete"] = state.complete();
+  document["shard"] = {{"index", shard.index}, {"shards", shard.shards}};
+  document["worker_seconds"] = state.worker_seconds;
+  document["results"] = Json::array();
+  for (std::size_t i = 0; i < plan.cells.size(); ++i) {
+    const StudyState::OfCell& of = state.cells[i];
+    Json cell = {{"cell", i}, {"point", Json::object()}, {"finished", of.finished}, {"failed", of.failed}};
+    for (const auto& [key, value] : plan.cells[i].point) cell["point"][key] = value;
+    cell["solved"] = has_stopping_rule(plan.cells[i]) ? share_json(of.solved, of.finished) : Json();
+    document["results"].push_back(cell);
+  }
+  return document;
+}
+
+std::string study_text(const Console& console, const study::Plan& plan, const study::Shard& shard, const StudyState& state,
+                       bool every_cell) {
+  constexpr std::size_t kMostRows = 20;
+  std::string text = paint(console.out, Style::bold, plan.title) + '\n';
+  Table table{{"<cell", "finished", "failed", "solved", "95 % interval"}, {}};
+  const std::size_t rows = every_cell ? plan.cells.size() : std::min(plan.cells.size(), kMostRows);
+  bool stops = false;
+  for (std::size_t i = 0; i < rows; ++i) {
+    const StudyState::OfCell& of = state.cells[i];
+    const std::string point = point_text(plan.cells[i]);
+    std::vector<std::string> row = {point.empty() ? plan.environment : point, with_separators(of.finished),
+                                    with_separators(of.failed), "", ""};
+    if (has_stopping_rule(plan.cells[i]) && of.finished != 0) {
+      const study::Interval share = study::share(of.solved, of.finished);
+      row[3] = with_separators(of.solved);
+      row[4] = fmt::format("{:.2f} to {:.2f} %", 100 * share.lower, 100 * share.upper);
+      stops = true;
+    }
+    table.rows.push_back(std::move(row));
+  }
+  if (!stops) {
+    table.headings.resize(3);
+    for (auto& row : table.rows) row.resize(3);
+  }
+  text += render(console.out, table);
+  if (rows != plan.cells.size())
+    text += fmt::format("... {} more cells (-v shows all)\n", with_separators(plan.cells.size() - rows));
+  text += fmt::format("\n{} of {} replicas of {} cell{}", with_separators(state.finished), with_separators(state.planned),
+                      with_separators(plan.cells.size()), plan.cells.size() == 1 ? "" : "s");
+  if (shard.shards != 1) text += fmt::format(" (shard {} of {})", shard.index, shard.shards);
+  text += fmt::format("{}: {} episodes, {} steps\ndigest {} (numerics version {})\n", state.complete() ? "" : " so far",
+                      human_count(static_cast<double>(state.episodes)), human_count(static_cast<double>(state.steps)),
+                      hex16(state.digest), kNumericsVersion);
+  return text;
+}
+
+}  // namespace fryer::cli

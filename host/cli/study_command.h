@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the commands `fryer study ...` have in common: their files, and what is said of a study's state.
+#pragma once
+
+#include <string>
+
+#include "host/cli/command.h"
+#include "host/study/store.h"
+
+namespace fryer::cli {
+
+// Whether several paths are files of studies that are read, or one and where its results go.
+class StudyCommand : public Command {
+ public:
+  FileCount file_count() const override { return count_; }
+
+ protected:
+  StudyCommand(Description description, FileCount count) : Command(std::move(description)), count_(count) {}
+  // -o, --output FILE.
+  Option& add_output(std::string& path, const std::string& accepted, const std::string& help);
+
+ private:
+  FileCount count_;
+};
+
+// How much of a study its file holds.
+struct StudyState {
+  struct OfCell {
+    std::uint64_t finished = 0, failed = 0, solved = 0;
+  };
+  std::vector<OfCell> cells;
+  std::uint64_t planned = 0, finished = 0, failed = 0, solved = 0;  // of the file's shard
+  std::uint64_t cells_done = 0;
+  std::uint64_t updates = 0, episodes = 0, steps = 0;
+  std::uint64_t digest = 0;
+  double worker_seconds = 0;
+  bool complete() const { return finished == planned; }
+};
+StudyState state_of(const study::Store& store);
+
+// The document's head, state and per-cell results, as `study run`, `resume` and `status` print them.
+Json study_json(const Command& command, const study::Plan& plan, const study::Shard& shard, const StudyState& state);
+// The same for people.
+std::string study_text(const Console& console, const study::Plan& plan, const study::Shard& shard, const StudyState& state,
+                       bool every_cell);
+
+// "learning_rate 0.1, baseline mean"; "" in a study of one cell.
+std::string point_text(const study::Cell& cell);
+
+}  // namespace fryer::cli

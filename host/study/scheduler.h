@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs what a study's file lacks: chunks of all cells, numbered by cell and replica, handed to workers as they come free, and written by
+// one thread as they finish. Which worker runs what and how it is cut never enters a result.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fryer/engine/run.h"
+#include "host/study/store.h"
+
+namespace fryer::study {
+
+struct StudyProgress {
+  std::uint64_t cells = 0, cells_done = 0;
+  std::uint64_t planned = 0, finished = 0;  // replicas of this file's shard, those of earlier runs included
+  std::uint64_t failed = 0, solved = 0;
+  double rate = 0;  // replicas a second, of this run
+};
+
+struct StudyControl {
+  const StopToken* stop = nullptr;
+  std::function<void(const StudyProgress&)> progress;  // on the calling thread, a few times a second and after the last chunk
+};
+
+// The backends that a study's workers have. CPU: one of a thread for each of the choice's threads, so that small cells share the machine, or a
+// single one of all threads where there are fewer replicas than would fill them. missing: replicas to run. GPU: a few, so that small cells overlap.
+std::vector<std::unique_ptr<Backend>> make_workers(const Plan& plan, std::uint64_t missing, BackendChoice choice);
+
+// Replicas of its shard that a file lacks.
+std::uint64_t missing_replicas(const Store& store);
+
+// The backend whole, for messages and JSON: what the workers are together.
+BackendInfo describe(const std::vector<std::unique_ptr<Backend>>& workers);
+
+// Throws Stopped, or what a worker or the store threw, after writing what was finished by then. plan: the store's, with cells that have `run`.
+void run_study(const Plan& plan, Store& store, const std::vector<std::unique_ptr<Backend>>& workers, const StudyControl& control);
+
+// What a study would take, measured by running a little of up to eight of its cells for about two seconds. Nothing is written.
+struct StudyEstimate {
+  double seconds = 0;  // with these workers
+  double bytes = 0;    // of the file
+  bool at_least =
+      false;  // trainings were too long to be finished in the time: the figures are for their beginning, and may be far too low
+};
+StudyEstimate estimate_study(const Plan& plan, const std::vector<std::unique_ptr<Backend>>& workers);
+
+}  // namespace fryer::study
