@@ -99,7 +99,10 @@ esac
 libraries="libhwy-dev libtbb-dev libfmt-dev libxxhash-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
   libsqlite3-dev libarchive-dev libboost-math-dev"
 if [ -z "$nvcc" ]; then libraries="$libraries libthrust-dev"; fi # the CUDA toolkit brings its own
-if [ "$job" = test ]; then libraries="$libraries libgtest-dev libmpfr-dev"; fi
+if [ "$job" = test ]; then
+  have_tool gnuplot gnuplot-nox # draws the plots of reports; without it `fryer study report` says so
+  libraries="$libraries libgtest-dev libmpfr-dev"
+fi
 if command -v dpkg-query >/dev/null 2>&1; then
   for library in $libraries; do have_package "$library"; done
 else
