@@ -105,16 +105,20 @@ std::optional<double> interquartile_mean_of(std::span<const double> sorted) {
 std::optional<Interval> interquartile_mean(std::span<const double> sorted, double confidence) {
   const std::optional<double> estimate = interquartile_mean_of(sorted);
   if (!estimate) return std::nullopt;
-  const std::size_t n = sorted.size(), cut = n / 4;
-  // Winsorised: what is cut counts as the outermost value that is not.
-  const std::span<const double> kept = sorted.subspan(cut, n - 2 * cut);
-  const double low = kept.front(), high = kept.back(), outside = real(cut), pivot = sorted[n / 2];
-  const double mean =
-      pivot + (sum(kept, [&](double x) { return x - pivot; }) + outside * (low - pivot) + outside * (high - pivot)) / real(n);
-  const double squares = sum(kept, [&](double x) { return (x - mean) * (x - mean); }) + outside * (low - mean) * (low - mean) +
-                         outside * (high - mean) * (high - mean);
-  const double winsorised_sd = std::sqrt(squares / real(n - 1));
-  return student(*estimate, winsorised_sd / (0.5 * std::sqrt(real(n))), real(n) / 2 - 1, confidence, "trimmed mean");
+  const double n = real(sorted.size());
+  // Winsorised at quartiles between two order statistics (Hazen's). At those of the usual rule, x_(floor(n / 4) + 1), the interval covers
+  // 93 to 97 % for n near 20, depending on n % 4; so 95 to 96 %.
+  const double position = n / 4 - 0.5;  // counted from 0
+  const auto below = static_cast<std::size_t>(position);
+  const double weight = position - real(below);
+  const auto between = [weight](double outer, double inner) { return outer + weight * (inner - outer); };
+  const double low = between(sorted[below], sorted[below + 1]);
+  const double high = between(sorted[sorted.size() - 1 - below], sorted[sorted.size() - 2 - below]);
+  const double pivot = sorted[sorted.size() / 2];
+  const double mean = pivot + sum(sorted, [&](double x) { return std::clamp(x, low, high) - pivot; }) / n;
+  const auto square = [&](double x) { return (std::clamp(x, low, high) - mean) * (std::clamp(x, low, high) - mean); };
+  const double winsorised_sd = std::sqrt(sum(sorted, square) / (n - 1));
+  return student(*estimate, winsorised_sd / (0.5 * std::sqrt(n)), n / 2 - 1, confidence, "trimmed mean");
 }
 
 Interval quantile(std::span<const double> sorted, double q, double confidence) {

@@ -37,8 +37,9 @@ Interval mean_interval(std::span<const double> sorted, double confidence = kConf
 // Interquartile mean: of the middle half, whole observations and fractions of the two at its ends (as Agarwal et al. 2021 mean it): n / 4
 // of an observation is cut at each end, so of x_(floor(n / 4) + 1) the part (n % 4) / 4. None below 4 values.
 std::optional<double> interquartile_mean_of(std::span<const double> sorted);
-// With the interval of a trimmed mean from the winsorised variance (Tukey & McLaughlin 1963, Yuen 1974): floor(n / 4) values winsorised
-// at each end, Student's t with n / 2 - 1 degrees of freedom.
+// With the interval of a trimmed mean from the winsorised variance (Tukey & McLaughlin 1963, Yuen 1974): winsorised at Hazen's quartiles
+// (Hyndman & Fan 1996, type 5), Student's t with n / 2 - 1 degrees of freedom. Covers 95 % +- 1 % from 20 values on, from 400 where more
+// than half of them are equal (returns at their limit).
 std::optional<Interval> interquartile_mean(std::span<const double> sorted, double confidence = kConfidence);
 // x_(ceil(q n)) with the interval between two order statistics whose binomial coverage is at least `confidence` (David & Nagaraja
 // 2003, section 7.1). An end that no order statistic covers is -infinity or +infinity.

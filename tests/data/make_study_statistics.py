@@ -69,7 +69,7 @@ def interquartile_mean(x):
     estimate = np.average(x, weights=weight)
     if n % 4 == 0:
         assert math.isclose(estimate, stats.trim_mean(x, 0.25), rel_tol=1e-13)
-    winsorised = np.asarray(stats.mstats.winsorize(x, limits=(n // 4 / n + 1e-12, n // 4 / n + 1e-12)))
+    winsorised = np.clip(x, *np.quantile(x, [0.25, 0.75], method="hazen"))
     error = winsorised.std(ddof=1) / (0.5 * math.sqrt(n))
     half = stats.t.isf(0.025, n / 2 - 1) * error
     return [estimate, estimate - half, estimate + half]
