@@ -36,7 +36,8 @@ class Folder {
   }
   std::string operator/(const std::string& name) const { return name_ + "/" + name; }
   std::size_t files() const {
-    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(name_), std::filesystem::directory_iterator()));
+    return static_cast<std::size_t>(
+        std::distance(std::filesystem::directory_iterator(name_), std::filesystem::directory_iterator()));
   }
 
  private:
@@ -57,7 +58,8 @@ inline Plan make_plan(std::uint64_t cells, std::uint64_t seeds) {
   plan.environment = "FryShack-v0";
   plan.algorithm = "reinforce";
   for (std::uint64_t i = 0; i < cells; ++i) {
-    plan.cells.push_back({"{\"learning_rate\":0." + std::to_string(i + 1) + "}", {{"learning_rate", "0." + std::to_string(i + 1)}}, {}});
+    plan.cells.push_back(
+        {"{\"learning_rate\":0." + std::to_string(i + 1) + "}", {{"learning_rate", "0." + std::to_string(i + 1)}}, {}});
   }
   plan.first_seed = 1;
   plan.seeds = seeds;
@@ -142,7 +144,8 @@ inline std::uint64_t everything(const Store& store) {
   std::vector<std::uint64_t> words = rows_of(store);
   const auto add_text = [&](const std::string& text) { words.insert(words.end(), text.begin(), text.end()); };
   for (const Chunk& c : store.chunks()) {
-    for (const std::uint64_t word : {c.cell, c.range.first, c.range.count, c.digest, c.failed, c.solved, c.run}) words.push_back(word);
+    for (const std::uint64_t word : {c.cell, c.range.first, c.range.count, c.digest, c.failed, c.solved, c.run})
+      words.push_back(word);
     words.push_back(std::bit_cast<std::uint64_t>(c.seconds));
   }
   add_text(to_json(store.plan()).dump() + store.plan().source);

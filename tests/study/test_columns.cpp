@@ -44,7 +44,8 @@ TEST(Columns, KeepTheirNamesAndTheirOrder) {
     }
   }
   expect_round_trip(columns, 3);
-  const auto some = decode_some(encode(columns, 3), 3, [](const Column& c) { return c.kind == ColumnKind::curve && c.bits.empty(); });
+  const auto some =
+      decode_some(encode(columns, 3), 3, [](const Column& c) { return c.kind == ColumnKind::curve && c.bits.empty(); });
   ASSERT_EQ(some.size(), 3u);
   EXPECT_EQ(some[2].bits, (std::vector<std::uint64_t>{5, 6, 5}));
 }
@@ -70,7 +71,7 @@ TEST(Columns, AreAsSmallAsTheirValuesAllow) {
   std::vector<std::uint64_t> two(rows), means(rows), random_floats(rows);
   std::mt19937_64 random(2);
   for (std::uint64_t i = 0; i < rows; ++i) {
-    two[i] = random() % 2 * 0x4000000000000000u;                                          // 62 bits apart
+    two[i] = random() % 2 * 0x4000000000000000u;                                         // 62 bits apart
     means[i] = std::bit_cast<std::uint64_t>(static_cast<double>(random() % 8000) / 16);  // of 16 episodes of at most 500 steps
     random_floats[i] = 0xc0800000u + random() % (1u << 24);
   }
@@ -131,7 +132,9 @@ TEST(Columns, SurviveAnyBytes) {
 }
 
 TEST(Columns, HaveTheNamesThatExportsShow) {
-  const auto name = [](ColumnKind kind, const std::string& of, double at) { return column_name({kind, ColumnType::integer, of, at, {}}); };
+  const auto name = [](ColumnKind kind, const std::string& of, double at) {
+    return column_name({kind, ColumnType::integer, of, at, {}});
+  };
   EXPECT_EQ(name(ColumnKind::status, "", 0), "status");
   EXPECT_EQ(name(ColumnKind::updates, "", 0), "updates");
   EXPECT_EQ(name(ColumnKind::parameter, "w_angle", 0), "w_angle");
