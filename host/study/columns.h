@@ -56,9 +56,12 @@ struct Column {
 // gradient_bias, gradient_bias_standard_error, ...
 std::string column_name(const Column& column);
 
-// All columns have `rows` values.
+// The most values (columns x rows) that one chunk may hold: half a gigabyte of them in memory.
+inline constexpr std::uint64_t kMostValues = std::uint64_t{1} << 26;
+
+// All columns have `rows` values. Throws Error where they have not, or are more than kMostValues.
 std::string encode(const std::vector<Column>& columns, std::uint64_t rows);
-// Throws DamagedFileError; never reads outside `bytes` and never allocates more than `rows` allow, whatever they hold.
+// Throws DamagedFileError; never reads outside `bytes` and never allocates more than kMostValues, whatever they hold.
 std::vector<Column> decode(std::string_view bytes, std::uint64_t rows);
 // The same of those columns that `wanted` (a function of a Column without values) says yes to; the others are passed over.
 std::vector<Column> decode_some(std::string_view bytes, std::uint64_t rows, const std::function<bool(const Column&)>& wanted);

@@ -45,10 +45,12 @@ enum class Access { read, write };
 
 class Store {
  public:
-  // Throws FileError where it cannot be written, FileInUseError where another process has it, and FileError if it exists.
+  // The file appears whole or not at all. Throws FileError where it cannot be written, if it exists, or if a log of that name is left
+  // over from a file that is gone; FileInUseError where another process was quicker; DamagedFileError for a plan that cannot be read back.
   static Store create(const std::string& path, const Plan& plan, const Shard& shard);
   // write: throws FileInUseError if another process writes. read: beside a writer, and in a directory that cannot be written to. Throws
-  // FileError if there is none, DamagedFileError for what is not a study, newer, or damaged.
+  // FileError if there is none, DamagedFileError for what is not a study, newer, or damaged. A process that writes to a file must not open
+  // and close that file in other ways: that drops the locks which SQLite holds on it.
   static Store open(const std::string& path, Access access);
   Store(Store&&) noexcept;
   Store& operator=(Store&&) noexcept;
@@ -59,15 +61,18 @@ class Store {
   const Shard& shard() const;
   std::vector<Provenance> runs() const;
 
-  // Who writes from here on: a new row unless the last one is equal.
+  // Who writes from here on: a new row unless there is an equal one.
   void begin_run(const Provenance& provenance);
-  // One transaction. Encodes unless `bytes` (of encode()) is given. Throws FileError on a full disk: the file keeps what it had.
+  // One transaction. Encodes unless `bytes` (of encode()) is given. Throws FileError on a full disk: the file keeps what it had. Throws
+  // Error before begin_run() and for replicas that are not of the plan or already there.
   void append(const Chunk& chunk, const std::string& bytes = "");
 
   // All chunks by cell and first replica, without columns. Consistent with each other, whatever a writer does.
   std::vector<Chunk> chunks() const;
-  // The columns of the chunk that begins there.
+  // The columns of the chunk that begins there; safe from several threads at once. Throws DamagedFileError.
   std::vector<Column> columns(const Chunk& chunk, const std::function<bool(const Column&)>& wanted) const;
+  // The same as encode() made them.
+  std::string bytes(const Chunk& chunk) const;
   // What is not there yet of the shard's replicas of a cell, in order.
   std::vector<Range> missing(std::uint64_t cell) const;
 
@@ -80,8 +85,10 @@ class Store {
 // The sum of all chunks' digests modulo 2^64.
 std::uint64_t digest_of(const std::vector<Chunk>& chunks);
 
-// Makes `output` of the inputs: the same study (equal fingerprints and numerics versions), replicas disjoint or identical. Overlapping chunks must
-// agree value for value in what they share. Throws ConfigurationError on different studies or a conflict, naming the first; FileError if output exists.
+// Makes `output` of the inputs: the same study (equal fingerprints and numerics versions), replicas disjoint or identical. What two chunks
+// share must agree value for value, and their digests too. A chunk is never cut, since the digest of a part is not known: where chunks
+// overlap, some of them must make up all of their replicas without overlapping. Throws ConfigurationError on different studies, a
+// conflict, or an overlap that whole chunks cannot resolve, naming the first; FileError if output exists. It appears whole or not at all.
 void merge(const std::vector<std::string>& inputs, const std::string& output);
 
 }  // namespace fryer::study
