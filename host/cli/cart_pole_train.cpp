@@ -32,6 +32,7 @@ class CartPoleTrain : public TrainCommand {
     if (option == "policy") return "train has no such option: training starts from --parameters";
     return TrainCommand::why_not(option);
   }
+  std::optional<study::CellConfiguration> cell() const override { return c_; }
   void apply_preset(const std::string& name) override;
 
  private:

@@ -4,12 +4,15 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "fryer/engine/backend.h"
+#include "host/cli/arguments.h"
 #include "host/cli/console.h"
 #include "host/cli/option_table.h"
+#include "host/study/plan.h"
 
 namespace fryer::cli {
 
@@ -55,6 +58,8 @@ class Command {
   virtual void settle() {}
   // Options do not contradict each other: resolves what depends on several, and throws ConfigurationError for what cannot be run.
   virtual void resolve() {}
+  // What it runs, once resolved, as a cell of a study; nothing for a command that a study cannot run.
+  virtual std::optional<study::CellConfiguration> cell() const { return std::nullopt; }
   // Runs it and prints; returns the exit code, or throws.
   virtual int run(const Console& console) = 0;
 
@@ -110,6 +115,13 @@ std::unique_ptr<Command> make_list_command(const std::string&);
 std::unique_ptr<Command> make_version_command(const std::string&);
 // Help on the program (command ""), on a command for every environment (environment ""), or for one.
 std::unique_ptr<Command> make_help_command(const std::string& command, const std::string& environment);
+
+// Why `name` (without dashes) is no option of the command, or, with _ for -, no key of a file for it; with the nearest that is.
+std::string unknown_option(const Command& command, const std::string& name, bool key);
+
+// Gives a new command its settings and resolves them: the preset, what a file says, what the command line says, each overriding what came
+// before. All must be options of it. Throws ConfigurationError, FileError, DamagedFileError.
+void configure(Command& command, const std::vector<Assignment>& file, const std::vector<Assignment>& words);
 
 // The words after `fryer` as a command ready to run, --config read, everything checked that can be without running. Throws
 // ConfigurationError, FileError, DamagedFileError.

@@ -96,7 +96,8 @@ const CommandEntry& find_command(const std::string& name) {
       fmt::format("{}: no such command; accepted: {}{}", shown(name), either(names), suggestion(name, names)));
 }
 
-// Why `name` (without dashes) is no option or key of this command, with the nearest that is.
+}  // namespace
+
 std::string unknown_option(const Command& command, const std::string& name, bool key) {
   const std::string& own = command.description().name;
   const std::string why = command.why_not(name);
@@ -120,6 +121,8 @@ std::string unknown_option(const Command& command, const std::string& name, bool
   if (!others.empty() && near.empty()) return fmt::format("not an option of {}, but of {}", own, either(others));
   return fmt::format("no such option of {}{}", own, near.empty() ? fmt::format("; fryer {} --help shows them all", own) : near);
 }
+
+namespace {
 
 std::string explain(const Command& command, const std::string& word) {
   const std::size_t dashes = word.starts_with("--") ? 2 : 1;
@@ -231,6 +234,21 @@ void check_config(Command& command, const std::string& path, const ConfigFile& f
 
 }  // namespace
 
+void configure(Command& command, const std::vector<Assignment>& file, const std::vector<Assignment>& words) {
+  OptionTable& table = command.table();
+  const Assignment* preset = find(words, "preset");
+  if (preset == nullptr) preset = find(file, "preset");
+  if (preset != nullptr) {
+    table.set("preset", preset->text, Source::preset, preset->label);
+    command.apply_preset(preset->text);
+  }
+  for (const Assignment& a : file) table.set(a.name, a.text, Source::file, a.label);
+  for (const Assignment& a : words) table.set(a.name, a.text, Source::command_line, a.label);
+  command.settle();
+  table.check();
+  command.resolve();
+}
+
 std::unique_ptr<Command> parse_command_line(const std::vector<std::string>& words) {
   if (words.empty()) {
     throw ConfigurationError(fmt::format("COMMAND: missing; {} (fryer --help explains them)", either(command_names())));
@@ -266,27 +284,17 @@ std::unique_ptr<Command> parse_command_line(const std::vector<std::string>& word
   }
   std::unique_ptr<Command> command = entry.make(is_environment(environment) ? environment : std::string(kEnvironments[0].name));
 
-  OptionTable& table = command->table();
-  const Arguments arguments = split_arguments(table, rest, [&](const std::string& word) { return explain(*command, word); });
+  const Arguments arguments =
+      split_arguments(command->table(), rest, [&](const std::string& word) { return explain(*command, word); });
   if (positions.config) check_config(*command, *positions.config, file);
   check_environment(*command, entry, arguments.others, file);
   if (command->file_count().most != 0) command->files = arguments.others;
 
   const Assignment* preset = find(arguments.assignments, "preset");
-  if (preset == nullptr) {
-    preset = find(file.assignments, "preset");
-  } else if (!file.assignments.empty()) {
+  if (preset != nullptr && !file.assignments.empty()) {
     command->warnings.push_back(fmt::format("{}: what {} sets overrides the preset", preset->label, shown(*positions.config)));
   }
-  if (preset != nullptr) {
-    table.set("preset", preset->text, Source::preset, preset->label);
-    command->apply_preset(preset->text);
-  }
-  for (const Assignment& a : file.assignments) table.set(a.name, a.text, Source::file, a.label);
-  for (const Assignment& a : arguments.assignments) table.set(a.name, a.text, Source::command_line, a.label);
-  command->settle();
-  table.check();
-  command->resolve();
+  configure(*command, file.assignments, arguments.assignments);
   command->command_line = "fryer";
   for (const std::string& word : words) command->command_line += ' ' + shell_word(word);
   return command;

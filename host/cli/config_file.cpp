@@ -1,26 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// See config_file.h. toml++ 3.3.0 ends the program on some damaged files, so its assertions are off and what trips it is refused first.
+// See config_file.h.
 #include "host/cli/config_file.h"
-
-#define TOML_ASSERT(expression) static_cast<void>(0)
-#include <toml++/toml.h>
 
 #include <fmt/format.h>
 
 #include "host/cli/files.h"
+#include "host/cli/option_table.h"
+#include "host/cli/toml_text.h"
 
 namespace fryer::cli {
 namespace {
 
 [[noreturn]] void refuse(const std::string& path, const std::string& what) {
   throw ConfigurationError(fmt::format("--config {}: {}", shown(path), what));
-}
-
-// The option that a key names: learning_rate is --learning-rate; a key with a dash names none.
-std::string option_of(std::string_view key) {
-  std::string name(key);
-  for (char& c : name) c = c == '_' ? '-' : c == '-' ? '_' : c;
-  return name;
 }
 
 void assign(ConfigFile& file, const std::string& path, std::string_view key, std::string text) {
@@ -69,42 +61,13 @@ ConfigFile parse_json(const std::string& path, const std::string& text) {
   return file;
 }
 
-std::string text_of(const toml::node& value, const std::string& path, std::string_view key) {
-  if (const auto integer = value.value_exact<std::int64_t>()) return fmt::format("{}", *integer);
-  if (const auto number = value.value_exact<double>()) return fmt::format("{}", *number);
-  if (const auto flag = value.value_exact<bool>()) return *flag ? "true" : "false";
-  if (const auto word = value.value_exact<std::string_view>()) return std::string(*word);
-  const toml::array* list = value.as_array();
-  if (list == nullptr)
-    refuse(path, shown(key) + " is a table or a date; a setting is a number, true, false, a string or a list of numbers");
-  std::string text;
-  for (const toml::node& element : *list) {
-    if (!element.is_number()) refuse(path, shown(key) + " may have numbers in its list, and nothing else");
-    text += (text.empty() ? "" : ",") + text_of(element, path, key);
-  }
-  return text;
-}
-
-ConfigFile parse_toml(const std::string& path, const std::string& text) {
-  std::size_t line = 1;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '\n') {
-      ++line;
-    } else if (byte >= 0x7f || (byte < 0x20 && c != '\t' && c != '\r')) {
-      refuse(path, fmt::format("line {} has the byte 0x{:02x}; only ASCII text is accepted, in comments too", line, byte));
-    }
-  }
+ConfigFile read_toml(const std::string& path, const std::string& text) {
   ConfigFile file;
-  try {
-    const toml::table table = toml::parse(text);
-    for (const auto& [key, value] : table) assign(file, path, key.str(), text_of(value, path, key.str()));
-  } catch (const toml::parse_error& error) {
-    // TOML's integers are signed; a seed from 2^63 on goes in as text.
-    const bool unsigned_number = error.description().find("not representable") != std::string_view::npos;
-    refuse(path, fmt::format("line {}, column {}: {}{}", error.source().begin.line, error.source().begin.column,
-                             shown(error.description(), 300),
-                             unsigned_number ? " as TOML has them, signed; in quotes it is read as unsigned" : ""));
+  const toml::table table = parse_toml(fmt::format("--config {}", shown(path)), text);
+  for (const auto& [key, value] : table) {
+    std::optional<std::string> setting = setting_text(value);
+    if (!setting) refuse(path, fmt::format("{} {}", shown(key.str()), kNoSetting));
+    assign(file, path, key.str(), std::move(*setting));
   }
   return file;
 }
@@ -113,7 +76,7 @@ ConfigFile parse_toml(const std::string& path, const std::string& text) {
 
 ConfigFile parse_config(const std::string& path, const std::string& text) {
   const std::size_t first = text.find_first_not_of(" \t\r\n");
-  return first != std::string::npos && text[first] == '{' ? parse_json(path, text) : parse_toml(path, text);
+  return first != std::string::npos && text[first] == '{' ? parse_json(path, text) : read_toml(path, text);
 }
 
 ConfigFile read_config_file(const std::string& path) { return parse_config(path, read_file("--config", path)); }

@@ -17,6 +17,7 @@ template <class Configuration, class Result>
 class EpisodeCommand : public Command {
  public:
   bool takes_environment() const override { return true; }
+  std::optional<study::CellConfiguration> cell() const override { return c_; }
   int run(const Console& console) override {
     if (common_.dry_run) return run_dry(*this, console, c_.seed, plan());
     const Stopwatch watch;

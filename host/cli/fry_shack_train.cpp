@@ -42,6 +42,7 @@ class FryShackTrain : public TrainCommand {
     if (option == "parameters" || option == "policy") return "train has no such option: training starts from --weight and --bias";
     return TrainCommand::why_not(option);
   }
+  std::optional<study::CellConfiguration> cell() const override { return c_; }
   void apply_preset(const std::string& name) override {
     if (name != "notebook") return;
     const auto replicas = c_.replicas, seed = c_.seed;

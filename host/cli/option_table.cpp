@@ -31,6 +31,12 @@ std::string key_of(std::string_view option) {
   return key;
 }
 
+std::string option_of(std::string_view key) {
+  std::string name(key);
+  for (char& c : name) c = c == '_' ? '-' : c == '-' ? '_' : c;
+  return name;
+}
+
 Option& OptionTable::add(Option option) {
   options_.push_back(std::move(option));
   return options_.back();

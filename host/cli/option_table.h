@@ -87,6 +87,8 @@ class OptionTable {
 
 // The name of an option in a --config file.
 std::string key_of(std::string_view option);
+// The option that a key names: learning_rate is learning-rate; a key with a dash names none.
+std::string option_of(std::string_view key);
 
 [[noreturn]] void not_accepted(std::string_view text, const std::string& accepted, const std::vector<std::string>& choices = {});
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "host/study/plan.h"
 
@@ -11,11 +12,15 @@ namespace fryer::cli {
 
 inline constexpr std::uint64_t kMostCells = 100'000;
 inline constexpr std::uint64_t kMostTrainings = 4'000'000'000;  // cells x seeds
+inline constexpr std::uint64_t kMostCurvePoints = 10'000;       // of a replica
+inline constexpr std::uint64_t kMostThresholds = 100;
+inline constexpr std::uint64_t kMostEvaluationEpisodes = std::uint64_t{1} << 32;
 
-// Throws ConfigurationError with file, line and column; FileError.
-study::Plan read_study_file(const std::string& path);
+// Throws ConfigurationError "FILE: line L, column C: key: ..."; FileError. What is accepted but cannot have been meant is added to
+// `warnings`, if there are any.
+study::Plan read_study_file(const std::string& path, std::vector<std::string>* warnings = nullptr);
 // The same of a text; `path` is for messages and the default title.
-study::Plan parse_study(const std::string& path, const std::string& text);
+study::Plan parse_study(const std::string& path, const std::string& text, std::vector<std::string>* warnings = nullptr);
 
 // Gives every cell of a plan that came from a store its typed configuration again. Throws DamagedFileError where a setting is not known or
 // not accepted by this version.
