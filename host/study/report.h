@@ -14,14 +14,15 @@ struct Plot {
   std::string name;  // file name without extension: success_rate, learning_curves, ...
   std::string title, caption;
   std::string script;                // gnuplot commands after `set terminal` and `set output`, data inline
-  double width = 720, height = 420;  // CSS pixels
+  double width = 480, height = 320;  // CSS pixels
 };
 
-// The plots that the data allow, in the page's order.
+// The plots that the data allow, in the page's order. Runs nothing.
 std::vector<Plot> make_plots(const StudySummary& summary);
-// Runs gnuplot on a plot. format: "svg", "pdf" or "png". Throws Error: without gnuplot it says what to install.
+// Runs gnuplot on a plot. format: "svg", "pdf" or "png" (two pixels a CSS pixel, on white). Throws Error: without gnuplot it says what to
+// install (require_gnuplot() in gnuplot.h says so before any work).
 std::string draw(const Plot& plot, const std::string& format);
-// One self-contained page.
+// One self-contained page. Its plots are drawn in parallel. Throws Error as draw().
 std::string report_html(const StudySummary& summary, const std::string& repeat_command);
 
 }  // namespace fryer::study

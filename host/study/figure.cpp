@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/study/figure.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+
+#include "host/study/gnuplot.h"
+#include "host/study/html.h"
+#include "host/study/palette.h"
+
+namespace fryer::study {
+namespace {
+
+// Measured on what gnuplot and browsers make of 13 pixels sans-serif: the mean width of a character, and a line.
+constexpr double kCharacter = 6.9, kTextLine = 19;
+constexpr double kLegendSample = 26, kLegendGap = 18;
+constexpr std::size_t kMostLabel = 30;  // characters of a tic's name
+constexpr double kGap = 18;             // between panels
+
+std::size_t characters(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+double text_width(std::string_view text) { return kCharacter * static_cast<double>(characters(text)); }
+
+// labelled: with the axis's label; written: with the tics' names or numbers.
+void add_axis(std::string& text, const char* name, const Axis& axis, bool labelled, bool written) {
+  const auto out = std::back_inserter(text);
+  fmt::format_to(out, "set {}range [{:.9g}:{:.9g}]\n", name, axis.low, axis.high);
+  fmt::format_to(out, "set {}label {}\n", name, gnuplot_string(labelled ? axis.label : ""));
+  if (axis.names.empty()) {
+    fmt::format_to(out, "set format {} '{}'\nset {}tics autofreq\n", name, !written ? "" : axis.percent ? "%g %%" : "%.8g", name);
+  } else {
+    fmt::format_to(out, "set format {} '%g'\nset {}tics (", name, name);
+    for (std::size_t i = 0; i < axis.names.size(); ++i) {
+      const auto& [at, label] = axis.names[i];
+      fmt::format_to(out, "{}{} {:.9g}", i == 0 ? "" : ", ", gnuplot_tic(written ? shortened(label, kMostLabel) : ""), at);
+    }
+    text += ")\n";
+  }
+}
+
+}  // namespace
+
+std::string shortened(std::string_view text, std::size_t most) {
+  const std::string clean = clean_text(text);
+  if (characters(clean) <= most) return clean;
+  std::size_t end = 0;
+  for (std::size_t count = 0; end < clean.size(); ++end) {
+    if ((clean[end] & 0xC0) != 0x80 && count++ == most - 1) break;
+  }
+  return clean.substr(0, end) + "\u2026";
+}
+
+Axis axis_around(std::string label, double low, double high) {
+  const double room = high > low ? 0.04 * (high - low) : std::max(0.05 * std::abs(low), 0.5);
+  return {std::move(label), low - room, high + room};
+}
+
+std::string Figure::data(const std::vector<std::vector<double>>& rows) {
+  std::string block;
+  for (const std::vector<double>& row : rows) {
+    if (!std::all_of(row.begin(), row.end(), [](double x) { return std::isfinite(x); })) continue;
+    for (std::size_t i = 0; i < row.size(); ++i) fmt::format_to(std::back_inserter(block), "{}{:.7g}", i == 0 ? "" : " ", row[i]);
+    block += '\n';
+  }
+  if (block.empty()) return "";
+  const std::string name = fmt::format("$data{}", ++block_count_);
+  blocks_ += fmt::format("{} << END\n{}END\n", name, block);
+  return name;
+}
+
+Figure::Margins Figure::margins() const {
+  Margins m = {14, 16, 10, 30};
+  double tics = 0;
+  bool titles = false;
+  for (const Panel& panel : panels) {
+    for (const auto& [at, label] : panel.y.names) tics = std::max(tics, text_width(shortened(label, kMostLabel)));
+    if (panel.y.names.empty()) tics = std::max(tics, 42.0);
+    if (!panel.y.label.empty()) m.left = 34;
+    if (!panel.x.label.empty()) m.bottom = 48;
+    if (!panel.title.empty()) titles = true;
+  }
+  m.left += tics;
+  if (titles) m.top += kTextLine + 2;
+  return m;
+}
+
+// Which entries stand side by side; the title takes the room of an entry.
+std::vector<std::vector<std::size_t>> Figure::legend_rows() const {
+  std::vector<std::vector<std::size_t>> rows;
+  double x = width;
+  for (std::size_t i = 0; i < legend.size(); ++i) {
+    const double entry = kLegendSample + text_width(legend[i].label) + kLegendGap;
+    if (rows.empty() || x + entry > width) {
+      rows.emplace_back();
+      x = 14;
+      if (i == 0 && !legend_title.empty()) {
+        x += text_width(legend_title) + kLegendGap;
+        if (x + entry > width) {
+          rows.emplace_back();
+          x = 14;
+        }
+      }
+    }
+    rows.back().push_back(i);
+    x += entry;
+  }
+  return rows;
+}
+
+double Figure::height() const {
+  const Margins m = margins();
+  const auto row_count = static_cast<double>(rows());
+  return static_cast<double>(legend_rows().size()) * kTextLine + (legend.empty() ? 0 : 6) + row_count * (panel_height + m.top) +
+         m.bottom + (row_count - 1) * row_gap();
+}
+
+double Figure::column_gap() const { return shared_y ? kGap : kGap + margins().left; }
+double Figure::row_gap() const { return shared_x ? kGap + 6 : margins().bottom; }
+
+std::string Figure::legend_commands() const {
+  std::string text;
+  const auto out = std::back_inserter(text);
+  const double total = height();
+  const auto screen = [&](double x, double y) { return fmt::format("screen {:.6f}, screen {:.6f}", x / width, 1 - y / total); };
+  double y = 6 + kTextLine / 2;
+  bool first = true;
+  for (const std::vector<std::size_t>& row : legend_rows()) {
+    double x = 14;
+    if (first && !legend_title.empty()) {
+      fmt::format_to(out, "set label {} at {} left\n", gnuplot_string(legend_title), screen(x, y));
+      x += text_width(legend_title) + kLegendGap;
+    }
+    first = false;
+    for (const std::size_t i : row) {
+      fmt::format_to(out, "set arrow from {} to {} nohead {} lc rgb '{}'\n", screen(x, y), screen(x + kLegendSample - 6, y),
+                     legend[i].style, legend[i].colour);
+      fmt::format_to(out, "set label {} at {} left\n", gnuplot_string(legend[i].label), screen(x + kLegendSample, y));
+      x += kLegendSample + text_width(legend[i].label) + kLegendGap;
+    }
+    y += kTextLine;
+  }
+  return text;
+}
+
+std::string Figure::script() const {
+  const Margins m = margins();
+  const double total = height();
+  const double legend_height = static_cast<double>(legend_rows().size()) * kTextLine + (legend.empty() ? 0 : 6);
+  std::string text = blocks_;
+  const auto out = std::back_inserter(text);
+  fmt::format_to(out,
+                 "set encoding utf8\nunset key\nunset colorbox\nset border 3 lw 1 lc rgb '{0}'\nset tics out nomirror scale 0.5\n"
+                 "set grid xtics ytics back lt 1 lw 1 lc rgb '{1}', lt 1 lw 1 lc rgb '{1}'\nset style fill solid 1 noborder\n",
+                 kAxis.light, kGrid.light);
+  if (panels.size() > 1) text += "set multiplot\n";
+  text += legend_commands();
+  const auto column_count = static_cast<double>(columns);
+  const double panel_width = (width - m.left - m.right - (column_count - 1) * column_gap()) / column_count;
+  for (std::size_t i = 0; i < panels.size(); ++i) {
+    const Panel& panel = panels[i];
+    const auto column = static_cast<double>(i % columns), row = static_cast<double>(i / columns);
+    const double left = m.left + column * (panel_width + column_gap());
+    const double top = legend_height + m.top + row * (panel_height + m.top + row_gap());
+    const bool lowest = i + columns >= panels.size();
+    fmt::format_to(out,
+                   "set lmargin at screen {:.6f}\nset rmargin at screen {:.6f}\nset tmargin at screen {:.6f}\nset bmargin at "
+                   "screen {:.6f}\n",
+                   left / width, (left + panel_width) / width, 1 - top / total, 1 - (top + panel_height) / total);
+    const bool leftmost = i % columns == 0;
+    add_axis(text, "x", panel.x, lowest || !shared_x, true);
+    add_axis(text, "y", panel.y, leftmost || !shared_y, leftmost || !shared_y);
+    fmt::format_to(out, "set title {} offset 0,-0.6\n", gnuplot_string(panel.title));
+    for (const std::string& setting : panel.settings) text += setting + "\n";
+    text += "plot ";
+    for (std::size_t layer = 0; layer < panel.layers.size(); ++layer) text += (layer == 0 ? "" : ", ") + panel.layers[layer];
+    text += "\n";
+    if (i == 0 && panels.size() > 1) text += "unset label\nunset arrow\n";
+  }
+  if (panels.size() > 1) text += "unset multiplot\n";
+  return text;
+}
+
+}  // namespace fryer::study
