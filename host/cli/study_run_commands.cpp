@@ -88,7 +88,7 @@ void print_plan(const Command& command, const Console& console, const study::Pla
   const std::uint64_t replicas = of_cell * plan.cells.size();
   const Stopwatch watch;
   const auto workers = study::make_workers(plan, replicas, command.common().backend);
-  const BackendInfo info = study::describe(workers);
+  const BackendInfo& info = workers.info;
   if (command.common().verbose) console.note(fmt::format("fryer: measured on {}: {}", backend_text(info), info.reason));
   study::StudyEstimate estimate = study::estimate_study(plan, workers);
   const double part = static_cast<double>(replicas) / static_cast<double>(plan.replicas());
@@ -173,7 +173,7 @@ int run_and_print(const Command& command, const Console& console, const study::P
   BackendInfo info{"cpu", "", 0, "nothing was left to do"};
   if (missing != 0) {
     const auto workers = study::make_workers(plan, missing, command.common().backend);
-    info = study::describe(workers);
+    info = workers.info;
     if (!command.common().quiet) console.note(fmt::format("fryer: running on {}: {}", backend_text(info), info.reason));
     store.begin_run(provenance_of(command, info));
     ProgressMeter meter(console, command.common().quiet, plan.command == "train" ? "trainings" : "runs");

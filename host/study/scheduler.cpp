@@ -4,6 +4,8 @@
 #include "host/study/scheduler.h"
 
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -69,10 +71,13 @@ class Work {
   std::uint64_t chunk_size(std::uint64_t cell) const {
     const Rate& rate = rates_[cell].seconds > 0 ? rates_[cell] : all_;
     std::uint64_t size = kFirstChunk;
-    if (rate.seconds > 0) {  // no less than that: a chunk takes as long as its longest training
+    if (rate.seconds > 0) {
+      // Rounds of equal chunks, the last of which no worker starts alone. No chunk is below the first one's size: it takes as long as its
+      // longest training.
       const double wanted = kChunkSeconds * rate.replicas / rate.seconds;
       const double share = static_cast<double>(left_ + in_flight_) / static_cast<double>(workers_);
-      size = std::max(kFirstChunk, static_cast<std::uint64_t>(std::min({wanted, share + 1, 1e9})));
+      const double rounds = std::max(1.0, std::floor(share / wanted));
+      size = std::max(kFirstChunk, static_cast<std::uint64_t>(std::min(std::ceil(share / rounds), 1e9)));
     }
     return std::min(size, largest_chunk(plan_, cell));
   }
@@ -165,37 +170,30 @@ std::uint64_t missing_replicas(const Store& store) {
   return missing;
 }
 
-std::vector<std::unique_ptr<Backend>> make_workers(const Plan& plan, std::uint64_t missing, BackendChoice choice) {
+Workers make_workers(const Plan& plan, std::uint64_t missing, BackendChoice choice) {
   const WorkEstimate one = estimate(plan, 0, 1);
   choice.work = one.steps * static_cast<double>(missing);
   choice.parallelism = std::max(one.parallelism, std::min(missing, plan.seeds));
-  std::vector<std::unique_ptr<Backend>> workers;
-  workers.push_back(make_backend(choice));
-  const BackendInfo info = workers[0]->info();
-  if (info.device == "cpu") {
+  Workers workers;
+  workers.backends.push_back(make_backend(choice));
+  workers.info = workers.backends[0]->info();
+  if (workers.info.device == "cpu") {
+    const unsigned threads = workers.info.threads;
     // Fewer replicas than a few a thread: all threads work on one after another.
-    if (info.threads == 1 || missing < 4 * std::uint64_t{info.threads}) return workers;
-    workers.clear();
+    if (threads == 1 || missing < 4 * std::uint64_t{threads}) return workers;
+    workers.backends.clear();
     choice.device = BackendChoice::Device::cpu;
     choice.threads = 1;
-    for (unsigned i = 0; i < info.threads; ++i) workers.push_back(make_backend(choice));
+    for (unsigned i = 0; i < threads; ++i) workers.backends.push_back(make_backend(choice));
   } else {
     constexpr std::size_t kStreams = 4;
-    const std::size_t streams = std::min<std::size_t>(kStreams, plan.cells.size());
-    while (workers.size() < streams) workers.push_back(make_backend(choice));
+    while (workers.backends.size() < std::min(kStreams, plan.cells.size())) workers.backends.push_back(make_backend(choice));
   }
   return workers;
 }
 
-BackendInfo describe(const std::vector<std::unique_ptr<Backend>>& workers) {
-  BackendInfo info = workers[0]->info();
-  if (info.device == "cpu" && workers.size() > 1) info.threads = static_cast<unsigned>(workers.size());
-  return info;
-}
-
-void run_study(const Plan& plan, Store& store, const std::vector<std::unique_ptr<Backend>>& workers,
-               const StudyControl& control) {
-  Work work(plan, store, workers.size());
+void run_study(const Plan& plan, Store& store, const Workers& workers, const StudyControl& control) {
+  Work work(plan, store, workers.backends.size());
   Finished finished;
   StopToken stop{false};  // the caller's, or a failure here
   StudyProgress progress = progress_so_far(plan, store);
@@ -227,9 +225,9 @@ void run_study(const Plan& plan, Store& store, const std::vector<std::unique_ptr
     }
     finished.leave(error);
   };
-  finished.start(workers.size());
+  finished.start(workers.backends.size());
   std::vector<std::jthread> threads;
-  for (const std::unique_ptr<Backend>& worker : workers) threads.emplace_back([&serve, &worker] { serve(*worker); });
+  for (const std::unique_ptr<Backend>& worker : workers.backends) threads.emplace_back([&serve, &worker] { serve(*worker); });
 
   std::exception_ptr failure;
   const auto start = Clock::now();
@@ -267,7 +265,7 @@ void run_study(const Plan& plan, Store& store, const std::vector<std::unique_ptr
   if (progress.finished != progress.planned) throw Stopped();
 }
 
-StudyEstimate estimate_study(const Plan& plan, const std::vector<std::unique_ptr<Backend>>& workers) {
+StudyEstimate estimate_study(const Plan& plan, const Workers& workers) {
   constexpr std::uint64_t kMostCells = 8;
   constexpr double kSeconds = 2;
   const std::uint64_t sampled = std::min<std::uint64_t>(plan.cells.size(), kMostCells);
@@ -295,7 +293,7 @@ StudyEstimate estimate_study(const Plan& plan, const std::vector<std::unique_ptr
     };
     try {
       const Chunk chunk =
-          run_chunk(plan, cell, {0, count}, *workers[0], {&stop, [&](std::uint64_t n, std::uint64_t) { done = n; }});
+          run_chunk(plan, cell, {0, count}, *workers.backends[0], {&stop, [&](std::uint64_t n, std::uint64_t) { done = n; }});
       seconds_a_replica += seconds_since(start) / static_cast<double>(count);
       bytes_a_replica += static_cast<double>(encode(chunk.columns, count).size()) / static_cast<double>(count);
       end();
@@ -309,7 +307,7 @@ StudyEstimate estimate_study(const Plan& plan, const std::vector<std::unique_ptr
   }
   const double replicas = static_cast<double>(plan.replicas()), cells = static_cast<double>(sampled);
   constexpr double kBytesAChunk = 4096;
-  total.seconds = seconds_a_replica / cells * replicas / static_cast<double>(workers.size());
+  total.seconds = seconds_a_replica / cells * replicas / static_cast<double>(workers.backends.size());
   total.bytes = bytes_a_replica / cells * replicas + kBytesAChunk * static_cast<double>(plan.cells.size() + 8);
   return total;
 }

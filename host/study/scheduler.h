@@ -25,18 +25,20 @@ struct StudyControl {
   std::function<void(const StudyProgress&)> progress;  // on the calling thread, a few times a second and after the last chunk
 };
 
-// The backends that a study's workers have. CPU: one of a thread for each of the choice's threads, so that small cells share the machine, or a
-// single one of all threads where there are fewer replicas than would fill them. missing: replicas to run. GPU: a few, so that small cells overlap.
-std::vector<std::unique_ptr<Backend>> make_workers(const Plan& plan, std::uint64_t missing, BackendChoice choice);
+// CPU: a backend of one thread for each of the choice's threads, so that small cells share the machine, or a single one of all threads where
+// there are fewer replicas than would fill them. GPU: a few, so that small cells overlap.
+struct Workers {
+  std::vector<std::unique_ptr<Backend>> backends;
+  BackendInfo info;  // what they are together, for messages
+};
+// missing: replicas to run.
+Workers make_workers(const Plan& plan, std::uint64_t missing, BackendChoice choice);
 
 // Replicas of its shard that a file lacks.
 std::uint64_t missing_replicas(const Store& store);
 
-// The backend whole, for messages and JSON: what the workers are together.
-BackendInfo describe(const std::vector<std::unique_ptr<Backend>>& workers);
-
 // Throws Stopped, or what a worker or the store threw, after writing what was finished by then. plan: the store's, with cells that have `run`.
-void run_study(const Plan& plan, Store& store, const std::vector<std::unique_ptr<Backend>>& workers, const StudyControl& control);
+void run_study(const Plan& plan, Store& store, const Workers& workers, const StudyControl& control);
 
 // What a study would take, measured by running a little of up to eight of its cells for about two seconds. Nothing is written.
 struct StudyEstimate {
@@ -45,6 +47,6 @@ struct StudyEstimate {
   bool at_least =
       false;  // trainings were too long to be finished in the time: the figures are for their beginning, and may be far too low
 };
-StudyEstimate estimate_study(const Plan& plan, const std::vector<std::unique_ptr<Backend>>& workers);
+StudyEstimate estimate_study(const Plan& plan, const Workers& workers);
 
 }  // namespace fryer::study

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "host/cli/text.h"
+#include "host/study/statistics.h"
 
 namespace fryer::cli {
 namespace {
@@ -101,7 +102,7 @@ std::string population_text(const Terminal& terminal, const TrainView& view, con
   const TrainingSettings& c = view.settings;
   std::string text;
   if (c.until) {
-    const Interval interval = wilson(r.solved, c.replicas);
+    const study::Interval interval = study::wilson(r.solved, c.replicas);
     text += fmt::format("Reached a mean return of {}: {} of {} trainings, {:.2f} % (95 % interval {:.2f} to {:.2f} %)\n",
                         *c.until, with_separators(r.solved), with_separators(c.replicas),
                         100 * static_cast<double>(r.solved) / static_cast<double>(c.replicas), 100 * interval.lower,
@@ -157,14 +158,6 @@ std::string shown_of_all(const Terminal& terminal, std::size_t shown, std::size_
   return paint(terminal, Style::dim, fmt::format("({} of {} parameters; {})", shown, all, where)) + '\n';
 }
 
-Interval wilson(std::uint64_t successes, std::uint64_t n) {
-  constexpr double z = 1.959963984540054;
-  const double count = static_cast<double>(n), share = static_cast<double>(successes) / count;
-  const double center = (share + z * z / (2 * count)) / (1 + z * z / count);
-  const double half = z * std::sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count);
-  return {successes == 0 ? 0 : std::max(0.0, center - half), successes == n ? 1 : std::min(1.0, center + half)};
-}
-
 Summary summarise(std::vector<double>& values) {
   Summary summary;
   summary.count = values.size();
@@ -208,7 +201,7 @@ Json train_json(const TrainView& view, const TrainResult& r) {
   const Summary none;
   const Summary& solved = c.until ? r.solved_updates : none;
   if (c.until) {
-    const Interval interval = wilson(r.solved, c.replicas);
+    const study::Interval interval = study::wilson(r.solved, c.replicas);
     json["solved"] = {{"count", r.solved},
                       {"fraction", static_cast<double>(r.solved) / static_cast<double>(c.replicas)},
                       {"lower", interval.lower},

@@ -34,11 +34,6 @@ std::string shown_of_all(const Terminal& terminal, std::size_t shown, std::size_
 
 std::string failure_text(const TrainingSettings& settings, const Failure& failure);
 
-struct Interval {
-  double lower, upper;
-};
-Interval wilson(std::uint64_t successes, std::uint64_t n);
-
 // Mean, sd, extremes and order statistics x_(ceil(q n)). Reorders the values; all must be finite.
 Summary summarise(std::vector<double>& values);
 
