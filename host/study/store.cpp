@@ -109,8 +109,10 @@ class Fields {
 
 enum class Doing { reading, writing };
 
-// The exception for what SQLite says.
+// The exception for what SQLite says. Of a failed commit it does not pass on the system's reason, which errno still holds: callers set that
+// to 0 before the call.
 [[noreturn]] void fail(sqlite3* database, int code, const std::string& path, Doing doing) {
+  const int error = errno;
   const std::string reason = database == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(database);
   switch (code & 0xff) {
     case SQLITE_NOMEM:
@@ -124,11 +126,9 @@ enum class Doing { reading, writing };
     case SQLITE_PERM:
     case SQLITE_AUTH:
     case SQLITE_READONLY:
-    case SQLITE_NOLFS: {
-      const int error = database == nullptr ? 0 : sqlite3_system_errno(database);
+    case SQLITE_NOLFS:
       throw FileError(fmt::format("cannot {} {}: {}{}", doing == Doing::writing ? "write" : "read", shown_path(path), reason,
                                   error == 0 ? "" : fmt::format(" ({})", std::strerror(error))));
-    }
     default:  // SQLITE_CORRUPT, NOTADB, ERROR (a statement that a sound file accepts), CONSTRAINT, TOOBIG, ...
       damaged(path, reason);
   }
@@ -138,6 +138,7 @@ class Statement {
  public:
   Statement(sqlite3* database, const std::string& path, const char* sql, Doing doing = Doing::reading)
       : database_(database), path_(path), doing_(doing) {
+    errno = 0;
     const int code = sqlite3_prepare_v2(database, sql, -1, &statement_, nullptr);
     if (code != SQLITE_OK) fail(database_, code, path_, doing_);
   }
@@ -160,6 +161,7 @@ class Statement {
   // Whether there is a (next) row, whose fields the functions below then give in turn.
   bool step() {
     read_ = 0;
+    errno = 0;
     const int code = sqlite3_step(statement_);
     if (code == SQLITE_ROW) return true;
     if (code != SQLITE_DONE) fail(database_, code, path_, doing_);
@@ -195,6 +197,7 @@ class Database {
  public:
   Database(std::string path, const std::string& name, int flags) : path_(std::move(path)) {
     const Doing doing = (flags & SQLITE_OPEN_READONLY) != 0 ? Doing::reading : Doing::writing;
+    errno = 0;
     const int code = sqlite3_open_v2(name.c_str(), &database_, flags, nullptr);
     try {
       if (code != SQLITE_OK) fail(database_, code, path_, doing);
@@ -216,6 +219,7 @@ class Database {
 
   Statement prepare(const char* sql, Doing doing = Doing::reading) const { return {database_, path_, sql, doing}; }
   void execute(const char* sql, Doing doing = Doing::reading) const {
+    errno = 0;
     const int code = sqlite3_exec(database_, sql, nullptr, nullptr, nullptr);
     if (code != SQLITE_OK) fail(database_, code, path_, doing);
   }
@@ -241,12 +245,14 @@ class Database {
   // The file as SQLite itself has it open: opening it once more and closing that would drop SQLite's locks.
   std::uint64_t file_size() const {
     sqlite3_int64 size = 0;
+    errno = 0;
     const int code = file()->pMethods->xFileSize(file(), &size);
     if (code != SQLITE_OK) fail(nullptr, code, path_, Doing::reading);
     return static_cast<std::uint64_t>(size);
   }
   std::string beginning(int size) const {
     std::string bytes(static_cast<std::size_t>(size), '\0');
+    errno = 0;
     const int code = file()->pMethods->xRead(file(), bytes.data(), size, 0);
     if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ) fail(nullptr, code, path_, Doing::reading);
     return bytes;
@@ -280,7 +286,8 @@ void check_header(const Database& database) {
   };
   if (database.file_size() == 0) foreign("it is empty; delete it to start a study of this name");
   const std::string header = database.beginning(100);
-  if (header.substr(0, 16) != std::string_view("SQLite format 3\0", 16)) foreign("it is not an SQLite file");
+  if (database.file_size() < header.size() || !header.starts_with(std::string_view("SQLite format 3\0", 16)))
+    foreign("it is not an SQLite file");
   if (big_endian(header, 68) != kApplicationId) foreign("it is an SQLite file of another program");
   const std::uint32_t version = big_endian(header, 60);
   if (version > static_cast<std::uint32_t>(kSchemaVersion)) {
