@@ -695,11 +695,11 @@ void Store::State::append(const Chunk& chunk, const std::string& bytes) {
 }
 
 std::string Store::State::bytes(const Chunk& chunk) const {
+  const std::lock_guard guard(mutex);
   const auto listed = chunks.find({chunk.cell, chunk.range.first});
   if (listed == chunks.end()) {
     throw Error(fmt::format("{} has no chunk of cell {} at replica {}", shown_path(path), chunk.cell, chunk.range.first));
   }
-  const std::lock_guard guard(mutex);
   Statement row = database->prepare("SELECT columns FROM chunk WHERE cell = ? AND first = ?");
   std::string columns;
   if (row.bind(chunk.cell).bind(chunk.range.first).step()) columns = row.text();
