@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// See store.h. All that a store knows but the columns is read and checked when it is opened, in one transaction, and kept; chunks are never
-// changed or removed, so that columns can be read at any later time. SQLite's index is never asked what there is: the table's rows are
-// counted against the ledger, so that a damaged tree cannot hide a chunk.
+// See store.h. All that a store knows but the columns is read and checked when it is opened, in one transaction, and kept; chunks
+// are never changed or removed, so that columns can be read at any later time. SQLite's index is never asked what there is: the
+// table's rows are counted against the ledger, so that a damaged tree cannot hide a chunk.
 #include "host/study/store.h"
 
 #include <fcntl.h>
@@ -109,8 +109,8 @@ class Fields {
 
 enum class Doing { reading, writing };
 
-// The exception for what SQLite says. Of a failed commit it does not pass on the system's reason, which errno still holds: callers set that
-// to 0 before the call.
+// The exception for what SQLite says. Of a failed commit it does not pass on the system's reason, which errno still holds:
+// callers set that to 0 before the call.
 [[noreturn]] void fail(sqlite3* database, int code, const std::string& path, Doing doing) {
   const int error = errno;
   const std::string reason = database == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(database);
@@ -277,9 +277,9 @@ std::uint32_t big_endian(const std::string& bytes, std::size_t at) {
   return word;
 }
 
-// The first 100 bytes (sqlite.org/fileformat2.html, section 1.3). All that is checked here is constant from a file's first moment, so that
-// it holds while another process writes. Beyond telling what the file is, this finds damage that SQLite would act on: a list of
-// free pages where there is none, another way of keeping a journal, pages of other sizes.
+// The first 100 bytes (sqlite.org/fileformat2.html, section 1.3). All that is checked here is constant from a file's first
+// moment, so that it holds while another process writes. Beyond telling what the file is, this finds damage that SQLite would act
+// on: a list of free pages where there is none, another way of keeping a journal, pages of other sizes.
 void check_header(const Database& database) {
   const auto foreign = [&](const std::string& what) {
     throw DamagedFileError(fmt::format("{} is not a study: {}", shown_path(database.path()), what));
@@ -385,8 +385,9 @@ struct Ledger {
 
 // ---- files
 
-// The one writer of a file, over processes by flock(2) and within this one by a list: a second descriptor of the file, closed, would drop
-// the locks that SQLite holds for the first writer. Taken before SQLite opens the file, released after it has closed it.
+// The one writer of a file, over processes by flock(2) and within this one by a list: a second descriptor of the file, closed,
+// would drop the locks that SQLite holds for the first writer. Taken before SQLite opens the file, released after it has closed
+// it.
 class WriterLock {
  public:
   WriterLock(const std::string& path, const std::string& real) {
@@ -539,8 +540,8 @@ void Store::State::load() {
   database->execute("COMMIT");
 }
 
-// Of the snapshot that is being read. Pages that are missing, or that SQLite would take for free, must be found before they are needed.
-// While there is a log the file may be of any length; and nobody empties it while this reads from it.
+// Of the snapshot that is being read. Pages that are missing, or that SQLite would take for free, must be found before they are
+// needed. While there is a log the file may be of any length; and nobody empties it while this reads from it.
 void Store::State::check_length() const {
   Statement pages = database->prepare("PRAGMA page_count");
   pages.step();
@@ -770,8 +771,8 @@ Store Store::open(const std::string& path, Access access) {
     return make(std::move(lock), nullptr, real, SQLITE_OPEN_READWRITE);
   }
 
-  // Where this process may write, SQLite reads as it always does: beside a writer, and folding what a killed one left. Else it must not
-  // even try, since the files it puts beside the database would be in the way of those who may.
+  // Where this process may write, SQLite reads as it always does: beside a writer, and folding what a killed one left. Else it
+  // must not even try, since the files it puts beside the database would be in the way of those who may.
   if (::access(real.c_str(), W_OK) == 0 && ::access(folder_of(real).c_str(), W_OK) == 0) {
     try {
       return make(nullptr, nullptr, real, SQLITE_OPEN_READWRITE);
