@@ -3,7 +3,8 @@
 //   u8 format, u32 columns, u64 rows; then of each column
 //   u8 kind, u8 type, u16 length of the name, the name, f64 at, u8 encoding, u8 width, u64 minimum, and
 //   offsets:    rows x `width` bits, value - minimum
-//   dictionary: u32 distinct values, each value - minimum in `width` bits, ascending; then rows x as few bits as count them, their indices
+//   dictionary: u32 distinct values, each value - minimum in `width` bits, ascending; then their indices, rows x as few bits
+//               as count them
 // Packed bits fill bytes from the lowest bit up; each packed part begins on a byte.
 #include "host/study/columns.h"
 

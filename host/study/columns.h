@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows of replicas as columns, and columns as bytes: bit-packed offsets from the smallest value, or indices into the distinct values,
-// whichever is smaller. A column of equal values costs nothing a row.
+// Rows of replicas as columns, and columns as bytes: bit-packed offsets from the smallest value, or indices into the distinct
+// values, whichever is smaller. A column of equal values costs nothing a row.
 #pragma once
 
 #include <bit>

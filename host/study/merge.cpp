@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Several files of one study as one. Chunks are copied as they are, bytes and all. Where chunks of different files overlap, whole ones that
-// make up all of their replicas are taken, and every other one must agree with them: value by value, and in the sums (digest, failed,
-// solved) over any stretch that two ways of adding up chunks give.
+// Several files of one study as one. Chunks are copied as they are, bytes and all. Where chunks of different files overlap, whole
+// ones that make up all of their replicas are taken, and every other one must agree with them: value by value, and in the sums
+// (digest, failed, solved) over any stretch that two ways of adding up chunks give.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -63,8 +63,8 @@ void compare(const Piece& a, const Piece& b) {
   }
 }
 
-// Digest, failed and solved of the chunks between two boundaries add up to the same whichever chunks are added: each boundary has one height,
-// and a chunk climbs from its first replica's to its end's.
+// Digest, failed and solved of the chunks between two boundaries add up to the same whichever chunks are added: each boundary has
+// one height, and a chunk climbs from its first replica's to its end's.
 void check_sums(std::span<const Piece> pieces) {
   using Sums = std::array<std::uint64_t, 3>;
   const auto sums_of = [](const Piece& piece) { return Sums{piece.chunk.digest, piece.chunk.failed, piece.chunk.solved}; };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A database on its way to its name. It is made inside a hidden folder beside its place, with whatever files SQLite puts beside it, and
-// moved when it is whole. A process that is killed meanwhile leaves that folder behind and nothing under the name.
+// A database on its way to its name. It is made inside a hidden folder beside its place, with whatever files SQLite puts beside
+// it, and moved when it is whole. A process that is killed meanwhile leaves that folder behind and nothing under the name.
 #pragma once
 
 #include <string>
@@ -9,7 +9,8 @@ namespace fryer::study {
 
 class NewFile {
  public:
-  // Throws FileError if `path` exists or cannot be made, or a database's log of that name is there: SQLite would play it into the new file.
+  // Throws FileError if `path` exists or cannot be made, or a database's log of that name is there: SQLite would play it into the
+  // new file.
   explicit NewFile(const std::string& path);
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;

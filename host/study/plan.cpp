@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// See plan.h. The document of a plan is written and read by this program only, so reading is strict: every key, no other, of the type
-// that was written. Locale plays no part: nlohmann-json writes and reads doubles so that they come back to the same bits.
+// See plan.h. The document of a plan is written and read by this program only, so reading is strict: every key, no other, of the
+// type that was written. Locale plays no part: nlohmann-json writes and reads doubles so that they come back to the same bits.
 #include "host/study/plan.h"
 
 #include <fmt/format.h>

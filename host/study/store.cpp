@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// See store.h. All that a store knows but the columns is read and checked when it is opened, in one transaction, and kept; chunks are never
-// changed or removed, so that columns can be read at any later time. SQLite's index is never asked what there is: the table's rows are
-// counted against the ledger, so that a damaged tree cannot hide a chunk.
+// See store.h. All that a store knows but the columns is read and checked when it is opened, in one transaction, and kept; chunks
+// are never changed or removed, so that columns can be read at any later time. SQLite's index is never asked what there is: the
+// table's rows are counted against the ledger, so that a damaged tree cannot hide a chunk.
 #include "host/study/store.h"
 
 #include <fcntl.h>
@@ -109,8 +109,10 @@ class Fields {
 
 enum class Doing { reading, writing };
 
-// The exception for what SQLite says.
+// The exception for what SQLite says. Of a failed commit it does not pass on the system's reason, which errno still holds:
+// callers set that to 0 before the call.
 [[noreturn]] void fail(sqlite3* database, int code, const std::string& path, Doing doing) {
+  const int error = errno;
   const std::string reason = database == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(database);
   switch (code & 0xff) {
     case SQLITE_NOMEM:
@@ -124,11 +126,9 @@ enum class Doing { reading, writing };
     case SQLITE_PERM:
     case SQLITE_AUTH:
     case SQLITE_READONLY:
-    case SQLITE_NOLFS: {
-      const int error = database == nullptr ? 0 : sqlite3_system_errno(database);
+    case SQLITE_NOLFS:
       throw FileError(fmt::format("cannot {} {}: {}{}", doing == Doing::writing ? "write" : "read", shown_path(path), reason,
                                   error == 0 ? "" : fmt::format(" ({})", std::strerror(error))));
-    }
     default:  // SQLITE_CORRUPT, NOTADB, ERROR (a statement that a sound file accepts), CONSTRAINT, TOOBIG, ...
       damaged(path, reason);
   }
@@ -138,6 +138,7 @@ class Statement {
  public:
   Statement(sqlite3* database, const std::string& path, const char* sql, Doing doing = Doing::reading)
       : database_(database), path_(path), doing_(doing) {
+    errno = 0;
     const int code = sqlite3_prepare_v2(database, sql, -1, &statement_, nullptr);
     if (code != SQLITE_OK) fail(database_, code, path_, doing_);
   }
@@ -160,6 +161,7 @@ class Statement {
   // Whether there is a (next) row, whose fields the functions below then give in turn.
   bool step() {
     read_ = 0;
+    errno = 0;
     const int code = sqlite3_step(statement_);
     if (code == SQLITE_ROW) return true;
     if (code != SQLITE_DONE) fail(database_, code, path_, doing_);
@@ -195,6 +197,7 @@ class Database {
  public:
   Database(std::string path, const std::string& name, int flags) : path_(std::move(path)) {
     const Doing doing = (flags & SQLITE_OPEN_READONLY) != 0 ? Doing::reading : Doing::writing;
+    errno = 0;
     const int code = sqlite3_open_v2(name.c_str(), &database_, flags, nullptr);
     try {
       if (code != SQLITE_OK) fail(database_, code, path_, doing);
@@ -216,6 +219,7 @@ class Database {
 
   Statement prepare(const char* sql, Doing doing = Doing::reading) const { return {database_, path_, sql, doing}; }
   void execute(const char* sql, Doing doing = Doing::reading) const {
+    errno = 0;
     const int code = sqlite3_exec(database_, sql, nullptr, nullptr, nullptr);
     if (code != SQLITE_OK) fail(database_, code, path_, doing);
   }
@@ -241,12 +245,14 @@ class Database {
   // The file as SQLite itself has it open: opening it once more and closing that would drop SQLite's locks.
   std::uint64_t file_size() const {
     sqlite3_int64 size = 0;
+    errno = 0;
     const int code = file()->pMethods->xFileSize(file(), &size);
     if (code != SQLITE_OK) fail(nullptr, code, path_, Doing::reading);
     return static_cast<std::uint64_t>(size);
   }
   std::string beginning(int size) const {
     std::string bytes(static_cast<std::size_t>(size), '\0');
+    errno = 0;
     const int code = file()->pMethods->xRead(file(), bytes.data(), size, 0);
     if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ) fail(nullptr, code, path_, Doing::reading);
     return bytes;
@@ -271,16 +277,17 @@ std::uint32_t big_endian(const std::string& bytes, std::size_t at) {
   return word;
 }
 
-// The first 100 bytes (sqlite.org/fileformat2.html, section 1.3). All that is checked here is constant from a file's first moment, so that
-// it holds while another process writes. Beyond telling what the file is, this finds damage that SQLite would act on: a list of
-// free pages where there is none, another way of keeping a journal, pages of other sizes.
+// The first 100 bytes (sqlite.org/fileformat2.html, section 1.3). All that is checked here is constant from a file's first
+// moment, so that it holds while another process writes. Beyond telling what the file is, this finds damage that SQLite would act
+// on: a list of free pages where there is none, another way of keeping a journal, pages of other sizes.
 void check_header(const Database& database) {
   const auto foreign = [&](const std::string& what) {
     throw DamagedFileError(fmt::format("{} is not a study: {}", shown_path(database.path()), what));
   };
   if (database.file_size() == 0) foreign("it is empty; delete it to start a study of this name");
   const std::string header = database.beginning(100);
-  if (header.substr(0, 16) != std::string_view("SQLite format 3\0", 16)) foreign("it is not an SQLite file");
+  if (database.file_size() < header.size() || !header.starts_with(std::string_view("SQLite format 3\0", 16)))
+    foreign("it is not an SQLite file");
   if (big_endian(header, 68) != kApplicationId) foreign("it is an SQLite file of another program");
   const std::uint32_t version = big_endian(header, 60);
   if (version > static_cast<std::uint32_t>(kSchemaVersion)) {
@@ -378,8 +385,9 @@ struct Ledger {
 
 // ---- files
 
-// The one writer of a file, over processes by flock(2) and within this one by a list: a second descriptor of the file, closed, would drop
-// the locks that SQLite holds for the first writer. Taken before SQLite opens the file, released after it has closed it.
+// The one writer of a file, over processes by flock(2) and within this one by a list: a second descriptor of the file, closed,
+// would drop the locks that SQLite holds for the first writer. Taken before SQLite opens the file, released after it has closed
+// it.
 class WriterLock {
  public:
   WriterLock(const std::string& path, const std::string& real) {
@@ -532,8 +540,8 @@ void Store::State::load() {
   database->execute("COMMIT");
 }
 
-// Of the snapshot that is being read. Pages that are missing, or that SQLite would take for free, must be found before they are needed.
-// While there is a log the file may be of any length; and nobody empties it while this reads from it.
+// Of the snapshot that is being read. Pages that are missing, or that SQLite would take for free, must be found before they are
+// needed. While there is a log the file may be of any length; and nobody empties it while this reads from it.
 void Store::State::check_length() const {
   Statement pages = database->prepare("PRAGMA page_count");
   pages.step();
@@ -688,11 +696,11 @@ void Store::State::append(const Chunk& chunk, const std::string& bytes) {
 }
 
 std::string Store::State::bytes(const Chunk& chunk) const {
+  const std::lock_guard guard(mutex);
   const auto listed = chunks.find({chunk.cell, chunk.range.first});
   if (listed == chunks.end()) {
     throw Error(fmt::format("{} has no chunk of cell {} at replica {}", shown_path(path), chunk.cell, chunk.range.first));
   }
-  const std::lock_guard guard(mutex);
   Statement row = database->prepare("SELECT columns FROM chunk WHERE cell = ? AND first = ?");
   std::string columns;
   if (row.bind(chunk.cell).bind(chunk.range.first).step()) columns = row.text();
@@ -763,8 +771,8 @@ Store Store::open(const std::string& path, Access access) {
     return make(std::move(lock), nullptr, real, SQLITE_OPEN_READWRITE);
   }
 
-  // Where this process may write, SQLite reads as it always does: beside a writer, and folding what a killed one left. Else it must not
-  // even try, since the files it puts beside the database would be in the way of those who may.
+  // Where this process may write, SQLite reads as it always does: beside a writer, and folding what a killed one left. Else it
+  // must not even try, since the files it puts beside the database would be in the way of those who may.
   if (::access(real.c_str(), W_OK) == 0 && ::access(folder_of(real).c_str(), W_OK) == 0) {
     try {
       return make(nullptr, nullptr, real, SQLITE_OPEN_READWRITE);

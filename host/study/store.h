@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A study's file: SQLite, WAL, STRICT tables, one transaction a chunk. What it holds is checked when it is read: application id, schema,
-// a checksum for each row, and a ledger of all chunks, so that damage is an error and never another result. One process writes at a time.
+// A study's file: SQLite, WAL, STRICT tables, one transaction a chunk. What it holds is checked when it is read: application id,
+// schema, a checksum for each row, and a ledger of all chunks, so that damage is an error and never another result. One process
+// writes at a time. Of a killed writer's log SQLite takes what is sound up to the first damage, as after a power cut: later
+// chunks count as not run yet.
 #pragma once
 
 #include <cstdint>
@@ -45,12 +47,13 @@ enum class Access { read, write };
 
 class Store {
  public:
-  // The file appears whole or not at all. Throws FileError where it cannot be written, if it exists, or if a log of that name is left
-  // over from a file that is gone; FileInUseError where another process was quicker; DamagedFileError for a plan that cannot be read back.
+  // The file appears whole or not at all. Throws FileError where it cannot be written, if it exists, or if a log of that name is
+  // left over from a file that is gone; FileInUseError where another process was quicker; DamagedFileError for a plan that cannot
+  // be read back.
   static Store create(const std::string& path, const Plan& plan, const Shard& shard);
-  // write: throws FileInUseError if another process writes. read: beside a writer, and in a directory that cannot be written to. Throws
-  // FileError if there is none, DamagedFileError for what is not a study, newer, or damaged. A process that writes to a file must not open
-  // and close that file in other ways: that drops the locks which SQLite holds on it.
+  // write: throws FileInUseError if another process writes. read: beside a writer, and in a directory that cannot be written to.
+  // Throws FileError if there is none, DamagedFileError for what is not a study, newer, or damaged. A process that writes to a
+  // file must not open and close that file in other ways: that drops the locks which SQLite holds on it.
   static Store open(const std::string& path, Access access);
   Store(Store&&) noexcept;
   Store& operator=(Store&&) noexcept;
@@ -63,8 +66,8 @@ class Store {
 
   // Who writes from here on: a new row unless there is an equal one.
   void begin_run(const Provenance& provenance);
-  // One transaction. Encodes unless `bytes` (of encode()) is given. Throws FileError on a full disk: the file keeps what it had. Throws
-  // Error before begin_run() and for replicas that are not of the plan or already there.
+  // One transaction. Encodes unless `bytes` (of encode()) is given. Throws FileError on a full disk: the file keeps what it had.
+  // Throws Error before begin_run() and for replicas that are not of the plan or already there.
   void append(const Chunk& chunk, const std::string& bytes = "");
 
   // All chunks by cell and first replica, without columns. Consistent with each other, whatever a writer does.
@@ -85,10 +88,11 @@ class Store {
 // The sum of all chunks' digests modulo 2^64.
 std::uint64_t digest_of(const std::vector<Chunk>& chunks);
 
-// Makes `output` of the inputs: the same study (equal fingerprints and numerics versions), replicas disjoint or identical. What two chunks
-// share must agree value for value, and their digests too. A chunk is never cut, since the digest of a part is not known: where chunks
-// overlap, some of them must make up all of their replicas without overlapping. Throws ConfigurationError on different studies, a
-// conflict, or an overlap that whole chunks cannot resolve, naming the first; FileError if output exists. It appears whole or not at all.
+// Makes `output` of the inputs: the same study (equal fingerprints and numerics versions), replicas disjoint or identical. What
+// two chunks share must agree value for value, and their digests too. A chunk is never cut, since the digest of a part is not
+// known: where chunks overlap, some of them must make up all of their replicas without overlapping. Throws ConfigurationError on
+// different studies, a conflict, or an overlap that whole chunks cannot resolve, naming the first; FileError if output exists. It
+// appears whole or not at all.
 void merge(const std::vector<std::string>& inputs, const std::string& output);
 
 }  // namespace fryer::study
