@@ -20,6 +20,7 @@
 #include "fryer/core/error.h"
 #include "fryer/engine/results.h"
 #include "host/study/sentences.h"
+#include "host/study/wording.h"
 
 namespace fryer::study {
 namespace {
@@ -156,8 +157,8 @@ bool is_fry_shack(const Plan& plan) { return plan.environment == "FryShack-v0"; 
 
 // "100", or "100 to 112" where cells differ.
 std::string spread(const std::set<std::uint64_t>& values) {
-  std::string text = fmt::format("{}", *values.begin());
-  return values.size() > 1 ? fmt::format("{} to {}", text, *values.rbegin()) : text;
+  const std::string text = grouped(*values.begin());
+  return values.size() > 1 ? text + " to " + grouped(*values.rbegin()) : text;
 }
 
 struct ResultChoice {
@@ -547,7 +548,7 @@ void compare(const StudyRows& rows, const std::vector<CellPlan>& plans, const st
     summary.comparison_note = "fewer than two cells have replicas";
     return;
   }
-  summary.compared_by = result ? result->name : fmt::format("updates to {} (never counts as worst)", *until);
+  summary.compared_by = result ? result->name : fmt::format("updates to {} (never counts as worst)", number(*until));
   const std::string worst = result ? "; a failed replica is worse than any other" : "";
   const Range part = shard_of(rows.plan.seeds, rows.shard.index, rows.shard.shards);
 

@@ -45,13 +45,14 @@ std::string threshold_sentence(const CellSummary& cell, const ThresholdSummary& 
   }
   text += '.';
   const std::uint64_t going = others - cell.failed;  // a failed replica counts as one of the others
-  if (cell.failed != 0) {
-    text += others == cell.failed
-                ? fmt::format(" {} failed: {} parameters stopped being finite.",
-                              others == 1 ? "The other one" : fmt::format("The {} others", grouped(others)),
-                              others == 1 ? "its" : "their")
-                : fmt::format(" Of the {}, {} failed: parameters stopped being finite.",
-                              t.reached == 0 ? grouped(others) : grouped(others) + " others", grouped(cell.failed));
+  if (cell.failed != 0 && going != 0) {
+    text += fmt::format(" Of the {}, {} failed: parameters stopped being finite.",
+                        t.reached == 0 ? grouped(others) : grouped(others) + " others", grouped(cell.failed));
+  } else if (cell.failed != 0) {
+    const std::string who = t.reached == 0 ? (n == 1 ? "It" : "All of them")
+                            : others == 1  ? "The other one"
+                                           : fmt::format("The {} others", grouped(others));
+    text += fmt::format(" {} failed: {} parameters stopped being finite.", who, others == 1 ? "its" : "their");
   }
   if (going != 0) {
     const bool all = going == n;
@@ -119,28 +120,25 @@ std::string study_sentence(const StudySummary& study) {
     const CellSummary& cell = study.cells[best];
     const std::string figure =
         study.result_name.empty()
-            ? fmt::format("share that met the stopping rule ({} %, 95 % interval {})",
+            ? fmt::format("share that met the stopping rule: {} % (95 % interval {})",
                           percent(cell.thresholds.front().share.estimate), percent_range(cell.thresholds.front().share))
-            : fmt::format("{} ({})", study.result_name, cell.result ? with_interval(cell.result->mean_interval) : "all failed");
+            : fmt::format("{}: {}", study.result_name, cell.result ? with_interval(cell.result->mean_interval) : "all failed");
     text = fmt::format("Of {} cells, {} has the highest {}.", grouped(study.cells.size()), cell.label, figure);
     for (const Comparison& c : study.comparisons) {
       const bool forwards = c.a == next && c.b == best;
       if (!forwards && !(c.a == best && c.b == next)) continue;
       const Interval& i = c.improvement;
-      // In favour of the best cell, whichever way round the pair was compared.
-      const Interval share = forwards ? i : Interval{1 - i.estimate, 1 - i.upper, 1 - i.lower, i.method};
-      const std::string chance = fmt::format("over {} its chance to be the better one is {} % (95 % interval {}, {} {})",
-                                             counted(c.pairs, "common seed", "common seeds"), percent(share.estimate),
-                                             percent_range(share), p_value(c.p_holm), "after Holm's correction");
-      const std::string& other = study.cells[next].label;
       constexpr double kLevel = 1 - kConfidence;
-      if (c.p_holm > kLevel) {
-        text += fmt::format(" The data do not separate it from the next, {}: {}.", other, chance);
-      } else if (share.estimate > 0.5) {
-        text += fmt::format(" Seed by seed it is better than the next, {}: {}.", other, chance);
-      } else {
-        text += fmt::format(" Yet seed by seed the next, {}, does better: {}.", other, chance);
-      }
+      const bool misleads = c.p_holm <= kLevel && (forwards ? i.estimate < 0.5 : i.estimate > 0.5);
+      // The chance of the cell that the sentence is about, whichever way round the pair was compared.
+      const Interval share = forwards != misleads ? i : Interval{1 - i.estimate, 1 - i.upper, 1 - i.lower, i.method};
+      const std::string chance = fmt::format(
+          "over {} its chance to be the better one is {} % (95 % interval {}, {} after Holm's correction)",
+          counted(c.pairs, "common seed", "common seeds"), percent(share.estimate), percent_range(share), p_value(c.p_holm));
+      text += fmt::format(fmt::runtime(misleads             ? " Yet seed by seed the next, {}, does better: {}."
+                                       : c.p_holm <= kLevel ? " Seed by seed it is better than the next, {}: {}."
+                                                            : " The data do not separate it from the next, {}: {}."),
+                          study.cells[next].label, chance);
     }
   }
   if (study.cells.size() > 1 && study.failed != 0) {
