@@ -36,7 +36,8 @@ struct CurveSummary {
   double quantiles[5] = {};  // at kReportQuantiles
 };
 
-// When a return was reached: by the stopping rule, or one of the recorded thresholds.
+// When a return was reached: by the stopping rule, or one of the recorded thresholds. A replica that did not reach it is watched to its last
+// update, also where the stopping rule ended it; one that failed counts as not reached and is watched to the planned end.
 struct ThresholdSummary {
   double threshold = 0;
   bool stops = false;  // it is --until

@@ -360,7 +360,26 @@ TEST(Curves, CoverTheReplicasThatMadeTheUpdate) {
   EXPECT_FALSE(curve[1].iqm);
 }
 
-// Cells that differ in one value: cell i has 100 + i, but for seeds that say otherwise.
+// So many values that they are read in several portions: each point is still its own.
+TEST(Curves, MayBeLargerThanOneReading) {
+  constexpr std::size_t kSeeds = 200'000, kPoints = 50;
+  Made study(kSeeds);
+  std::vector<Column> columns = {integers(ColumnKind::status, std::vector<std::uint64_t>(kSeeds))};
+  for (std::size_t i = 0; i < kPoints; ++i) {
+    const double update = static_cast<double>(kPoints - i);
+    columns.push_back(singles(ColumnKind::curve, std::vector<double>(kSeeds, 10 * update), "", update));
+  }
+  study.cell(R"({"updates": 50})").rows(std::move(columns));
+  const std::vector<CurveSummary> curve = study.analyse().cells[0].curve;
+  ASSERT_EQ(curve.size(), kPoints);
+  for (std::size_t i = 0; i < kPoints; ++i) {
+    EXPECT_EQ(curve[i].update, i + 1);
+    EXPECT_EQ(curve[i].count, kSeeds);
+    EXPECT_EQ(curve[i].mean, 10 * static_cast<double>(i + 1));
+    EXPECT_EQ(curve[i].iqm, curve[i].mean);
+  }
+}
+
 TEST(Comparisons, ArePairedBySeedAndFailedIsWorst) {
   Made study(6);
   study.cell(R"({"updates": 5, "learning_rate": 0.1, "batch": 4})", {{"learning_rate", "0.1"}})
