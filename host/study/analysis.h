@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "host/study/statistics.h"
@@ -34,7 +36,8 @@ struct CurveSummary {
   double quantiles[5] = {};  // at kReportQuantiles
 };
 
-// When a return was reached: by the stopping rule, or one of the recorded thresholds.
+// When a return was reached: by the stopping rule, or one of the recorded thresholds. A replica that did not reach it is watched to its last
+// update, also where the stopping rule ended it; one that failed counts as not reached and is watched to the planned end.
 struct ThresholdSummary {
   double threshold = 0;
   bool stops = false;  // it is --until
@@ -48,8 +51,9 @@ struct CellSummary {
   std::vector<std::pair<std::string, std::string>> point;
   std::string label;  // "learning_rate 0.1, batch 16"; "all replicas" for a study of one cell
   std::uint64_t planned = 0, finished = 0, failed = 0;
-  std::vector<ThresholdSummary> thresholds;
-  std::optional<Distribution> result;  // what replicas are compared by: StudySummary::result_name
+  std::uint64_t planned_updates = 0, batch = 0;  // of a training
+  std::vector<ThresholdSummary> thresholds;      // the stopping rule's first
+  std::optional<Distribution> result;            // what replicas are compared by: StudySummary::result_name
   std::vector<std::pair<std::string, Distribution>>
       parameters;  // final, of replicas that did not fail; estimates of a gradient cell
   std::vector<std::pair<std::string, double>> second_moments;  // of a gradient cell: mean over replicas
@@ -80,6 +84,9 @@ struct StudySummary {
   std::string compared_by;      // result_name, or "updates to 475 (never counts as worst)"; "" without comparisons
   std::string comparison_note;  // which pairs: all, or each with the best
   std::vector<Comparison> comparisons;
+  // Indices of cells, best first: by the mean result, failed replicas counting as the lowest result of the study; else by the share that
+  // met the stopping rule, then by the median updates to it. Empty without comparisons.
+  std::vector<std::size_t> ranking;
   std::string sentence;                                    // the whole study in one
   std::vector<std::pair<std::string, std::string>> fixed;  // settings that all cells share: key, value
   std::vector<Provenance> runs;
@@ -87,6 +94,20 @@ struct StudySummary {
   std::string source;  // the study file
 };
 
+// What is analysed: a store's content, or rows made up by a test.
+struct StudyRows {
+  const Plan& plan;
+  Shard shard;
+  std::vector<Provenance> runs;
+  std::vector<Chunk> chunks;  // by cell and first replica, without columns
+  std::uint64_t digest = 0;
+  // As Store::columns. Called by one thread at a time, not always the same.
+  std::function<std::vector<Column>(const Chunk&, const std::function<bool(const Column&)>&)> columns;
+};
+
+// Reads the columns that it needs cell by cell and works on all cores. Throws DamagedFileError for columns that do not belong together, and
+// what reading throws.
+StudySummary analyse(const StudyRows& rows);
 StudySummary analyse(const Store& store);
 
 }  // namespace fryer::study

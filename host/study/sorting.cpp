@@ -8,11 +8,18 @@
 #include "host/study/statistics.h"
 
 namespace fryer::study {
+namespace {
 
-void sort_values(std::vector<double>& values) {
-  for (double& x : values) x += 0.0;  // -0 becomes +0: which of the two a sort puts first is its own affair
+template <class Real>
+void sort_reals(std::vector<Real>& values) {
+  for (Real& x : values) x += Real{0};  // -0 becomes +0: which of the two a sort puts first is its own affair
   thrust::sort(thrust::tbb::par, values.begin(), values.end());
 }
+
+}  // namespace
+
+void sort_values(std::vector<double>& values) { sort_reals(values); }
+void sort_values(std::vector<float>& values) { sort_reals(values); }
 
 std::vector<std::uint64_t> histogram(std::span<const double> sorted, double low, double high, std::size_t bins) {
   std::vector<double> edges(bins);

@@ -47,9 +47,10 @@ Survival kaplan_meier(std::span<const double> times, std::span<const std::uint8_
     at_risk -= step.events;
     step.survival = base * (static_cast<double>(at_risk) / static_cast<double>(base_at_risk));
     if (at_risk == 0) {
-      // The log-log interval does not exist at 0 (R: NA). The upper limit stays what it was: the data cannot lower it.
+      // The log-log interval does not exist at 0 (R: NA). Of those still at risk none survived: Clopper and Pearson's limit of that share,
+      // of what could have survived before.
       step.lower = 0;
-      step.upper = result.steps.empty() ? 1 : result.steps.back().upper;
+      step.upper = (result.steps.empty() ? 1 : result.steps.back().upper) * clopper_pearson(0, step.at_risk, confidence).upper;
     } else {
       variance += static_cast<double>(step.events) / (static_cast<double>(step.at_risk) * static_cast<double>(at_risk));
       const double log_survival = std::log(step.survival), width = z * std::sqrt(variance) / -log_survival;

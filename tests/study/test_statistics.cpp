@@ -164,17 +164,21 @@ TEST(KaplanMeier, EqualsSurvfit) {
       if (row["lower"][i].is_null()) {  // survival is 0
         EXPECT_EQ(step.survival, 0);
         EXPECT_EQ(step.lower, 0);
-        EXPECT_EQ(step.upper, i == 0 ? 1 : survival.steps[i - 1].upper);
+        EXPECT_EQ(step.upper, (i == 0 ? 1 : survival.steps[i - 1].upper) * clopper_pearson(0, step.at_risk).upper);
       } else {
         expect_close(step.lower, row["lower"][i]);
         expect_close(step.upper, row["upper"][i]);
       }
     }
     expect_optional(survival.median, row["median"][0]);
-    expect_optional(survival.upper, row["median"][2]);
-    // R counts the step at 0, where it has no limits, as none; from there on everybody has had the event.
-    if (!row["median"][1].is_null() || survival.steps.empty() || survival.steps.back().survival > 0) {
+    // R has no limits where survival is 0, so that they never fall to 1/2 there.
+    if (!survival.steps.empty() && survival.steps.back().survival == 0 && row["median"][2].is_null()) {
+      const double last = survival.steps.back().time;
+      EXPECT_EQ(survival.upper, survival.steps.back().upper <= 0.5 ? std::optional(last) : std::nullopt);
+      EXPECT_EQ(survival.lower, row["median"][1].is_null() ? last : row["median"][1].get<double>());
+    } else {
       expect_optional(survival.lower, row["median"][1]);
+      expect_optional(survival.upper, row["median"][2]);
     }
   }
   EXPECT_EQ(reference()["survival"].size(), 10u);
@@ -186,6 +190,14 @@ TEST(KaplanMeier, WithoutCensoringIsTheDistributionExactly) {
   for (std::size_t i = 0; i < 49; ++i) EXPECT_EQ(survival.steps[i].survival, static_cast<double>(48 - i) / 49.0);
   for (const double q : {0.05, 0.25, 0.5, 0.75, 0.95}) EXPECT_EQ(survival_quantile(survival, q), std::ceil(q * 49));
   EXPECT_EQ(survival_quantile(survival, 1), 49);
+}
+
+// Six of six at once: the median is there, since all six would be below a later one with probability 1/64 only. Of five that is 1/32.
+TEST(KaplanMeier, AllAtOnceHaveAMedianIntervalFromSixOn) {
+  const auto all_at_3 = [](std::size_t n) { return kaplan_meier(std::vector<double>(n, 3.0), std::vector<std::uint8_t>(n, 1)); };
+  EXPECT_EQ(all_at_3(6).upper, 3);
+  EXPECT_EQ(all_at_3(5).upper, std::nullopt);
+  EXPECT_EQ(all_at_3(5).lower, 3);
 }
 
 TEST(KaplanMeier, CensoredAtTheTimeOfAnEventIsStillAtRisk) {

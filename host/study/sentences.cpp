@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// See sentences.h.
+#include "host/study/sentences.h"
+
+#include <fmt/format.h>
+
+#include "host/study/wording.h"
+
+namespace fryer::study {
+namespace {
+
+std::string counted(std::uint64_t n, const char* one, const char* many) { return grouped(n) + " " + (n == 1 ? one : many); }
+std::string seeds(std::uint64_t n) { return counted(n, "seed", "seeds"); }
+
+// "51 (95 % interval 48 to 53)"; ends that the data do not reach are said to be open.
+std::string median_text(const Survival& survival) {
+  const auto update = [](double x) { return fixed_number(x, 0); };
+  std::string text = update(*survival.median);
+  if (survival.lower && survival.upper)
+    return text + fmt::format(" ({} to {})", update(*survival.lower), update(*survival.upper));
+  if (survival.lower) return text + fmt::format(" ({} or later)", update(*survival.lower));
+  return text;
+}
+
+// How many reached it, how soon, and what is not known of the others.
+std::string threshold_sentence(const CellSummary& cell, const ThresholdSummary& t) {
+  const std::uint64_t n = cell.finished, others = n - t.reached;
+  const std::string goal = fmt::format("reached a mean return of {} within {}", number(t.threshold),
+                                       counted(cell.planned_updates, "update", "updates"));
+  std::string text;
+  if (others == 0) {
+    text = n == 1 ? fmt::format("The one seed {}", goal) : fmt::format("All of {} {}", seeds(n), goal);
+    text += fmt::format("; with 95 % confidence at least {} % would", percent(t.share.lower));
+  } else if (t.reached == 0) {
+    text = n == 1 ? fmt::format("The one seed never {}", goal) : fmt::format("None of {} {}", seeds(n), goal);
+    text += fmt::format("; with 95 % confidence at most {} % would", percent(t.share.upper));
+  } else {
+    text = fmt::format("{} of {} ({} %, 95 % interval {}) {}", grouped(t.reached), seeds(n), percent(t.share.estimate),
+                       percent_range(t.share), goal);
+  }
+  if (n > 1 && t.updates.median) {
+    text += fmt::format("; half of all seeds had by update {}", median_text(t.updates));
+  } else if (t.reached != 0 && n > 1) {
+    text += "; too few did for a median time";
+  }
+  text += '.';
+  const std::uint64_t going = others - cell.failed;  // a failed replica counts as one of the others
+  if (cell.failed != 0 && going != 0) {
+    text += fmt::format(" Of the {}, {} failed: parameters stopped being finite.",
+                        t.reached == 0 ? grouped(others) : grouped(others) + " others", grouped(cell.failed));
+  } else if (cell.failed != 0) {
+    const std::string who = t.reached == 0 ? (n == 1 ? "It" : "All of them")
+                            : others == 1  ? "The other one"
+                                           : fmt::format("The {} others", grouped(others));
+    text += fmt::format(" {} failed: {} parameters stopped being finite.", who, others == 1 ? "its" : "their");
+  }
+  if (going != 0) {
+    const bool all = going == n;
+    const std::string who = all && n == 1      ? "it"
+                            : all              ? "they"
+                            : cell.failed != 0 ? fmt::format("the {} that did not fail", grouped(going))
+                            : going == 1       ? "the other one"
+                                               : fmt::format("the {} others", grouped(going));
+    text += fmt::format(" The data do not show what {} would do with more updates.", who);
+  }
+  return text;
+}
+
+std::string mean_text(const std::string& name, const Distribution& d) {
+  if (d.count == 1) return fmt::format("{}: {} with one seed, which says nothing of others.", name, number(d.mean));
+  std::string text = fmt::format("{}: {} over {}", name, with_interval(d.mean_interval), seeds(d.count));
+  if (d.iqm) text += fmt::format("; of the middle half of them {}", with_interval(*d.iqm));
+  if (d.min < d.max) text += fmt::format("; single seeds from {} to {}", number(d.min), number(d.max));
+  return text + '.';
+}
+
+std::string capitalised(std::string text) {
+  if (!text.empty() && text.front() >= 'a' && text.front() <= 'z') text.front() = static_cast<char>(text.front() - 'a' + 'A');
+  return text;
+}
+
+}  // namespace
+
+std::string cell_sentence(const StudySummary& study, const CellSummary& cell) {
+  if (cell.finished == 0) return fmt::format("None of its {} is finished yet.", seeds(cell.planned));
+  std::string text;
+  const auto add = [&](const std::string& sentence) { text += (text.empty() ? "" : " ") + sentence; };
+  if (!cell.thresholds.empty()) {
+    add(threshold_sentence(cell, cell.thresholds.front()));
+  } else if (cell.failed != 0) {
+    add(fmt::format("{} of {} failed ({} %): parameters or estimates stopped being finite.", grouped(cell.failed),
+                    seeds(cell.finished), percent(static_cast<double>(cell.failed) / static_cast<double>(cell.finished))));
+  }
+  if (cell.result) {
+    add(mean_text(capitalised(study.result_name), *cell.result));
+  } else if (cell.thresholds.empty()) {
+    constexpr std::size_t kMostNamed = 5;
+    for (std::size_t i = 0; i < cell.parameters.size() && i < kMostNamed; ++i) {
+      add(mean_text(fmt::format("Mean of {}", cell.parameters[i].first), cell.parameters[i].second));
+    }
+  }
+  if (text.empty())
+    add(fmt::format("{} finished; the study records nothing of them that could be summarised.", seeds(cell.finished)));
+  if (cell.finished < cell.planned) {
+    add(fmt::format("{} of {} {} still missing.", grouped(cell.planned - cell.finished), seeds(cell.planned),
+                    cell.planned - cell.finished == 1 ? "is" : "are"));
+  }
+  return text;
+}
+
+std::string study_sentence(const StudySummary& study) {
+  if (study.finished == 0) return fmt::format("None of {} is finished yet.", counted(study.planned, "training", "trainings"));
+  std::string text;
+  if (study.cells.size() == 1) {
+    text = study.cells.front().sentence;
+  } else if (study.ranking.size() < 2) {
+    text = fmt::format("The {} cells are not compared: {}.", grouped(study.cells.size()), study.comparison_note);
+  } else {
+    const std::size_t best = study.ranking[0], next = study.ranking[1];
+    const CellSummary& cell = study.cells[best];
+    const std::string figure =
+        study.result_name.empty()
+            ? fmt::format("share that met the stopping rule: {} % (95 % interval {})",
+                          percent(cell.thresholds.front().share.estimate), percent_range(cell.thresholds.front().share))
+            : fmt::format("{}: {}", study.result_name, cell.result ? with_interval(cell.result->mean_interval) : "all failed");
+    text = fmt::format("Of {} cells, {} has the highest {}.", grouped(study.cells.size()), cell.label, figure);
+    for (const Comparison& c : study.comparisons) {
+      const bool forwards = c.a == next && c.b == best;
+      if (!forwards && !(c.a == best && c.b == next)) continue;
+      const Interval& i = c.improvement;
+      constexpr double kLevel = 1 - kConfidence;
+      const bool misleads = c.p_holm <= kLevel && (forwards ? i.estimate < 0.5 : i.estimate > 0.5);
+      // The chance of the cell that the sentence is about, whichever way round the pair was compared.
+      const Interval share = forwards != misleads ? i : Interval{1 - i.estimate, 1 - i.upper, 1 - i.lower, i.method};
+      const std::string chance = fmt::format(
+          "over {} its chance to be the better one is {} % (95 % interval {}, {} after Holm's correction)",
+          counted(c.pairs, "common seed", "common seeds"), percent(share.estimate), percent_range(share), p_value(c.p_holm));
+      text += fmt::format(fmt::runtime(misleads             ? " Yet seed by seed the next, {}, does better: {}."
+                                       : c.p_holm <= kLevel ? " Seed by seed it is better than the next, {}: {}."
+                                                            : " The data do not separate it from the next, {}: {}."),
+                          study.cells[next].label, chance);
+    }
+  }
+  if (study.cells.size() > 1 && study.failed != 0) {
+    text += fmt::format(" {} of {} failed.", grouped(study.failed), counted(study.finished, "replica", "replicas"));
+  }
+  if (study.cells.size() > 1 && study.finished < study.planned) {
+    text += fmt::format(" The study is not complete: {} of {} are finished.", grouped(study.finished),
+                        counted(study.planned, "replica", "replicas"));
+  }
+  return text;
+}
+
+}  // namespace fryer::study
