@@ -364,7 +364,7 @@ bool belongs_to_summary(const Column& c, const std::optional<ResultChoice>& resu
 }
 
 void summarise_cell(const CellColumns& columns, const CellPlan& plan, const std::optional<ResultChoice>& result, bool gradient,
-                    CellSummary& cell) {
+                    const std::vector<double>& evaluation_thresholds, CellSummary& cell) {
   const auto did_not_fail = [&](std::size_t row) { return !columns.failed(row); };
   std::vector<std::optional<Distribution>> parameters(columns.columns.size());
   std::vector<std::optional<double>> second_moments(columns.columns.size());
@@ -384,6 +384,16 @@ void summarise_cell(const CellColumns& columns, const CellPlan& plan, const std:
       if (!sorted.empty()) second_moments[i] = moments(sorted).mean;
     }
   });
+  // Of an evaluation: how many policies are that good.
+  if (const CellColumn* means = columns.find(ColumnKind::evaluation_mean); means != nullptr && cell.thresholds.empty()) {
+    for (const double threshold : evaluation_thresholds) {
+      ThresholdSummary t;
+      t.threshold = threshold;
+      for (std::size_t row = 0; row < means->size(); ++row) t.reached += (*means)[row] >= threshold ? 1 : 0;
+      t.share = share(t.reached, cell.finished);
+      cell.thresholds.push_back(std::move(t));
+    }
+  }
   for (std::size_t i = 0; i < columns.columns.size(); ++i) {
     const std::string& name = columns.columns[i].meaning().name;
     if (parameters[i]) cell.parameters.emplace_back(name, std::move(*parameters[i]));
@@ -426,6 +436,8 @@ void summarise_cells(const StudyRows& rows, const std::vector<CellPlan>& plans, 
                      std::vector<CellSummary>& cells) {
   const std::vector<Portion> portions = make_portions(plans, cells);
   const bool with_steps = !is_fry_shack(rows.plan), gradient = rows.plan.command == "gradient";
+  const std::vector<double> evaluation_thresholds =
+      rows.plan.command == "evaluate" ? rows.plan.record.thresholds : std::vector<double>();
   struct Read {
     const Portion* portion;
     CellColumns columns;
@@ -449,7 +461,7 @@ void summarise_cells(const StudyRows& rows, const std::vector<CellPlan>& plans, 
     // Isolated: waiting for a column must not start another cell's portion on top of this one.
     oneapi::tbb::this_task_arena::isolate([&] {
       if (!p.curve) {
-        summarise_cell(r->columns, plans[p.cell], result, gradient, cell);
+        summarise_cell(r->columns, plans[p.cell], result, gradient, evaluation_thresholds, cell);
         return;
       }
       std::vector<CellColumn>& columns = r->columns.columns;
@@ -466,20 +478,29 @@ void summarise_cells(const StudyRows& rows, const std::vector<CellPlan>& plans, 
   oneapi::tbb::parallel_pipeline(tokens,
                                  oneapi::tbb::make_filter<void, ReadPointer>(oneapi::tbb::filter_mode::serial_in_order, read) &
                                      oneapi::tbb::make_filter<ReadPointer, void>(oneapi::tbb::filter_mode::parallel, summarise));
+  for (CellSummary& cell : cells) {  // where every replica had stopped there is nothing to say
+    std::erase_if(cell.curve, [](const CurveSummary& point) { return point.count == 0; });
+  }
 }
 
 // ---- comparisons
 
 constexpr std::size_t kMostCellsInAllPairs = 10;
 
+// What a replica is compared by: its result, or the time it took to meet the stopping rule.
+struct Measure {
+  ColumnKind kind;
+  bool is_time;
+};
+
 // One number a seed of the file's part of the study, larger is better: -infinity of a failed replica and of one that never reached the
 // threshold, NaN of one that is not finished.
-std::vector<double> scores_of(const StudyRows& rows, const CellPlan& plan, const std::optional<ResultChoice>& result,
-                              Range part) {
-  const CellColumns columns = read_columns(rows, plan, [&](const Column& c) {
-    return c.kind == ColumnKind::status || c.kind == (result ? result->kind : ColumnKind::updates);
-  });
-  const CellColumn& values = *columns.find(result ? result->kind : ColumnKind::updates);
+std::vector<double> scores_of(const StudyRows& rows, const CellPlan& plan, const Measure& measure, Range part) {
+  const CellColumns columns =
+      read_columns(rows, plan, [&](const Column& c) { return c.kind == ColumnKind::status || c.kind == measure.kind; });
+  const CellColumn* found = columns.find(measure.kind);
+  if (found == nullptr) throw DamagedFileError("a cell without the column that cells are compared by");
+  const CellColumn& values = *found;
   std::vector<double> scores(part.count, kNone);
   std::size_t row = 0;
   for (const Chunk* chunk : plan.chunks) {
@@ -488,8 +509,9 @@ std::vector<double> scores_of(const StudyRows& rows, const CellPlan& plan, const
       if (seed >= part.count)
         throw DamagedFileError(fmt::format("cell {}: a replica outside the file's part of the study", chunk->cell));
       const ReplicaStatus state = columns.status[row];
-      const bool worst = result ? state == ReplicaStatus::failed || std::isnan(values[row]) : state != ReplicaStatus::solved;
-      scores[seed] = worst ? -kInfinity : result ? values[row] : -values[row];
+      const bool worst =
+          measure.is_time ? state != ReplicaStatus::solved : state == ReplicaStatus::failed || std::isnan(values[row]);
+      scores[seed] = worst ? -kInfinity : measure.is_time ? -values[row] : values[row];
     }
   }
   return scores;
@@ -506,7 +528,10 @@ PairCounts count_pairs(const std::vector<double>& a, const std::vector<double>& 
   return counts;
 }
 
-std::vector<std::size_t> rank_cells(const std::vector<CellSummary>& cells, bool by_result) {
+// How long the half of a cell's replicas took to the stopping rule: in steps, or in episodes where these are the same.
+const Survival& time_of(const ThresholdSummary& t) { return t.steps.n != 0 ? t.steps : t.episodes; }
+
+std::vector<std::size_t> rank_cells(const std::vector<CellSummary>& cells, bool by_time) {
   double lowest = kInfinity;
   for (const CellSummary& cell : cells) {
     if (cell.result) lowest = std::min(lowest, cell.result->min);
@@ -518,14 +543,14 @@ std::vector<std::size_t> rank_cells(const std::vector<CellSummary>& cells, bool 
     const CellSummary& cell = cells[i];
     if (cell.finished == 0) continue;
     ranking.push_back(i);
-    if (by_result) {
+    if (!by_time) {
       const double had = cell.result ? static_cast<double>(cell.result->count) : 0, all = static_cast<double>(cell.finished);
       standing[i].first = (cell.result && had == all) ? cell.result->mean
                           : cell.result               ? cell.result->mean * (had / all) + lowest * ((all - had) / all)
                                                       : -kInfinity;
     } else {
       const ThresholdSummary& t = cell.thresholds.front();
-      standing[i] = {t.share.estimate, t.updates.median ? -*t.updates.median : -kInfinity};
+      standing[i] = {t.share.estimate, time_of(t).median ? -*time_of(t).median : -kInfinity};
     }
   }
   std::stable_sort(ranking.begin(), ranking.end(), [&](std::size_t a, std::size_t b) { return standing[a] > standing[b]; });
@@ -537,19 +562,25 @@ void compare(const StudyRows& rows, const std::vector<CellPlan>& plans, const st
   if (plans.size() < 2) return;
   const std::optional<double> until = plans.front().until;
   const bool same_until = std::all_of(plans.begin(), plans.end(), [&](const CellPlan& plan) { return plan.until == until; });
-  if (!result && !(until && same_until)) {
+  // A training's last return says little where reaching one return ends it: then the time to it is compared.
+  const bool by_time = until && same_until && (!result || result->kind == ColumnKind::final_return);
+  if (!result && !by_time) {
     summary.comparison_note = until || !same_until ? "the cells have different stopping rules and record no result"
                                                    : "the study records nothing that could be compared";
     return;
   }
-  summary.ranking = rank_cells(summary.cells, result.has_value());
+  summary.ranking = rank_cells(summary.cells, by_time);
   if (summary.ranking.size() < 2) {
     summary.ranking.clear();
     summary.comparison_note = "fewer than two cells have replicas";
     return;
   }
-  summary.compared_by = result ? result->name : fmt::format("updates to {} (never counts as worst)", number(*until));
-  const std::string worst = result ? "; a failed replica is worse than any other" : "";
+  const char* const unit = is_fry_shack(rows.plan) ? "episodes" : "steps";
+  const Measure measure =
+      by_time ? Measure{is_fry_shack(rows.plan) ? ColumnKind::episodes : ColumnKind::steps, true} : Measure{result->kind, false};
+  summary.compared_by_time = by_time;
+  summary.compared_by = by_time ? fmt::format("{} to {} (never counts as worst)", unit, number(*until)) : result->name;
+  const std::string worst = by_time ? "" : "; a failed replica is worse than any other";
   const Range part = shard_of(rows.plan.seeds, rows.shard.index, rows.shard.shards);
 
   const auto add = [&](std::size_t a, std::size_t b, const PairCounts& counts) {
@@ -564,7 +595,7 @@ void compare(const StudyRows& rows, const std::vector<CellPlan>& plans, const st
   };
   if (plans.size() <= kMostCellsInAllPairs) {
     std::vector<std::vector<double>> scores(plans.size());
-    for (const std::size_t i : summary.ranking) scores[i] = scores_of(rows, plans[i], result, part);
+    for (const std::size_t i : summary.ranking) scores[i] = scores_of(rows, plans[i], measure, part);
     std::vector<std::pair<std::size_t, std::size_t>> pairs;
     for (std::size_t a = 0; a < plans.size(); ++a) {
       for (std::size_t b = a + 1; b < plans.size(); ++b) {
@@ -578,9 +609,9 @@ void compare(const StudyRows& rows, const std::vector<CellPlan>& plans, const st
     summary.comparison_note = "all pairs of cells, by the seeds that both have finished" + worst;
   } else {
     const std::size_t best = summary.ranking.front();
-    const std::vector<double> scores = scores_of(rows, plans[best], result, part);
+    const std::vector<double> scores = scores_of(rows, plans[best], measure, part);
     for (std::size_t i = 0; i < plans.size(); ++i) {
-      if (i != best && !plans[i].chunks.empty()) add(i, best, count_pairs(scores_of(rows, plans[i], result, part), scores));
+      if (i != best && !plans[i].chunks.empty()) add(i, best, count_pairs(scores_of(rows, plans[i], measure, part), scores));
     }
     summary.comparison_note =
         "each other cell with the best, chosen from the same data, by the seeds that both have finished" + worst;

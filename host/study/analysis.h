@@ -81,8 +81,9 @@ struct StudySummary {
       result_name;  // "mean return of 100 evaluation episodes", "exact expected return", "mean return of the last 112 training episodes", ... or ""
   std::string result_unit;  // "return", "steps", ...
   std::vector<CellSummary> cells;
-  std::string compared_by;      // result_name, or "updates to 475 (never counts as worst)"; "" without comparisons
-  std::string comparison_note;  // which pairs: all, or each with the best
+  bool compared_by_time = false;  // to the stopping rule, which all cells share
+  std::string compared_by;        // result_name, or "updates to 475 (never counts as worst)"; "" without comparisons
+  std::string comparison_note;    // which pairs: all, or each with the best
   std::vector<Comparison> comparisons;
   // Indices of cells, best first: by the mean result, failed replicas counting as the lowest result of the study; else by the share that
   // met the stopping rule, then by the median updates to it. Empty without comparisons.

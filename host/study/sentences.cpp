@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "host/study/wording.h"
 
 namespace fryer::study {
@@ -25,8 +27,9 @@ std::string median_text(const Survival& survival) {
 // How many reached it, how soon, and what is not known of the others.
 std::string threshold_sentence(const CellSummary& cell, const ThresholdSummary& t) {
   const std::uint64_t n = cell.finished, others = n - t.reached;
-  const std::string goal = fmt::format("reached a mean return of {} within {}", number(t.threshold),
-                                       counted(cell.planned_updates, "update", "updates"));
+  const bool evaluated = cell.planned_updates == 0;  // policies that nobody trains
+  const std::string goal = fmt::format("reached a mean return of {}", number(t.threshold)) +
+                           (evaluated ? "" : fmt::format(" within {}", counted(cell.planned_updates, "update", "updates")));
   std::string text;
   if (others == 0) {
     text = n == 1 ? fmt::format("The one seed {}", goal) : fmt::format("All of {} {}", seeds(n), goal);
@@ -40,7 +43,7 @@ std::string threshold_sentence(const CellSummary& cell, const ThresholdSummary& 
   }
   if (n > 1 && t.updates.median) {
     text += fmt::format("; half of all seeds had by update {}", median_text(t.updates));
-  } else if (t.reached != 0 && n > 1) {
+  } else if (t.reached != 0 && n > 1 && !evaluated) {
     text += "; too few did for a median time";
   }
   text += '.';
@@ -54,7 +57,7 @@ std::string threshold_sentence(const CellSummary& cell, const ThresholdSummary& 
                                            : fmt::format("The {} others", grouped(others));
     text += fmt::format(" {} failed: {} parameters stopped being finite.", who, others == 1 ? "its" : "their");
   }
-  if (going != 0) {
+  if (going != 0 && !evaluated) {
     const bool all = going == n;
     const std::string who = all && n == 1      ? "it"
                             : all              ? "they"
@@ -72,6 +75,27 @@ std::string mean_text(const std::string& name, const Distribution& d) {
   if (d.iqm) text += fmt::format("; of the middle half of them {}", with_interval(*d.iqm));
   if (d.min < d.max) text += fmt::format("; single seeds from {} to {}", number(d.min), number(d.max));
   return text + '.';
+}
+
+// Each parameter's gradient with the mean square of one episode's, which is its variance but for the gradient's own square.
+std::string gradient_sentence(const CellSummary& cell) {
+  constexpr std::size_t kMostNamed = 5;
+  std::string text;
+  std::size_t named = 0;
+  for (const auto& [name, distribution] : cell.parameters) {
+    if (++named > kMostNamed) break;
+    if (name == "mean_return") {
+      text += fmt::format("; mean return {}", with_interval(distribution.mean_interval));
+      continue;
+    }
+    text += text.empty() ? "Gradient of " : "; of ";
+    text += fmt::format("{} {}", name, with_interval(distribution.mean_interval));
+    const auto square = std::find_if(cell.second_moments.begin(), cell.second_moments.end(),
+                                     [&name = name](const auto& moment) { return moment.first == name; });
+    if (square != cell.second_moments.end()) text += fmt::format(", mean square of an episode's {}", number(square->second));
+  }
+  if (text.empty()) return text;
+  return text + fmt::format(". From {}.", seeds(cell.parameters.front().second.count));
 }
 
 std::string capitalised(std::string text) {
@@ -93,6 +117,8 @@ std::string cell_sentence(const StudySummary& study, const CellSummary& cell) {
   }
   if (cell.result) {
     add(mean_text(capitalised(study.result_name), *cell.result));
+  } else if (study.command == "gradient") {
+    add(gradient_sentence(cell));
   } else if (cell.thresholds.empty()) {
     constexpr std::size_t kMostNamed = 5;
     for (std::size_t i = 0; i < cell.parameters.size() && i < kMostNamed; ++i) {
@@ -118,12 +144,21 @@ std::string study_sentence(const StudySummary& study) {
   } else {
     const std::size_t best = study.ranking[0], next = study.ranking[1];
     const CellSummary& cell = study.cells[best];
-    const std::string figure =
-        study.result_name.empty()
-            ? fmt::format("share that met the stopping rule: {} % (95 % interval {})",
-                          percent(cell.thresholds.front().share.estimate), percent_range(cell.thresholds.front().share))
-            : fmt::format("{}: {}", study.result_name, cell.result ? with_interval(cell.result->mean_interval) : "all failed");
-    text = fmt::format("Of {} cells, {} has the highest {}.", grouped(study.cells.size()), cell.label, figure);
+    if (study.compared_by_time) {
+      const ThresholdSummary& t = cell.thresholds.front();
+      const bool steps = t.steps.n != 0;
+      const std::optional<double>& median = steps ? t.steps.median : t.episodes.median;
+      text = fmt::format("Of {} cells, {} reaches a mean return of {} most often", grouped(study.cells.size()), cell.label,
+                         number(t.threshold));
+      text += fmt::format(": {} % of its seeds (95 % interval {})", percent(t.share.estimate), percent_range(t.share));
+      if (median)
+        text += fmt::format(", half of them within {} {}", grouped(static_cast<std::uint64_t>(*median)),
+                            steps ? "steps" : "episodes");
+      text += '.';
+    } else {
+      text = fmt::format("Of {} cells, {} has the highest {}: {}.", grouped(study.cells.size()), cell.label, study.result_name,
+                         cell.result ? with_interval(cell.result->mean_interval) : "all failed");
+    }
     for (const Comparison& c : study.comparisons) {
       const bool forwards = c.a == next && c.b == best;
       if (!forwards && !(c.a == best && c.b == next)) continue;

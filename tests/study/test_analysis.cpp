@@ -312,7 +312,31 @@ TEST(Results, OfAGradient) {
   EXPECT_EQ(summary.cells[0].parameters[0].second.mean, 0.5);
   EXPECT_EQ(summary.cells[0].second_moments, (std::vector<std::pair<std::string, double>>{{"bias", 2.5}}));
   EXPECT_EQ(summary.cells[0].sentence,
-            "Mean of bias: 0.5 (95 % interval -2.7 to 3.7) over 2 seeds; single seeds from 0.25 to 0.75.");
+            "Gradient of bias 0.5 (95 % interval -2.7 to 3.7), mean square of an episode's 2.5. From 2 seeds.");
+}
+
+TEST(Results, OfAnEvaluationAreCountedByThreshold) {
+  Made study(4, "CartPole-v1", "evaluate");
+  study.plan.record.thresholds = {475};
+  study.cell(R"({"episodes": 100})")
+      .rows({integers(ColumnKind::status, {0, 0, 0, 0}), reals(ColumnKind::evaluation_mean, {475, 474.99, 20, 500})});
+  const StudySummary summary = study.analyse();
+  ASSERT_EQ(summary.cells[0].thresholds.size(), 1u);
+  EXPECT_EQ(summary.cells[0].thresholds[0].reached, 2u);
+  EXPECT_EQ(summary.cells[0].thresholds[0].share.estimate, 0.5);
+  EXPECT_EQ(summary.cells[0].sentence.substr(0, summary.cells[0].sentence.find(". ")),
+            "2 of 4 seeds (50.0 %, 95 % interval 15.0 to 85.0 %) reached a mean return of 475");
+}
+
+TEST(Curves, EndWhereNoReplicaMadeTheUpdate) {
+  Made study(2);
+  study.cell(R"({"updates": 3})")
+      .rows({integers(ColumnKind::status, {1, 1}), integers(ColumnKind::updates, {1, 2}), reals(ColumnKind::curve, {5, 7}, "", 1),
+             reals(ColumnKind::curve, {NAN, 9}, "", 2), reals(ColumnKind::curve, {NAN, NAN}, "", 3)});
+  const StudySummary summary = study.analyse();
+  ASSERT_EQ(summary.cells[0].curve.size(), 2u);
+  EXPECT_EQ(summary.cells[0].curve[1].count, 1u);
+  EXPECT_EQ(summary.cells[0].curve[1].mean, 9);
 }
 
 TEST(Distributions, AreWholeAndBinned) {
@@ -406,14 +430,22 @@ TEST(Comparisons, ArePairedBySeedAndFailedIsWorst) {
             "failed. The study is not complete: 11 of 12 replicas are finished.");
 }
 
-TEST(Comparisons, WithoutAResultAreOfTimesAndNeverIsWorst) {
+// Of steps, since an update of one cell may be many of another's; and also where the last return of trainings that it ended is known.
+TEST(Comparisons, OfTrainingsThatStopAreOfTimesAndNeverIsWorst) {
   Made study(4);
   study.cell(R"({"updates": 50, "batch": 1, "until": 475})", {{"batch", "1"}})
-      .rows({integers(ColumnKind::status, {1, 1, 0, 2}), integers(ColumnKind::updates, {10, 20, 50, 3})});
+      .rows({integers(ColumnKind::status, {1, 1, 0, 2}), integers(ColumnKind::updates, {10, 20, 50, 3}),
+             integers(ColumnKind::steps, {100, 200, 500, 30}), reals(ColumnKind::final_return, {480, 475, 400, NAN})});
   study.cell(R"({"updates": 50, "batch": 2, "until": 475})", {{"batch", "2"}})
-      .rows({integers(ColumnKind::status, {1, 1, 1, 0}), integers(ColumnKind::updates, {9, 21, 30, 50})});
+      .rows({integers(ColumnKind::status, {1, 1, 1, 0}), integers(ColumnKind::updates, {9, 21, 30, 50}),
+             integers(ColumnKind::steps, {99, 201, 300, 10}), reals(ColumnKind::final_return, {475, 476, 478, 470})});
   const StudySummary summary = study.analyse();
-  EXPECT_EQ(summary.compared_by, "updates to 475 (never counts as worst)");
+  EXPECT_TRUE(summary.compared_by_time);
+  EXPECT_EQ(summary.compared_by, "steps to 475 (never counts as worst)");
+  EXPECT_EQ(
+      summary.sentence.substr(0, summary.sentence.find(". ")),
+      "Of 2 cells, batch 2 reaches a mean return of 475 most often: 75.0 % of its seeds (95 % interval 30.1 to 95.4 %), half of "
+      "them within 201 steps");
   ASSERT_EQ(summary.comparisons.size(), 1u);
   EXPECT_EQ(summary.comparisons[0].improvement.estimate, 0.625);  // better, worse, better, equal
   EXPECT_EQ(summary.ranking, (std::vector<std::size_t>{1, 0}));
