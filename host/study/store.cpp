@@ -729,13 +729,13 @@ Store Store::create(const std::string& path, const Plan& plan, const Shard& shar
   NewFile file(path);
   {
     const Database database(path, file.inside(), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-    // A title taken from a file's name may hold any bytes.
+    // Nothing is synced before publish() does it once. A title taken from a file's name may hold any bytes.
     const std::string document = to_json(plan).dump(-1, ' ', false, Json::error_handler_t::replace);
-    database.execute(
-        fmt::format("PRAGMA page_size = {}; PRAGMA application_id = {}; PRAGMA user_version = {}; PRAGMA journal_mode = WAL",
-                    kPageSize, kApplicationId, kSchemaVersion)
-            .c_str(),
-        Doing::writing);
+    database.execute(fmt::format("PRAGMA synchronous = OFF; PRAGMA page_size = {}; PRAGMA application_id = {}; PRAGMA "
+                                 "user_version = {}; PRAGMA journal_mode = WAL",
+                                 kPageSize, kApplicationId, kSchemaVersion)
+                         .c_str(),
+                     Doing::writing);
     database.transaction([&] {
       database.execute(kSchema, Doing::writing);
       Statement row = database.prepare("INSERT INTO study VALUES (0, ?, ?, ?, ?, ?)", Doing::writing);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Merging files of one study: the result is the single run's, in whatever order; a conflict is found and named, and leaves nothing behind.
+// Merging files of one study: the result is the single run's, in whatever order; a conflict is found and named, and leaves
+// nothing behind.
 #include <gtest/gtest.h>
 
 #include <algorithm>
