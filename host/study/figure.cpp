@@ -15,10 +15,12 @@ namespace fryer::study {
 namespace {
 
 // Measured on what gnuplot and browsers make of 13 pixels sans-serif: the mean width of a character, and a line.
-constexpr double kCharacter = 6.9, kTextLine = 19;
-constexpr double kLegendSample = 26, kLegendGap = 18;
+constexpr double kCharacter = 7.3, kTextLine = 19;
+constexpr double kLegendSample = 42, kLegendGap = 18;
 constexpr std::size_t kMostLabel = 30;  // characters of a tic's name
-constexpr double kGap = 18;             // between panels
+constexpr double kGap = 26;             // between panels
+constexpr double kLabelRoom = 20;       // of an axis's label
+constexpr double kTicRoom = 28;         // of the x axis's tics
 
 std::size_t characters(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
@@ -26,13 +28,37 @@ std::size_t characters(std::string_view text) {
 
 double text_width(std::string_view text) { return kCharacter * static_cast<double>(characters(text)); }
 
-// labelled: with the axis's label; written: with the tics' names or numbers.
-void add_axis(std::string& text, const char* name, const Axis& axis, bool labelled, bool written) {
+// What an axis's numbers take: up to five digits, or more for large ones.
+double number_width(const Axis& axis) {
+  if (axis.percent) return 54;
+  return std::max(42.0, kCharacter * static_cast<double>(
+                                         fmt::format("{:.0f}", std::max(std::abs(axis.low), std::abs(axis.high))).size() + 2));
+}
+
+// 1, 2 or 5 times a power of ten: the smallest step at which the tics' numbers do not touch.
+double tic_step(const Axis& axis, double pixels) {
+  const double range = axis.high - axis.low;
+  for (int exponent = static_cast<int>(std::floor(std::log10(range))) - 2;; ++exponent) {
+    for (const double digit : {1.0, 2.0, 5.0}) {
+      const double step = digit * std::pow(10.0, exponent);
+      const double longest = std::max(std::abs(axis.low), std::abs(axis.high));
+      const std::string number = fmt::format("{:.{}f}", longest, std::clamp(-exponent, 0, 12));
+      const double width = text_width(number) + (axis.low < 0 ? kCharacter : 0) + (axis.percent ? 2 * kCharacter : 0) + 10;
+      if (range / step * width <= pixels || step > range) return step;
+    }
+  }
+}
+
+// `step` between tics, 0: gnuplot's choice; written: with the tics' names or numbers.
+void add_axis(std::string& text, const char* name, const Axis& axis, double step, bool written) {
   const auto out = std::back_inserter(text);
   fmt::format_to(out, "set {}range [{:.9g}:{:.9g}]\n", name, axis.low, axis.high);
-  fmt::format_to(out, "set {}label {}\n", name, gnuplot_string(labelled ? axis.label : ""));
   if (axis.names.empty()) {
-    fmt::format_to(out, "set format {} '{}'\nset {}tics autofreq\n", name, !written ? "" : axis.percent ? "%g %%" : "%.8g", name);
+    fmt::format_to(out, "set format {} '{}'\nset {}tics {}\n", name,
+                   !written       ? ""
+                   : axis.percent ? "%g %%"
+                                  : "%.8g",
+                   name, step > 0 ? fmt::format("{:.9g}", step) : "autofreq");
   } else {
     fmt::format_to(out, "set format {} '%g'\nset {}tics (", name, name);
     for (std::size_t i = 0; i < axis.names.size(); ++i) {
@@ -74,14 +100,14 @@ std::string Figure::data(const std::vector<std::vector<double>>& rows) {
 }
 
 Figure::Margins Figure::margins() const {
-  Margins m = {14, 16, 10, 30};
+  Margins m = {16, 26, 10, kTicRoom};
   double tics = 0;
   bool titles = false;
   for (const Panel& panel : panels) {
     for (const auto& [at, label] : panel.y.names) tics = std::max(tics, text_width(shortened(label, kMostLabel)));
-    if (panel.y.names.empty()) tics = std::max(tics, 42.0);
-    if (!panel.y.label.empty()) m.left = 34;
-    if (!panel.x.label.empty()) m.bottom = 48;
+    if (panel.y.names.empty()) tics = std::max(tics, number_width(panel.y));
+    if (!panel.y.label.empty()) m.left = 20 + kLabelRoom;
+    if (!panel.x.label.empty()) m.bottom = kTicRoom + kLabelRoom;
     if (!panel.title.empty()) titles = true;
   }
   m.left += tics;
@@ -120,7 +146,7 @@ double Figure::height() const {
 }
 
 double Figure::column_gap() const { return shared_y ? kGap : kGap + margins().left; }
-double Figure::row_gap() const { return shared_x ? kGap + 6 : margins().bottom; }
+double Figure::row_gap() const { return shared_x ? kGap + 10 : margins().bottom + 12; }
 
 std::string Figure::legend_commands() const {
   std::string text;
@@ -154,9 +180,11 @@ std::string Figure::script() const {
   std::string text = blocks_;
   const auto out = std::back_inserter(text);
   fmt::format_to(out,
-                 "set encoding utf8\nunset key\nunset colorbox\nset border 3 lw 1 lc rgb '{0}'\nset tics out nomirror scale 0.5\n"
-                 "set grid xtics ytics back lt 1 lw 1 lc rgb '{1}', lt 1 lw 1 lc rgb '{1}'\nset style fill solid 1 noborder\n",
-                 kAxis.light, kGrid.light);
+                 "set encoding utf8\nunset key\nunset colorbox\nset border 3 lw 1 lc rgb '{0}'\nset tics out nomirror scale 0.5 "
+                 "textcolor rgb '{2}'\n"
+                 "set grid xtics ytics back lt 1 lw 1 lc rgb '{1}', lt 1 lw 1 lc rgb '{1}'\nset style fill solid 1 noborder\nset "
+                 "xtics offset 0,0.3\n",
+                 kAxis.light, kGrid.light, kMuted.light);
   if (panels.size() > 1) text += "set multiplot\n";
   text += legend_commands();
   const auto column_count = static_cast<double>(columns);
@@ -172,8 +200,17 @@ std::string Figure::script() const {
                    "screen {:.6f}\n",
                    left / width, (left + panel_width) / width, 1 - top / total, 1 - (top + panel_height) / total);
     const bool leftmost = i % columns == 0;
-    add_axis(text, "x", panel.x, lowest || !shared_x, true);
-    add_axis(text, "y", panel.y, leftmost || !shared_y, leftmost || !shared_y);
+    add_axis(text, "x", panel.x, tic_step(panel.x, panel_width), true);
+    add_axis(text, "y", panel.y, 0, leftmost || !shared_y);
+    // The axes' labels, at the same place in every terminal.
+    fmt::format_to(out, "set label 1001 {} at screen {:.6f}, screen {:.6f} center\n",
+                   gnuplot_string(lowest || !shared_x ? panel.x.label : ""), (left + panel_width / 2) / width,
+                   1 - (top + panel_height + kTicRoom + 10) / total);
+    fmt::format_to(
+        out, "set label 1002 {} at screen {:.6f}, screen {:.6f} center rotate by 90\n",
+        gnuplot_string(leftmost || !shared_y ? shortened(panel.y.label, static_cast<std::size_t>(1.3 * panel_height / kCharacter))
+                                             : ""),
+        (left - m.left + 15) / width, 1 - (top + panel_height / 2) / total);
     fmt::format_to(out, "set title {} offset 0,-0.6\n", gnuplot_string(panel.title));
     for (const std::string& setting : panel.settings) text += setting + "\n";
     text += "plot ";

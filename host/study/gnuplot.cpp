@@ -67,14 +67,14 @@ Descriptor script_file(const std::string& script) {
   return file;
 }
 
-// This process's environment in the C locale.
+// This process's environment in the C locale (with UTF-8).
 std::vector<std::string> child_environment() {
   std::vector<std::string> variables;
   for (char** variable = environ; *variable != nullptr; ++variable) {
     const std::string_view text = *variable;
     if (!text.starts_with("LC_") && !text.starts_with("LANG") && !text.starts_with("GNUTERM=")) variables.emplace_back(text);
   }
-  variables.emplace_back("LC_ALL=C");
+  variables.emplace_back("LC_ALL=C.UTF-8");
   return variables;
 }
 
@@ -145,9 +145,12 @@ std::string one_line(const std::string& messages) {
 std::string quoted(std::string_view text, bool percent_is_format) {
   std::string result = "'";
   for (const char c : clean_text(text)) {
-    if (c == '\'') result += '\'';
-    if (c == '%' && percent_is_format) result += '%';
-    result += c == '\n' || c == '\t' ? ' ' : c;
+    if (c == '\'') {
+      result += "\u2019";
+    } else {
+      if (c == '%' && percent_is_format) result += '%';
+      result += c == '\n' || c == '\t' ? ' ' : c;
+    }
   }
   return result + "'";
 }

@@ -15,11 +15,12 @@ std::string require_gnuplot();
 struct GnuplotOutput {
   std::string output, messages;  // what it wrote to stdout and stderr
 };
-// Runs it on a script, in the C locale and without the user's settings. Throws Error with gnuplot's own words where it fails, and where
+// Runs it on a script, in the C locale (with UTF-8) and without the user's settings. Throws Error with gnuplot's own words where it fails, and where
 // it takes longer than `limit`. May be called from several threads at once.
 GnuplotOutput run_gnuplot(const std::string& script, std::chrono::milliseconds limit = std::chrono::seconds(30));
 
-// A text as a gnuplot string. In single quotes only the quote itself means anything; what is not printable becomes a space.
+// A text as a gnuplot string, in single quotes, where only the quote itself means anything; and gnuplot 5.4 misreads a doubled one at a
+// string's beginning, so each becomes a typographic one. Newlines and tabs become spaces.
 std::string gnuplot_string(std::string_view text);
 // The same for labels of tics, where % begins a format.
 std::string gnuplot_tic(std::string_view text);

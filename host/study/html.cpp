@@ -34,7 +34,7 @@ std::size_t sequence_length(std::string_view text) {
 constexpr std::string_view kStyle = R"(
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
-body{margin:0 auto;max-width:78rem;padding:2.5rem clamp(1rem,4vw,3rem) 4rem;background:var(--background);color:var(--ink);
+body{margin:0 auto;max-width:84rem;padding:2.5rem clamp(1rem,4vw,2rem) 4rem;background:var(--background);color:var(--ink);
 font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;overflow-wrap:break-word}
 h1{font-size:clamp(1.6rem,4vw,2.2rem);line-height:1.2;margin:0 0 .4rem;font-weight:650;letter-spacing:-.01em}
 h2{font-size:1.3rem;line-height:1.3;margin:3rem 0 .8rem;padding-top:1.2rem;border-top:1px solid var(--line);font-weight:650}
@@ -47,27 +47,27 @@ p{margin:.5rem 0}
 .lead{font-size:1.2rem;line-height:1.45;margin:1.2rem 0;max-width:52rem}
 .note{font-size:.9rem}
 .banner{border-left:.35rem solid var(--series-2);background:var(--soft);padding:.8rem 1rem;margin:1.2rem 0;max-width:none}
-.key{display:grid;grid-template-columns:repeat(auto-fit,minmax(10rem,1fr));gap:1px;margin:1.8rem 0;background:var(--line);
-border:1px solid var(--line)}
-.key div{background:var(--background);padding:.7rem .9rem}
+.key{display:grid;grid-template-columns:repeat(auto-fit,minmax(10rem,1fr));gap:1px;margin:1.8rem 1px}
+.key div{box-shadow:0 0 0 1px var(--line);padding:.7rem .9rem}
 .key dt{font-size:.8rem;color:var(--muted)}
 .key dd{margin:0;font-size:1.25rem;font-weight:600;font-variant-numeric:tabular-nums;line-height:1.3}
 .key small{display:block;font-size:.8rem;font-weight:400;color:var(--muted)}
 .scroll{overflow-x:auto;margin:.8rem 0;-webkit-overflow-scrolling:touch}
 .scroll:focus-visible{outline:2px solid var(--series-1);outline-offset:2px}
 table{border-collapse:collapse;font-size:.88rem;line-height:1.4}
-th,td{padding:.4rem .8rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--line);white-space:nowrap}
-thead th{vertical-align:bottom;border-bottom:2px solid var(--axis);font-weight:600;white-space:normal;min-width:4.5rem}
+th,td{padding:.4rem .5rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--line);white-space:nowrap}
+thead th{vertical-align:bottom;border-bottom:2px solid var(--axis);font-weight:600;white-space:normal;min-width:4rem}
 th.n,td.n{text-align:right;font-variant-numeric:tabular-nums}
-td.w{white-space:normal;min-width:22rem;max-width:34rem}
+td small{display:block;color:var(--muted)}
+td.w{white-space:normal;min-width:15rem;max-width:34rem}
 tbody th{font-weight:400;background:var(--background);position:sticky;left:0}
 thead th:first-child{background:var(--background);position:sticky;left:0}
 tbody tr:hover td,tbody tr:hover th{background:var(--soft)}
 th button{font:inherit;color:inherit;background:none;border:0;padding:0;cursor:pointer;text-align:inherit}
 th button:focus-visible{outline:2px solid var(--series-1)}
-th button::after{content:"\2195";display:inline-block;width:1em;margin-left:.2em;color:var(--muted);font-weight:400}
-th[aria-sort=ascending] button::after{content:"\2191";color:inherit}
-th[aria-sort=descending] button::after{content:"\2193";color:inherit}
+th button::after{content:"\a0\2195";color:var(--muted);font-weight:400}
+th[aria-sort=ascending] button::after{content:"\a0\2191";color:inherit}
+th[aria-sort=descending] button::after{content:"\a0\2193";color:inherit}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,29rem),1fr));gap:2rem 2.5rem;align-items:start}
 figure{margin:0;min-width:0}
 figure.wide{grid-column:1/-1}
@@ -193,7 +193,9 @@ std::string html_table(std::string_view name, const std::vector<TableColumn>& co
       const std::string_view tag = i == 0 ? "th" : "td";
       fmt::format_to(out, "<{}{}{}", tag, i == 0 ? " scope=\"row\"" : "", kind(columns[i]));
       if (sortable && row[i].sort_by && std::isfinite(*row[i].sort_by)) fmt::format_to(out, " data-sort=\"{}\"", *row[i].sort_by);
-      fmt::format_to(out, ">{}</{}>", escape_html(row[i].text), tag);
+      fmt::format_to(out, ">{}", escape_html(row[i].text));
+      if (!row[i].detail.empty()) fmt::format_to(out, "<small>{}</small>", escape_html(row[i].detail));
+      fmt::format_to(out, "</{}>", tag);
     }
     html += "</tr>\n";
   }

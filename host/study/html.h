@@ -21,8 +21,9 @@ struct TableColumn {
   bool wide = false;    // sentences: they wrap
 };
 struct TableCell {
-  std::string text;               // text
-  std::optional<double> sort_by;  // instead of the text
+  std::string text;
+  std::optional<double> sort_by;  // of a column of numbers; without it the row sorts last
+  std::string detail = {};        // smaller, on a line of its own
 };
 // A table in a box that scrolls by itself, its first column the rows' heading. `name`: what the table holds, for those who do not see it.
 std::string html_table(std::string_view name, const std::vector<TableColumn>& columns,

@@ -138,7 +138,7 @@ void add_dots(Figure& figure, Panel& panel, const std::vector<Dot>& dots, std::s
 }
 
 double dots_height(std::size_t cells, std::size_t series) {
-  return std::max(60.0, static_cast<double>(cells) * (kRowHeight + 8 * static_cast<double>(series - 1)));
+  return std::max(80.0, static_cast<double>(cells) * (kRowHeight + 8 * static_cast<double>(series - 1)));
 }
 
 // ---- shares
@@ -422,7 +422,7 @@ void add_curves(const StudySummary& summary, const std::vector<std::size_t>& by_
   const CurveRange range = curve_range(summary, shown, true);
   for (const std::size_t cell : shown) {
     Panel panel;
-    panel.title = shown.size() > 1 ? shortened(short_label(summary.cells[cell]), 36) : "";
+    panel.title = shown.size() > 1 ? shortened(summary.cells[cell].label, 36) : "";
     panel.x = range.updates;
     panel.y = range.values;
     const std::vector<CurveSummary>& curve = summary.cells[cell].curve;

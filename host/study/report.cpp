@@ -34,25 +34,19 @@ std::optional<double> as_number(const std::string& text) {
   return error == std::errc() && end == text.data() + text.size() && std::isfinite(x) ? std::optional(x) : std::nullopt;
 }
 
-std::string with_bounds(const std::string& estimate, const std::string& bounds) {
-  return bounds.empty() ? estimate : estimate + " " + bounds;
-}
-
 TableCell interval_cell(const Interval& interval) {
-  return {with_bounds(readable_number(interval.estimate, readable_decimals(interval)), readable_bounds(interval)),
-          interval.estimate};
+  return {readable_number(interval.estimate, readable_decimals(interval)), interval.estimate, readable_bounds(interval)};
 }
 
-TableCell share_cell(const ThresholdSummary& threshold) {
-  return {with_bounds(readable_percent(threshold.share.estimate), readable_percent_bounds(threshold.share)),
-          threshold.share.estimate};
+TableCell share_cell(const Interval& share) {
+  return {readable_percent(share.estimate), share.estimate, readable_percent_bounds(share)};
 }
 
 TableCell median_cell(const Survival& survival) {
   if (survival.n == 0) return {"\u2013", std::nullopt};
   const std::string bounds = readable_bounds(survival.lower, survival.upper);
-  if (survival.median) return {with_bounds(readable_number(*survival.median), bounds), *survival.median};
-  return {with_bounds("not reached", bounds), std::nullopt};
+  if (survival.median) return {readable_number(*survival.median), *survival.median, bounds};
+  return {"not reached", std::nullopt, bounds};
 }
 
 std::string section(std::string_view id, std::string_view heading, std::string_view content) {
@@ -93,6 +87,10 @@ void add_cell(const StudySummary& summary, const CellSummary& cell, Row& row) {
   }
 }
 
+std::string seed_range(const StudySummary& summary) {
+  return fmt::format("{} to {}", readable_count(summary.first_seed), readable_count(summary.first_seed + (summary.seeds - 1)));
+}
+
 // ---- parts
 
 std::string banner(const StudySummary& summary) {
@@ -117,16 +115,15 @@ std::string key_figures(const StudySummary& summary, const std::vector<std::size
                    detail.empty() ? "" : fmt::format("<small>{}</small>", escape_html(detail)));
   };
   add("cells", readable_count(summary.cells.size()), summary.axes.empty() ? "one configuration" : "over " + axes_label(summary));
-  add("seeds a cell", readable_count(summary.seeds),
-      summary.seeds == 0 ? "" : fmt::format("{} to {}", summary.first_seed, summary.first_seed + (summary.seeds - 1)));
+  add("seeds a cell", readable_count(summary.seeds), summary.seeds == 0 ? "" : seed_range(summary));
   add("finished", readable_count(summary.finished), fmt::format("of {} planned", readable_count(summary.planned)));
   add("failed", readable_count(summary.failed),
-      summary.failed == 0 ? "none lost its finite numbers"
+      summary.failed == 0 ? "all numbers stayed finite"
                           : fmt::format("{} of the finished", readable_percent(static_cast<double>(summary.failed) /
                                                                                static_cast<double>(summary.finished))));
   if (!by_merit.empty()) {
     const CellSummary& best = summary.cells[by_merit[0]];
-    const std::string which = summary.cells.size() > 1 ? "best cell: " + short_label(best) : "";
+    const std::string which = summary.cells.size() > 1 ? "best cell: " + best.label : "";
     if (const ThresholdSummary* threshold = main_threshold(best)) {
       add(fmt::format("reached {}", readable_number(threshold->threshold)), readable_percent(threshold->share.estimate),
           readable_percent_bounds(threshold->share) + (which.empty() ? "" : "; " + which));
@@ -147,23 +144,20 @@ std::string key_figures(const StudySummary& summary, const std::vector<std::size
 std::string cells_table(const StudySummary& summary) {
   std::vector<TableColumn> columns;
   add_cell_columns(summary, columns);
-  bool thresholds = false, results = false, several = false;
+  bool thresholds = false, results = false;
   for (const CellSummary& cell : summary.cells) {
     thresholds = thresholds || !cell.thresholds.empty();
-    several = several || cell.thresholds.size() > 1;
+
     results = results || cell.result.has_value();
   }
-  for (const char* heading : {"planned", "finished", "failed"}) columns.push_back({heading, true});
+  for (const char* heading : {"finished", "failed"}) columns.push_back({heading, true});
   if (thresholds) {
     columns.push_back({"reached the threshold", true});
     columns.push_back({"median updates to it", true});
-    columns.push_back({"median episodes", true});
-    columns.push_back({"median steps", true});
   }
   if (results) {
-    for (const char* heading : {"mean", "standard deviation", "interquartile mean", "median"}) {
-      columns.push_back({fmt::format("{}, {}", summary.result_name, heading), true});
-    }
+    for (const char* heading : {"mean result", "standard deviation", "interquartile mean", "median result"})
+      columns.push_back({heading, true});
   }
   columns.push_back({"what the data show", false, true});
 
@@ -171,14 +165,13 @@ std::string cells_table(const StudySummary& summary) {
   for (const CellSummary& cell : summary.cells) {
     Row row;
     add_cell(summary, cell, row);
-    for (const std::uint64_t n : {cell.planned, cell.finished, cell.failed}) row.push_back(count_cell(n));
+    row.push_back({readable_count(cell.finished), static_cast<double>(cell.finished), "of " + readable_count(cell.planned)});
+    row.push_back(count_cell(cell.failed));
     const TableCell none = {"\u2013", std::nullopt};
     if (thresholds) {
       const ThresholdSummary* threshold = cell.finished > 0 ? main_threshold(cell) : nullptr;
-      row.push_back(threshold ? share_cell(*threshold) : none);
+      row.push_back(threshold ? share_cell(threshold->share) : none);
       row.push_back(threshold ? median_cell(threshold->updates) : none);
-      row.push_back(threshold ? median_cell(threshold->episodes) : none);
-      row.push_back(threshold ? median_cell(threshold->steps) : none);
     }
     if (results) {
       const bool some = cell.result && cell.result->count > 0;
@@ -193,10 +186,13 @@ std::string cells_table(const StudySummary& summary) {
     rows.push_back(std::move(row));
   }
   std::string html = html_table("cells", columns, rows, true);
-  html += paragraph("In brackets: 95 % intervals, each cell's own. A dash: nothing to say.", "note");
-  if (!several) return html;
+  if (results || thresholds)
+    html += paragraph(fmt::format("{}In brackets: 95 % intervals, each cell's own.",
+                                  results ? fmt::format("Result: {}. ", summary.result_name) : ""),
+                      "note");
+  if (!thresholds || summary.finished == 0) return html;
 
-  html += "<h3>All thresholds</h3>\n";
+  html += "<h3>Thresholds: when they were reached</h3>\n";
   columns.clear();
   rows.clear();
   add_cell_columns(summary, columns);
@@ -209,24 +205,23 @@ std::string cells_table(const StudySummary& summary) {
       add_cell(summary, cell, row);
       row.push_back({readable_number(threshold.threshold) + (threshold.stops ? " (stops)" : ""), threshold.threshold});
       row.push_back(count_cell(threshold.reached));
-      row.push_back(share_cell(threshold));
+      row.push_back(share_cell(threshold.share));
       for (const Survival* survival : {&threshold.updates, &threshold.episodes, &threshold.steps})
         row.push_back(median_cell(*survival));
       rows.push_back(std::move(row));
     }
   }
-  return html + html_table("all thresholds", columns, rows, true);
+  return html + html_table("thresholds", columns, rows, true);
 }
 
 std::string comparisons_table(const StudySummary& summary) {
   if (summary.comparisons.empty()) return "";
   std::vector<Row> rows;
   for (const Comparison& comparison : summary.comparisons) {
-    const Interval& p = comparison.improvement;
     rows.push_back({{short_label(summary.cells[comparison.b]), std::nullopt},
                     {short_label(summary.cells[comparison.a]), std::nullopt},
                     count_cell(comparison.pairs),
-                    {with_bounds(readable_percent(p.estimate), readable_percent_bounds(p)), p.estimate},
+                    share_cell(comparison.improvement),
                     {readable_p(comparison.p), comparison.p},
                     {readable_p(comparison.p_holm), comparison.p_holm}});
   }
@@ -356,8 +351,7 @@ std::string configuration(const StudySummary& summary) {
     settings.emplace_back("grid: " + key, list);
   }
   if (summary.seeds > 0) {
-    settings.emplace_back("seeds",
-                          fmt::format("{} to {}, for each cell", summary.first_seed, summary.first_seed + (summary.seeds - 1)));
+    settings.emplace_back("seeds", seed_range(summary) + ", for each cell");
   }
   std::string html = definition_list(settings);
   if (!summary.fixed.empty()) html += "<h3>Settings that all cells share</h3>\n" + definition_list(summary.fixed);

@@ -23,17 +23,20 @@ void replace_all(std::string& text, std::string_view what, std::string_view with
   }
 }
 
-// As gnuplot writes a colour: rgb(  0, 114, 178).
-std::string as_drawn(std::string_view hex) {
+// As gnuplot writes a colour: rgb(  0, 114, 178) of lines, rgb(0,114,178) of text.
+std::pair<std::string, std::string> as_drawn(std::string_view hex) {
   unsigned red = 0, green = 0, blue = 0;
   std::sscanf(std::string(hex).c_str(), "#%2x%2x%2x", &red, &green, &blue);
-  return fmt::format("rgb({:3}, {:3}, {:3})", red, green, blue);
+  return {fmt::format("rgb({:3}, {:3}, {:3})", red, green, blue), fmt::format("rgb({},{},{})", red, green, blue)};
 }
 
 std::vector<std::pair<std::string, std::string>> replacements() {
   std::vector<std::pair<std::string, std::string>> list;
   const auto add = [&](const PageColour& colour) {
-    list.emplace_back(as_drawn(colour.light), fmt::format("var({})", colour.variable));
+    const auto [line, text] = as_drawn(colour.light);
+    const std::string variable = fmt::format("var({})", colour.variable);
+    list.emplace_back(line, variable);
+    list.emplace_back(text, variable);
   };
   for (const PageColour& colour : kSeries) add(colour);
   for (const PageColour& colour : {kAxis, kGrid, kBackground, kInk, kMuted}) add(colour);
