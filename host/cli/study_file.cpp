@@ -281,11 +281,12 @@ std::string StudyReader::word(const toml::key& key, const toml::node& value) con
 }
 
 std::uint64_t StudyReader::whole(const toml::key& key, const toml::node& value, std::uint64_t least, std::uint64_t most) const {
-  const std::optional<std::string> text = value.is_boolean() ? std::nullopt : scalar_text(value);
+  const std::optional<std::string> text = scalar_text(value);
   const std::optional<std::uint64_t> read = text ? parse_integer(*text) : std::nullopt;
   if (!read || *read < least || *read > most) {
     refuse(place_of(key.source()), std::string(key.str()),
-           fmt::format("{} is not accepted; a whole number from {} to {}", text ? shown(*text) : "this", least, most));
+           fmt::format("{} is not accepted; a whole number from {} to {}", text ? shown(*text) : "a list, a table or a date",
+                       least, most));
   }
   return *read;
 }
@@ -297,11 +298,11 @@ bool StudyReader::flag(const toml::key& key, const toml::node& value) const {
 }
 
 double StudyReader::number(const toml::key& key, const toml::node& value) const {
-  const std::optional<std::string> text = value.is_number() ? scalar_text(value) : std::nullopt;
-  const std::optional<double> read = text ? parse_number(*text) : std::nullopt;
+  const std::optional<std::string> text = scalar_text(value);
+  const std::optional<double> read = value.is_number() ? parse_number(*text) : std::nullopt;
   if (!read) {
     refuse(place_of(value.source()), std::string(key.str()),
-           fmt::format("{} is not accepted; a finite number", text ? shown(*text) : "this"));
+           fmt::format("{} is not accepted; a finite number", text ? shown(*text) : "a list, a table or a date"));
   }
   return *read;
 }
@@ -402,7 +403,9 @@ void StudyReader::check_key(const toml::key& key, bool varies) const {
   if (!varies) known.insert(known.end(), own.begin(), own.end());
   const std::string why = scratch_->why_not(option_of(name));
   const std::string near = why.empty() ? suggestion(name, known) : "";
-  refuse(place, name, near.empty() ? unknown_option(*scratch_, option_of(name), true) : "no such key of a study file" + near);
+  refuse(place, name,
+         near.empty() ? with_keys(unknown_option(*scratch_, option_of(name), true), scratch_->table())
+                      : "no such key of a study file" + near);
 }
 
 Value StudyReader::read_value(const std::string& key, const Place& place, const toml::node& value) const {
@@ -478,7 +481,7 @@ std::vector<std::vector<Value>> StudyReader::read_range(const toml::key& key, co
     if (part.str() == "from" || part.str() == "to") {
       const double end = number(part, value);
       const auto integer = value.value_exact<std::int64_t>();
-      if (integer && std::abs(end) > 0x1p53) refuse(place_of(part.source()), name, "a range of whole numbers goes up to 2^53");
+      if (integer && std::abs(end) >= 0x1p53) refuse(place_of(part.source()), name, "a range of whole numbers stays below 2^53");
       (part.str() == "from" ? from : to) = end;
     } else if (part.str() == "steps") {
       steps = whole(part, value, 1, kMostCells);
@@ -519,27 +522,29 @@ void StudyReader::read_points(const toml::key& key, const toml::node& value) {
   if (list == nullptr || list->empty() ||
       !std::all_of(list->begin(), list->end(), [](const toml::node& n) { return n.is_table(); }))
     refuse(place_of(key.source()), "points", "is not accepted; [[points]] before each point's keys, at least one");
+  std::vector<Setting> first;
+  for (const auto& [name, setting] : *list->front().as_table()) {
+    check_key(name, true);
+    first.push_back({std::string(name.str()), {"", place_of(name.source())}});
+  }
+  if (first.empty()) refuse(place_of(list->front().source()), "points", "an empty point is not accepted; at least one key");
+  std::sort(first.begin(), first.end(), [](const Setting& a, const Setting& b) { return a.value.place < b.value.place; });
   Axis axis;
-  axis.place = place_of(key.source());
+  axis.place = first[0].value.place;
+  for (const Setting& setting : first) axis.keys.push_back(setting.key);
   for (const toml::node& node : *list) {
     const toml::table& given = *node.as_table();
-    if (given.empty()) refuse(place_of(node.source()), "points", "an empty point is not accepted; at least one key");
-    std::vector<std::pair<Place, std::string>> keys;
-    std::vector<Value> row;
     for (const auto& [name, setting] : given) {
       check_key(name, true);
-      keys.emplace_back(place_of(name.source()), std::string(name.str()));
-      row.push_back(read_value(keys.back().second, keys.back().first, setting));
+      if (std::find(axis.keys.begin(), axis.keys.end(), name.str()) == axis.keys.end())
+        refuse(place_of(name.source()), std::string(name.str()),
+               "the first of the points does not have it; all points have the same keys");
     }
-    if (axis.keys.empty()) {
-      for (const auto& [place, name] : keys) axis.keys.push_back(name);
-    }
-    for (const auto& [place, name] : keys) {
-      if (std::find(axis.keys.begin(), axis.keys.end(), name) == axis.keys.end())
-        refuse(place, name, "the first of the points does not have it; all points have the same keys");
-    }
+    std::vector<Value> row;
     for (const std::string& name : axis.keys) {
-      if (!given.contains(name)) refuse(place_of(node.source()), name, "missing in this point; all points have the same keys");
+      const auto found = given.find(name);
+      if (found == given.end()) refuse(place_of(node.source()), name, "missing in this point; all points have the same keys");
+      row.push_back(read_value(name, place_of(found->first.source()), found->second));
     }
     axis.rows.push_back(std::move(row));
   }
@@ -773,6 +778,7 @@ void StudyReader::refuse_cell(const std::string& message, const Choice& choice, 
   std::string text = with_keys(message, table);
   const std::string key = text.substr(0, text.find_first_of(":, "));
   if (text.starts_with(key + ": ")) text.erase(0, key.size() + 2);
+  if (text.starts_with(key + ' ')) text.erase(0, key.size() + 1);  // --baseline constant: ...
   refuse(find_place(key, choice), key, at + text);
 }
 
@@ -892,22 +898,27 @@ void StudyReader::warn(const Choice& choice, const std::string& warning) {
 
 [[noreturn]] void damaged(const std::string& what) { throw DamagedFileError("study: " + what); }
 
-void make_runnable(const study::Plan& plan, const CommandEntry& entry, std::size_t number, study::Cell& cell) {
+// `defaults`: what a new command of this kind has. Only what differs is set: most of a cell does not, and setting is what takes time.
+void make_runnable(Command& command, const std::map<std::string, std::string>& defaults, std::size_t number, study::Cell& cell) {
   const std::string name = fmt::format("cell {}", number + 1);
   try {
-    const std::unique_ptr<Command> command = entry.make(plan.environment);
-    const ConfigFile file = parse_config(name, cell.configuration);
+    ConfigFile file = parse_config(name, cell.configuration);
     for (const Assignment& assignment : file.assignments) {
-      const Option* option = command->table().find(assignment.name);
-      if (option == nullptr || !option->setting) damaged(fmt::format("{}: not a setting of this version", assignment.label));
+      if (!defaults.contains(assignment.name)) {
+        const Option* option = command.table().find(assignment.name);
+        if (option == nullptr || !option->setting) damaged(assignment.label + ": not a setting of this version");
+      }
     }
-    configure(*command, file.assignments, {});
-    if (canonical(*command) != cell.configuration)
-      damaged(fmt::format("{}: its settings are not all that this version has", name));
-    cell.run = command->cell();
+    std::erase_if(file.assignments, [&](const Assignment& assignment) {
+      const auto found = defaults.find(assignment.name);
+      return found != defaults.end() && found->second == assignment.text;
+    });
+    configure(command, file.assignments, {});
   } catch (const ConfigurationError& error) {
     damaged(error.what());
   }
+  if (canonical(command) != cell.configuration) damaged(name + ": its settings are not those of this version, as it writes them");
+  cell.run = command.cell();
 }
 
 }  // namespace
@@ -931,7 +942,10 @@ void make_runnable(study::Plan& plan) {
     if (draw.index >= names.size() || names[draw.index] != draw.parameter)
       damaged(fmt::format("{} is no parameter of {}", shown(draw.parameter), plan.environment));
   }
-  for (std::size_t i = 0; i < plan.cells.size(); ++i) make_runnable(plan, *entry, i, plan.cells[i]);
+  std::map<std::string, std::string> defaults;
+  for (const Assignment& a : parse_config("defaults", canonical(*entry->make(plan.environment))).assignments)
+    defaults[a.name] = a.text;
+  for (std::size_t i = 0; i < plan.cells.size(); ++i) make_runnable(*entry->make(plan.environment), defaults, i, plan.cells[i]);
 }
 
 }  // namespace fryer::cli

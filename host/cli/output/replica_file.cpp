@@ -8,28 +8,16 @@
 #include <bit>
 #include <cmath>
 
+#include "host/study/npy.h"
+
 namespace fryer::cli {
 namespace {
 
-void append_little_endian(std::string& row, std::uint64_t value, int bytes) {
-  for (int i = 0; i < bytes; ++i) row += static_cast<char>(value >> (8 * i) & 0xff);
-}
+using study::append_little_endian;
 
 std::string csv_number(float x) { return std::isfinite(x) ? fmt::format("{}", static_cast<double>(x)) : ""; }
 
 }  // namespace
-
-std::string_view status_name(std::uint8_t status) {
-  switch (static_cast<ReplicaStatus>(status)) {
-    case ReplicaStatus::finished:
-      return "finished";
-    case ReplicaStatus::solved:
-      return "solved";
-    case ReplicaStatus::failed:
-      return "failed";
-  }
-  return "unknown";
-}
 
 void write_csv(OutputFile& file, const ReplicaRows& rows) {
   const ReplicaTable& table = rows.table;
@@ -44,17 +32,9 @@ void write_csv(OutputFile& file, const ReplicaRows& rows) {
 
 void write_npy(OutputFile& file, const ReplicaRows& rows) {
   const ReplicaTable& table = rows.table;
-  std::string header = "{'descr': [('seed', '<u8'), ('status', '|S8'), ('updates', '<u8'), ('episodes', '<u8'), ('steps', '<u8')";
-  for (const std::string& name : rows.parameters) header += fmt::format(", ('{}', '<f4')", name);
-  header += fmt::format("], 'fortran_order': False, 'shape': ({},), }}", table.size());
-  constexpr std::size_t kPreamble = 10;  // magic, version, length
-  header.append(63 - (kPreamble + header.size()) % 64, ' ');
-  header += '\n';
-  std::string preamble = "\x93NUMPY";
-  preamble += '\x01';
-  preamble += '\0';
-  append_little_endian(preamble, header.size(), 2);
-  file.write(preamble + header);
+  std::string fields = "[('seed', '<u8'), ('status', '|S8'), ('updates', '<u8'), ('episodes', '<u8'), ('steps', '<u8')";
+  for (const std::string& name : rows.parameters) fields += fmt::format(", ('{}', '<f4')", name);
+  file.write(study::npy_header(fields + "]", table.size()));
   std::string row;
   for (std::size_t i = 0; i < table.size(); ++i) {
     row.clear();

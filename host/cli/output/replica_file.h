@@ -9,11 +9,11 @@
 
 #include "fryer/engine/results.h"
 #include "host/cli/files.h"
+#include "host/study/export.h"
 
 namespace fryer::cli {
 
-// finished, solved, failed.
-std::string_view status_name(std::uint8_t status);
+using study::status_name;
 
 // What the rows need beside the table.
 struct ReplicaRows {
