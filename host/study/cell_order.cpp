@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// See cell_order.h. Nothing here is a statistic: it only picks and orders what the analysis has computed.
 #include "host/study/cell_order.h"
 
 #include <algorithm>
@@ -42,6 +43,11 @@ std::string axes_label(const StudySummary& summary) {
   std::string label;
   for (const auto& [key, values] : summary.axes) label += (label.empty() ? "" : ", ") + key;
   return label;
+}
+
+std::string result_label(const StudySummary& summary) {
+  const bool said = summary.result_unit.empty() || summary.result_name.find(summary.result_unit) != std::string::npos;
+  return said ? summary.result_name : summary.result_name + " (" + summary.result_unit + ")";
 }
 
 }  // namespace fryer::study

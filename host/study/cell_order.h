@@ -13,13 +13,16 @@ namespace fryer::study {
 // The threshold that a cell is judged by: the stopping rule, else the highest; null without any.
 const ThresholdSummary* main_threshold(const CellSummary& cell);
 
-// Indices of the cells with finished replicas, best first: by the share that reached main_threshold, then by its median updates, then by
-// the result's mean (higher is better); equal ones in the study's order.
+// Indices of the cells with finished replicas, best first: by the share that reached main_threshold, then by its median
+// updates, then by the result's mean (higher is better); equal ones in the study's order.
 std::vector<std::size_t> cells_by_merit(const StudySummary& summary);
 
 // "0.1, 16": the values of what the grid varies; the whole label where it varies nothing.
 std::string short_label(const CellSummary& cell);
 // "learning_rate, batch": what short_label lists; "" where the grid varies nothing.
 std::string axes_label(const StudySummary& summary);
+
+// The result's name, with its unit where the name does not say it.
+std::string result_label(const StudySummary& summary);
 
 }  // namespace fryer::study

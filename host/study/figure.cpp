@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// See figure.h. Every position is computed here, from the width of text as it was measured, since gnuplot's own layout differs from
+// one terminal to the next. Legends and axis labels are labels at fixed places.
 #include "host/study/figure.h"
 
 #include <fmt/format.h>
@@ -26,14 +28,14 @@ std::size_t characters(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
-double text_width(std::string_view text) { return kCharacter * static_cast<double>(characters(text)); }
-
-// What an axis's numbers take: up to five digits, or more for large ones.
-double number_width(const Axis& axis) {
-  if (axis.percent) return 54;
-  return std::max(42.0, kCharacter * static_cast<double>(
-                                         fmt::format("{:.0f}", std::max(std::abs(axis.low), std::abs(axis.high))).size() + 2));
+// Of the longest number that `%.8g` writes on an axis with tics of 10^-decimals.
+double number_width(const Axis& axis, int decimals) {
+  const double longest = std::max(std::abs(axis.low), std::abs(axis.high));
+  const std::size_t digits = longest >= 1e8 ? 6 : fmt::format("{:.{}f}", longest, std::clamp(decimals, 0, 7)).size();
+  return kCharacter * static_cast<double>(digits + (axis.low < 0 ? 1 : 0) + (axis.percent ? 2 : 0));
 }
+
+double text_width(std::string_view text) { return kCharacter * static_cast<double>(characters(text)); }
 
 // 1, 2 or 5 times a power of ten: the smallest step at which the tics' numbers do not touch.
 double tic_step(const Axis& axis, double pixels) {
@@ -41,9 +43,7 @@ double tic_step(const Axis& axis, double pixels) {
   for (int exponent = static_cast<int>(std::floor(std::log10(range))) - 2;; ++exponent) {
     for (const double digit : {1.0, 2.0, 5.0}) {
       const double step = digit * std::pow(10.0, exponent);
-      const double longest = std::max(std::abs(axis.low), std::abs(axis.high));
-      const std::string number = fmt::format("{:.{}f}", longest, std::clamp(-exponent, 0, 12));
-      const double width = text_width(number) + (axis.low < 0 ? kCharacter : 0) + (axis.percent ? 2 * kCharacter : 0) + 10;
+      const double width = number_width(axis, -exponent) + 10;
       if (range / step * width <= pixels || step > range) return step;
     }
   }
@@ -82,7 +82,9 @@ std::string shortened(std::string_view text, std::size_t most) {
 }
 
 Axis axis_around(std::string label, double low, double high) {
-  const double room = high > low ? 0.04 * (high - low) : std::max(0.05 * std::abs(low), 0.5);
+  const double size = std::max(std::abs(low), std::abs(high));
+  // Gnuplot refuses ranges whose ends it cannot tell apart.
+  const double room = high > low ? std::max(0.04 * (high - low), 1e-6 * size) : std::max(0.05 * size, 0.5);
   return {std::move(label), low - room, high + room};
 }
 
@@ -105,7 +107,7 @@ Figure::Margins Figure::margins() const {
   bool titles = false;
   for (const Panel& panel : panels) {
     for (const auto& [at, label] : panel.y.names) tics = std::max(tics, text_width(shortened(label, kMostLabel)));
-    if (panel.y.names.empty()) tics = std::max(tics, number_width(panel.y));
+    if (panel.y.names.empty()) tics = std::max({tics, 42.0, number_width(panel.y, 1)});
     if (!panel.y.label.empty()) m.left = 20 + kLabelRoom;
     if (!panel.x.label.empty()) m.bottom = kTicRoom + kLabelRoom;
     if (!panel.title.empty()) titles = true;

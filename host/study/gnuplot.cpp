@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// See gnuplot.h. The script is the child's standard input as a file in memory; its two outputs are read together, so that neither can
+// block, until both end or the time is over.
 #include "host/study/gnuplot.h"
 
 #include <fcntl.h>
@@ -14,6 +16,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -160,11 +164,12 @@ std::string quoted(std::string_view text, bool percent_is_format) {
 std::string require_gnuplot() {
   const char* path = std::getenv("PATH");
   std::string_view rest = path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path;
+  std::error_code ignored;  // a folder that is not there has no gnuplot
   while (true) {
     const std::size_t end = rest.find(':');
     const std::string_view folder = rest.substr(0, end);
     const std::string program = fmt::format("{}/gnuplot", folder.empty() ? "." : folder);
-    if (::access(program.c_str(), X_OK) == 0) return program;
+    if (std::filesystem::is_regular_file(program, ignored) && ::access(program.c_str(), X_OK) == 0) return program;
     if (end == std::string_view::npos) break;
     rest.remove_prefix(end + 1);
   }

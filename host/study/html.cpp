@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// See html.h. The style and the script stand in the page itself; the script only makes tables sortable, and the page is complete without
+// it. Colours come from palette.h as variables, once for each scheme.
 #include "host/study/html.h"
 
 #include <fmt/format.h>
@@ -83,12 +85,13 @@ dl.list dt{color:var(--muted)}
 dl.list dd{margin:0;min-width:0}
 @media(max-width:30rem){dl.list{grid-template-columns:1fr;gap:0}dl.list dd{margin-bottom:.5rem}}
 @media print{
+:root{color-scheme:light}
 body{max-width:none;padding:0;font-size:10pt}
 h2{break-after:avoid;margin-top:1.5rem}
 figure,tr,.banner,.key{break-inside:avoid}
 .scroll{overflow:visible}
-figure.wide svg{min-width:0}
-table{font-size:7.5pt}th,td{padding:.2rem .35rem;white-space:normal}td.w{min-width:10rem}
+figure svg{max-width:32rem}figure.wide svg{min-width:0;max-width:none}
+table{font-size:7pt}th,td{padding:.2rem .3rem;white-space:normal}thead th{min-width:0}td.w{min-width:7rem}
 tbody th,thead th:first-child{position:static}
 th button::after{content:none}
 pre{white-space:pre-wrap}

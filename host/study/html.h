@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pieces of a self-contained page: escaped text, tables, and the frame with its style and its only script. What these functions
-// write is well-formed XML too. They load nothing and refer to nothing outside the page.
+// The pieces of a self-contained page: escaped text, tables, and the frame with its style and its only script. What these
+// functions write is well-formed XML too. They load nothing and refer to nothing outside the page.
 #pragma once
 
 #include <optional>
@@ -25,7 +25,8 @@ struct TableCell {
   std::optional<double> sort_by;  // of a column of numbers; without it the row sorts last
   std::string detail = {};        // smaller, on a line of its own
 };
-// A table in a box that scrolls by itself, its first column the rows' heading. `name`: what the table holds, for those who do not see it.
+// A table in a box that scrolls by itself, its first column the rows' heading. `name`: what the table holds, for those who do
+// not see it.
 std::string html_table(std::string_view name, const std::vector<TableColumn>& columns,
                        const std::vector<std::vector<TableCell>>& rows, bool sortable);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The colours of plots and pages, in one place. Gnuplot draws with the light ones; a page replaces each by its CSS variable, so that a plot
-// follows the reader's colour scheme. Okabe & Ito's hues, darkened or lightened until each has a contrast of 3 to both of its
-// backgrounds (WCAG 2.1, 1.4.11).
+// The colours of plots and pages, in one place. Gnuplot draws with the light ones; a page replaces each by its CSS variable, so
+// that a plot follows the reader's colour scheme. Okabe & Ito's hues, darkened or lightened until each has a contrast of 3 to
+// both of its backgrounds (WCAG 2.1, 1.4.11).
 #pragma once
 
 #include <string_view>

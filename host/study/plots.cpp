@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which plots a summary's data allow, and what each shows. At most kMostLines lines share a panel, at most kMostPanels panels a figure;
-// what is left out is said in the caption. Curves are thinned to a few hundred points, which is more than the pixels they cross.
+// Which plots a summary's data allow, and what each shows. At most kMostLines lines share a panel, at most kMostPanels panels a
+// figure; what is left out is said in the caption. Curves are thinned to a few hundred points, which is more than the pixels
+// they cross.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -210,7 +211,7 @@ void add_heat_map(const StudySummary& summary, const std::vector<double>& values
   }
   if (!(low <= high)) return;
   if (percent) low = 0, high = 100;  // so that pictures of shares can be compared
-  if (low == high) high = low + 1;
+  if (high - low <= 1e-6 * std::max(std::abs(low), std::abs(high))) high = low + std::max(1.0, std::abs(low));
 
   Figure figure;
   figure.width = x_values.size() > 8 ? kWide : kNarrow;
@@ -270,7 +271,7 @@ void add_heat_maps(const StudySummary& summary, std::vector<Plot>& plots) {
                  "The same shares as numbers in the grid of settings; their intervals are in the table.", plots);
   }
   add_heat_map(summary, results, false, "result_map", "Mean result, by settings",
-               fmt::format("Mean over seeds of the {}.", summary.result_name), plots);
+               fmt::format("Mean over seeds of the {}.", result_label(summary)), plots);
 }
 
 // ---- lines: which cells share a panel
@@ -573,7 +574,7 @@ std::vector<Quantity> parameters_of(const StudySummary& summary, const std::vect
 }
 
 void add_distributions(const StudySummary& summary, const std::vector<std::size_t>& by_merit, std::vector<Plot>& plots) {
-  Quantity result = {summary.result_name, {}};
+  Quantity result = {result_label(summary), {}};
   for (const std::size_t cell : by_merit) {
     const auto& d = summary.cells[cell].result;
     if (d && d->count > 0) result.cells.emplace_back(cell, &*d);
@@ -602,7 +603,8 @@ void add_distributions(const StudySummary& summary, const std::vector<std::size_
 
 // ---- survival
 
-// The share not yet there just after each of some times: the last step of each of kMostPoints equal parts of the time axis, so that every point drawn is one of the data.
+// The share not yet there just after each of some times: the last step of each of kMostPoints equal parts of the time axis, so
+// that every point drawn is one of the data.
 Rows survival_rows(const Survival& survival, double end) {
   Rows points = {{0, 100, 100, 100}};
   double part = -1;

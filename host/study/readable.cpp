@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// See readable.h. fmt formats numbers without a locale; what is added here are commas, words and the rules about percentages.
 #include "host/study/readable.h"
 
 #include <fmt/format.h>

@@ -12,7 +12,8 @@
 namespace fryer::study {
 
 std::string readable_count(std::uint64_t n);  // 1,000,000
-// With as many decimals as asked for, or four significant digits: 1,234.5, 0.00123, -3.2e-7; "not a number" and "unbounded" in words.
+// With as many decimals as asked for, or four significant digits: 1,234.5, 0.00123, -3.2e-7; "not a number" and "unbounded" in
+// words.
 std::string readable_number(double x, std::optional<int> decimals = std::nullopt);
 // Of a share from 0 to 1. Never "100 %" for less than all, never "0 %" for more than none.
 std::string readable_percent(double share);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page: what was asked, what came out, plots, tables, methods, and everything needed to repeat it. All text that comes from a file passes
-// escape_html; what is already markup is only joined here.
+// The page: what was asked, what came out, plots, tables, methods, and everything needed to repeat it. All text that comes from
+// a file passes escape_html; what is already markup is only joined here.
 #include "host/study/report.h"
 
 #include <fmt/format.h>
@@ -188,7 +188,7 @@ std::string cells_table(const StudySummary& summary) {
   std::string html = html_table("cells", columns, rows, true);
   if (results || thresholds)
     html += paragraph(fmt::format("{}In brackets: 95 % intervals, each cell's own.",
-                                  results ? fmt::format("Result: {}. ", summary.result_name) : ""),
+                                  results ? fmt::format("Result: {}. ", result_label(summary)) : ""),
                       "note");
   if (!thresholds || summary.finished == 0) return html;
 
@@ -266,6 +266,41 @@ std::string gradient_table(const StudySummary& summary) {
     }
   }
   return rows.empty() ? "" : html_table("gradient estimates", columns, rows, true);
+}
+
+// Of the result and the final parameters: what the plots show, as numbers.
+std::string distributions_table(const StudySummary& summary) {
+  constexpr std::size_t kMostCells = 100;  // beyond that only of the result
+  if (summary.command == "gradient") return "";
+  std::vector<TableColumn> columns;
+  add_cell_columns(summary, columns);
+  columns.push_back({"of"});
+  for (const char* heading : {"seeds", "mean", "standard deviation", "smallest"}) columns.push_back({heading, true});
+  for (const double q : kReportQuantiles) columns.push_back({fmt::format("{:g} %", 100 * q), true});
+  columns.push_back({"largest", true});
+  std::vector<Row> rows;
+  const auto add = [&](const CellSummary& cell, const std::string& name, const Distribution& d) {
+    if (d.count == 0) return;
+    Row row;
+    add_cell(summary, cell, row);
+    row.push_back({name, std::nullopt});
+    row.push_back(count_cell(d.count));
+    row.push_back(interval_cell(d.mean_interval));
+    row.push_back(number_cell(d.sd));
+    row.push_back(number_cell(d.min));
+    for (const auto& [q, interval] : d.quantiles) row.push_back(interval_cell(interval));
+    row.resize(columns.size() - 1, {"\u2013", std::nullopt});
+    row.push_back(number_cell(d.max));
+    rows.push_back(std::move(row));
+  };
+  for (const CellSummary& cell : summary.cells) {
+    if (cell.result) add(cell, result_label(summary), *cell.result);
+    if (summary.cells.size() > kMostCells) continue;
+    for (const auto& [name, d] : cell.parameters) add(cell, name, d);
+  }
+  if (rows.empty()) return "";
+  return html_table("distributions", columns, rows, true) +
+         paragraph("Over the seeds that did not fail. In brackets: 95 % intervals of the mean and of each quantile.", "note");
 }
 
 // The plots as figures, drawn by as many processes at once as there are processors.
@@ -420,6 +455,7 @@ std::string report_html(const StudySummary& summary, const std::string& repeat_c
   body += section("cells", "Cells", cells_table(summary));
   const std::string plots = figures(make_plots(summary));
   body += section("plots", "Plots", plots.empty() ? "<p>There is nothing to draw yet.</p>\n" : plots);
+  body += section("distributions", "Distributions in numbers", distributions_table(summary));
   body += section("comparisons", "Comparisons", comparisons_table(summary));
   body += section("gradients", "Gradient estimates", gradient_table(summary));
   body += section("methods", "Methods", definition_list(kMethods));

@@ -19,8 +19,8 @@ struct Plot {
 
 // The plots that the data allow, in the page's order. Runs nothing.
 std::vector<Plot> make_plots(const StudySummary& summary);
-// Runs gnuplot on a plot. format: "svg", "pdf" or "png" (two pixels a CSS pixel, on white). Throws Error: without gnuplot it says what to
-// install (require_gnuplot() in gnuplot.h says so before any work).
+// Runs gnuplot on a plot. format: "svg", "pdf" or "png" (two pixels a CSS pixel, on white). Throws Error: without gnuplot it
+// says what to install (require_gnuplot() in gnuplot.h says so before any work).
 std::string draw(const Plot& plot, const std::string& format);
 // One self-contained page. Its plots are drawn in parallel. Throws Error as draw().
 std::string report_html(const StudySummary& summary, const std::string& repeat_command);

@@ -76,6 +76,7 @@ std::string inline_svg(const std::string& drawn, std::string_view name, std::str
     line.erase(0, line.find_first_not_of("\t "));
     if (line.empty()) continue;
     if (line.starts_with("<text")) {
+      line.replace(0, line.find('>'), "<text");  // without xml:space, which HTML does not have
       svg += group + line + "\n";
       group.clear();
       continue;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Studies that nobody ran: summaries of any size with plausible numbers, for the tests of what is printed and drawn. Their intervals are
-// made up; the statistics have tests of their own.
+// Studies that nobody ran: summaries of any size with plausible numbers, for the tests of what is printed and drawn. Their
+// intervals are made up; the statistics have tests of their own.
 #pragma once
 
 #include <fmt/format.h>

@@ -34,7 +34,8 @@ using ::testing::AssertionSuccess;
 
 constexpr const char* kRepeat = "fryer study run rates.toml --output rates.db";
 
-// XML as far as a page uses it: elements closed in order, quoted attributes of distinct names, the five entities and numbers, unique ids.
+// XML as far as a page uses it: elements closed in order, quoted attributes of distinct names, the five entities and numbers,
+// unique ids.
 AssertionResult well_formed(std::string_view text) {
   std::vector<std::string> open;
   std::vector<std::string> ids;
@@ -143,11 +144,26 @@ TEST(Report, EveryKindOfStudyIsAWellFormedPageThatLoadsNothing) {
 TEST(Report, HasEveryPartInOrder) {
   const std::string page = report_html(fabricated::grid(), kRepeat);
   std::size_t at = 0;
-  for (const char* part : {"<h1>Learning rate and batch size", "How often, and after how many", "With 1,000 seeds a cell",
-                           "class=\"key\"", "id=\"cells\"", "success_rate-title", "success_rate_map-title", "result_map-title",
-                           "learning_curves-title", "learning_curve_bands-title", "result_quantiles-title",
-                           "parameter_quantiles-title", "time_to_threshold-title", "id=\"comparisons\"", "id=\"methods\"",
-                           "id=\"configuration\"", "id=\"provenance\"", "id=\"repeat\"", "0123456789abcdef"}) {
+  for (const char* part : {"<h1>Learning rate and batch size",
+                           "How often, and after how many",
+                           "With 1,000 seeds a cell",
+                           "class=\"key\"",
+                           "id=\"cells\"",
+                           "success_rate-title",
+                           "success_rate_map-title",
+                           "result_map-title",
+                           "learning_curves-title",
+                           "learning_curve_bands-title",
+                           "result_quantiles-title",
+                           "parameter_quantiles-title",
+                           "time_to_threshold-title",
+                           "id=\"distributions\"",
+                           "id=\"comparisons\"",
+                           "id=\"methods\"",
+                           "id=\"configuration\"",
+                           "id=\"provenance\"",
+                           "id=\"repeat\"",
+                           "0123456789abcdef"}) {
     const std::size_t found = page.find(part, at);
     ASSERT_NE(found, std::string::npos) << part;
     at = found;
@@ -180,6 +196,39 @@ TEST(Report, HasEveryPartInOrder) {
   EXPECT_TRUE(has(page, "prefers-color-scheme:dark"));
   EXPECT_TRUE(has(page, "@media print"));
   EXPECT_FALSE(has(page, "class=\"banner\""));
+}
+
+TEST(Report, TablesHoldTheNumbers) {
+  const std::string page = report_html(fabricated::notebook(), kRepeat);
+  EXPECT_TRUE(has(page, "exact expected return</td><td class=\"n\" data-sort=\"1000000\">1,000,000</td>"));
+  EXPECT_TRUE(has(page, "-10.1000<small>[-10.1018, -10.0982]</small>"));
+  const std::string several = report_html(fabricated::four_cells(), kRepeat);
+  EXPECT_TRUE(has(
+      several,
+      "0.3</td><td class=\"n\" data-sort=\"1000\">1,000<small>of 1,000</small></td><td class=\"n\" data-sort=\"10\">10</td>"));
+  EXPECT_TRUE(has(several, "79.8 %<small>[77.3 %, 82.3 %]</small>"));
+  EXPECT_TRUE(has(several, "not reached"));
+  EXPECT_TRUE(has(several,
+                  "62.0 %<small>[59.0 %, 65.0 %]</small></td><td class=\"n\" data-sort=\"0.0012\">0.0012</td><td class=\"n\" "
+                  "data-sort=\"0.0072\">"));
+  EXPECT_TRUE(has(several, "475 (stops)"));
+  const std::string gradients = report_html(fabricated::gradients(), kRepeat);
+  EXPECT_TRUE(has(gradients, "0.02100<small>[0.02075, 0.02125]</small>"));
+  StudySummary few = fabricated::one_cell();
+  few.cells[0].result = fabricated::bell(10, 1, 10);
+  EXPECT_TRUE(has(report_html(few, kRepeat), "<small>at most ")) << "a quantile's end that no value covers";
+}
+
+TEST(Report, AThousandCellsAreDrawnSoon) {
+  fabricated::Shape shape;
+  shape.axes = {{"learning_rate", {}}, {"batch", {}}};
+  for (int i = 0; i < 40; ++i) shape.axes[0].second.push_back(fmt::format("{:.3f}", 0.01 * (i + 1)));
+  for (int i = 0; i < 25; ++i) shape.axes[1].second.push_back(std::to_string(i + 1));
+  const StudySummary study = fabricated::training(shape);
+  const std::string page = report_html(study, kRepeat);
+  check_page(page);
+  EXPECT_EQ(occurrences(page, "60 updates; that the others would"), 1000u);
+  for (const Plot& plot : make_plots(study)) EXPECT_LT(plot.script.size(), 300000u) << plot.name;
 }
 
 TEST(Report, SaysWhatIsMissing) {
@@ -336,6 +385,19 @@ TEST(Plots, SurviveCellsWithoutData) {
   alone.min = alone.max = alone.low = alone.high = 500;
   for (CurveSummary& point : study.cells[3].curve) point.quantiles[0] = std::numeric_limits<double>::quiet_NaN();
   check_page(report_html(study, kRepeat));
+}
+
+TEST(Plots, SurviveNumbersOfAnySize) {
+  for (const auto& [middle, width] : {std::pair(1e30, 1e29), {-1e-12, 1e-14}, {1e6, 1e-9}, {0.0, 0.0}}) {
+    SCOPED_TRACE(middle);
+    for (StudySummary study : {fabricated::one_cell(), fabricated::grid()}) {
+      for (CellSummary& cell : study.cells) {
+        cell.result = fabricated::bell(middle, width, 1000);
+        for (auto& [name, d] : cell.parameters) d = fabricated::bell(middle, width, 1000);
+      }
+      check_page(report_html(study, kRepeat));
+    }
+  }
 }
 
 TEST(Plots, MeritIsShareThenTimeThenResult) {
