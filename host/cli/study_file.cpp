@@ -20,6 +20,7 @@
 #include "host/cli/config_file.h"
 #include "host/cli/files.h"
 #include "host/cli/toml_text.h"
+#include "host/training_support.h"
 
 namespace fryer::cli {
 namespace {
@@ -149,14 +150,24 @@ const TrainingSettings* training_of(const study::CellConfiguration& cell) {
       cell);
 }
 
-// Throws ConfigurationError, naming --until, for a return that this training cannot have.
-void check_threshold(study::CellConfiguration cell, double threshold) {
+// A training of the environment that a cell's replicas play in.
+TrainConfiguration training_in(const Problem& problem) {
+  TrainConfiguration c;
+  c.problem.environment = problem.environment;
+  return c;
+}
+CartPoleTrainConfiguration training_in(const CartPoleProblem& problem) {
+  CartPoleTrainConfiguration c;
+  c.problem.environment = problem.environment;
+  return c;
+}
+// Throws ConfigurationError, naming --until, for a mean return that episodes of this cell cannot have.
+void check_threshold(const study::CellConfiguration& cell, double threshold) {
   std::visit(
-      [&](auto& c) {
-        if constexpr (std::is_base_of_v<TrainingSettings, std::decay_t<decltype(c)>>) {
-          c.until = threshold;
-          validate(c);
-        }
+      [&](const auto& c) {
+        auto training = training_in(c.problem);
+        training.until = threshold;
+        validate(training);
       },
       cell);
 }
@@ -578,10 +589,11 @@ void StudyReader::read_record(const toml::key& key, const toml::node& value) {
     const Place place = place_of(part.source());
     const std::vector<std::string> known = {"parameters", "curve_every", "evaluation_episodes", "thresholds"};
     if (std::find(known.begin(), known.end(), name) == known.end()) unknown_key(part, "[record]", known);
-    if (!training && name != "parameters")
+    const bool of_policies = name == "parameters" || (name == "thresholds" && plan_.command == "evaluate");
+    if (!training && !of_policies)
       refuse(place, name, fmt::format("has no meaning for {}; it is of trainings", plan_.command));
     if (plan_.command == "gradient") refuse(place, name, "has no meaning for gradient; all estimates are kept");
-    if (plan_.command == "evaluate" && plan_.distribution.empty())
+    if (plan_.command == "evaluate" && name == "parameters" && plan_.distribution.empty())
       refuse(place, name, "has no meaning without [distribution]; all replicas have the same parameters");
     if (name == "parameters") {
       plan_.record.parameters = flag(part, given);
@@ -853,9 +865,6 @@ void StudyReader::check_cell(const study::Cell& cell, const Choice& choice) {
       }
     }
   }
-  const TrainingSettings* training = training_of(*cell.run);
-  if (training == nullptr) return;
-  most_updates_ = std::max(most_updates_, training->updates);
   const std::vector<double>& thresholds = plan_.record.thresholds;
   for (std::size_t i = 0; i < thresholds.size(); ++i) {
     try {
@@ -864,7 +873,10 @@ void StudyReader::check_cell(const study::Cell& cell, const Choice& choice) {
       refuse(threshold_places_[i], "thresholds", at + reason(error));
     }
   }
-  const std::uint64_t window = training->batch >= 100 ? 1 : (100 + training->batch - 1) / training->batch;
+  const TrainingSettings* training = training_of(*cell.run);
+  if (training == nullptr) return;
+  most_updates_ = std::max(most_updates_, training->updates);
+  const std::uint64_t window = window_of(training->batch);
   if (!thresholds.empty() && training->updates < window) {
     warn(choice, fmt::format("thresholds look back on {} updates of batch {}: with {} no training can meet them", window,
                              training->batch, training->updates));

@@ -11,6 +11,7 @@
 #include "host/cli/output/policy_file.h"
 #include "host/cli/output/replica_file.h"
 #include "host/cli/settings.h"
+#include "host/training_support.h"
 
 namespace fryer::cli {
 
@@ -124,9 +125,9 @@ void TrainCommand::resolve() {
     if (!path.empty() && !common_.config.empty() && is_same_file(path, common_.config))
       throw ConfigurationError(fmt::format("{}: {} is the file of --config", table_.find(option)->label, shown(path)));
   }
-  if (settings_.until && settings_.updates < (100 + settings_.batch - 1) / settings_.batch) {
+  if (settings_.until && settings_.updates < window_of(settings_.batch)) {
     warnings.push_back(fmt::format("--until looks back on {} updates of --batch {}: with {} no training can meet it",
-                                   (100 + settings_.batch - 1) / settings_.batch, settings_.batch, settings_.updates));
+                                   window_of(settings_.batch), settings_.batch, settings_.updates));
   }
   if (!save_policy_.empty() && !save_replicas_.empty() && is_same_file(save_policy_, save_replicas_)) {
     throw ConfigurationError(

@@ -332,7 +332,7 @@ void run_evaluations(const Plan& plan, Configuration c, Chunk& chunk, std::uint6
     evaluations.add(r);
   });
   add_counts(episodes, steps, chunk.columns);
-  for (std::size_t j = 0; j < drawn.size(); ++j)
+  for (std::size_t j = 0; plan.record.parameters && j < drawn.size(); ++j)
     chunk.columns.push_back(column_of(ColumnKind::parameter, drawn[j], plan.distribution[j].parameter));
   evaluations.store(chunk.columns);
 }
