@@ -159,7 +159,6 @@ std::string cells_table(const StudySummary& summary) {
     for (const char* heading : {"mean result", "standard deviation", "interquartile mean", "median result"})
       columns.push_back({heading, true});
   }
-  columns.push_back({"what the data show", false, true});
 
   std::vector<Row> rows;
   for (const CellSummary& cell : summary.cells) {
@@ -182,7 +181,6 @@ std::string cells_table(const StudySummary& summary) {
           some && cell.result->quantiles.size() == std::size(kReportQuantiles) ? &cell.result->quantiles[2].second : nullptr;
       row.push_back(median ? interval_cell(*median) : none);
     }
-    row.push_back({cell.sentence, std::nullopt});
     rows.push_back(std::move(row));
   }
   std::string html = html_table("cells", columns, rows, true);
@@ -376,6 +374,14 @@ std::string definition_list(const Pairs& pairs) {
   return html + "</dl>\n";
 }
 
+// What each cell's data do and do not show; of a study of one cell the page's head says it.
+std::string sentences(const StudySummary& summary) {
+  if (summary.cells.size() < 2) return "";
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (const CellSummary& cell : summary.cells) pairs.emplace_back(fmt::format("{}: {}", cell.number, cell.label), cell.sentence);
+  return definition_list(pairs);
+}
+
 std::string configuration(const StudySummary& summary) {
   std::vector<std::pair<std::string, std::string>> settings = {{"command", summary.command},
                                                                {"environment", summary.environment}};
@@ -455,6 +461,7 @@ std::string report_html(const StudySummary& summary, const std::string& repeat_c
   body += section("cells", "Cells", cells_table(summary));
   const std::string plots = figures(make_plots(summary));
   body += section("plots", "Plots", plots.empty() ? "<p>There is nothing to draw yet.</p>\n" : plots);
+  body += section("words", "Cell by cell, in words", sentences(summary));
   body += section("distributions", "Distributions in numbers", distributions_table(summary));
   body += section("comparisons", "Comparisons", comparisons_table(summary));
   body += section("gradients", "Gradient estimates", gradient_table(summary));

@@ -406,16 +406,18 @@ Chunk run_chunk(const Plan& plan, std::uint64_t cell, const Range& range, Backen
 }
 
 std::uint64_t largest_chunk(const Plan& plan, std::uint64_t cell) {
-  constexpr std::uint64_t kMostNumbers = 16'000'000, kMostRows = 1'000'000;
-  const std::uint64_t numbers_a_replica = std::visit(
+  constexpr std::uint64_t kMostNumbers = kMostValues / 2;
+  // Columns besides the curve: thresholds' two each, a hidden layer's parameters, and a dozen.
+  const std::uint64_t columns = 2 * plan.record.thresholds.size() + HiddenLayerPolicy::kParameters + 16;
+  const std::uint64_t updates = std::visit(
       [&]<class Configuration>(const Configuration& c) -> std::uint64_t {
         if constexpr (kIsTraining<Configuration>) {
           if (needs_outcomes(plan.record, c)) return c.updates;
         }
-        return 1;
+        return 0;
       },
       *plan.cells[cell].run);
-  return std::clamp<std::uint64_t>(kMostNumbers / numbers_a_replica, 1, kMostRows);
+  return std::max<std::uint64_t>(kMostNumbers / (updates + columns), 1);
 }
 
 WorkEstimate estimate(const Plan& plan, std::uint64_t cell, std::uint64_t replicas) {

@@ -11,7 +11,7 @@ namespace fryer::study {
 // `plan`'s cells have `run`. Throws what train(), evaluate() and gradient() throw; a replica that fails is a row. Progress counts replicas.
 Chunk run_chunk(const Plan& plan, std::uint64_t cell, const Range& range, Backend& backend, const RunControl& control);
 
-// Replicas that a chunk of this cell may have at most, by what it keeps in memory while it runs (about 64 MB).
+// Replicas that a chunk of this cell may have at most, by what it keeps in memory while it runs (about 128 MB) and what a chunk may hold.
 std::uint64_t largest_chunk(const Plan& plan, std::uint64_t cell);
 
 // Of the cell with all its seeds, to choose a backend.
