@@ -585,7 +585,8 @@ TEST(StudyFile, options_are_settings_or_have_a_reason_why_not) {
     const std::string name = entry.name;
     if (name != "train" && name != "evaluate" && name != "gradient") continue;
     for (const std::string& environment : environments_of(entry)) {
-      for (const Option& option : entry.make(environment)->table().options()) {
+      const std::unique_ptr<Command> command = entry.make(environment);
+      for (const Option& option : command->table().options()) {
         if (option.setting && option.name != "seed" && option.name != "replicas") continue;
         const std::string key = key_of(option.name);
         if (key == "preset" || key == "episodes" || key == "parameters") continue;
