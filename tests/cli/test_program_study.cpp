@@ -253,6 +253,18 @@ TEST(StudyCheck, SaysWhatItWouldDoAndWritesNothing) {
   EXPECT_EQ(folder.files(), 1u);
 }
 
+TEST(ShippedStudies, AreAccepted) {
+  std::size_t studies = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(FRYER_TEST_DATA "/../../bench/studies")) {
+    if (entry.path().extension() != ".toml") continue;
+    ++studies;
+    const Outcome outcome = run_study({"check", entry.path().string(), "--json"});
+    EXPECT_EQ(outcome.code, 0) << entry.path() << ": " << outcome.err;
+    EXPECT_LT(outcome.document()["plan"]["file_bytes"].get<double>(), 40e6);
+  }
+  EXPECT_GE(studies, 7u);
+}
+
 TEST(StudyWords, ThatAreWrongAreExplained) {
   const Folder folder;
   write_bytes(folder / "s.toml", kStudy);
