@@ -19,7 +19,7 @@ toml::table parse_toml(const std::string& name, const std::string& text);
 // everything else; kNoSetting says what that was.
 std::optional<std::string> setting_text(const toml::node& value);
 inline constexpr const char* kNoSetting =
-    "is not a setting's value; that is a number, true, false, a string or a list of numbers";
+    "is a table, a date or a list of other things; a setting is a number, true, false, a string or a list of numbers";
 
 // The same without lists.
 std::optional<std::string> scalar_text(const toml::node& value);

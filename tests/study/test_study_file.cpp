@@ -320,10 +320,12 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{kTrain + "learning_rate = [0.1]\n" + kSeeds,
                 "line 2, column 1: learning_rate: a list is not accepted here; what varies belongs in [grid]"},
         Refused{kTrain + "learning_rate = {from = 1}\n" + kSeeds,
-                "line 2, column 1: learning_rate: is not a setting's value; that is a number, true, false, a string or a list of "
+                "line 2, column 1: learning_rate: is a table, a date or a list of other things; a setting is a number, true, "
+                "false, a string or a list of "
                 "numbers"},
         Refused{kTrain + "learning_rate = 1979-05-27\n" + kSeeds,
-                "line 2, column 1: learning_rate: is not a setting's value; that is a number, true, false, a string or a list of "
+                "line 2, column 1: learning_rate: is a table, a date or a list of other things; a setting is a number, true, "
+                "false, a string or a list of "
                 "numbers"},
         Refused{kTrain + "learning_rate = nan\n" + kSeeds,
                 "line 2, column 1: learning_rate: nan is not accepted; a finite number above 0 that a float can hold (from "
@@ -362,7 +364,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "w_velocity, w_angle, w_angular_velocity, bias, and here are 2"},
         Refused{kTrain + "parameters = []\n" + kSeeds, "line 2, column 1: parameters: an empty list is not accepted"},
         Refused{kTrain + "parameters = [1, \"a\"]\n" + kSeeds,
-                "line 2, column 1: parameters: is not a setting's value; that is a number, true, false, a string or a list of "
+                "line 2, column 1: parameters: is a table, a date or a list of other things; a setting is a number, true, false, "
+                "a string or a list of "
                 "numbers"},
         Refused{kEvaluate + "hidden = 2\n" + kSeeds,
                 "line 3, column 1: hidden: 2 needs the network's 13 parameters, or policy instead"},
