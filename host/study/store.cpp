@@ -768,7 +768,10 @@ Store Store::open(const std::string& path, Access access) {
   };
   if (access == Access::write) {
     auto lock = std::make_unique<WriterLock>(path, real);
-    return make(std::move(lock), nullptr, real, SQLITE_OPEN_READWRITE);
+    Store store = make(std::move(lock), nullptr, real, SQLITE_OPEN_READWRITE);
+    // Nobody should compute for hours what ends in a damaged file: a million replicas take some milliseconds here.
+    for (const auto& [place, listed] : store.state_->chunks) store.state_->bytes(listed.chunk);
+    return store;
   }
 
   // Where this process may write, SQLite reads as it always does: beside a writer, and folding what a killed one left. Else it

@@ -51,9 +51,10 @@ class Store {
   // left over from a file that is gone; FileInUseError where another process was quicker; DamagedFileError for a plan that cannot
   // be read back.
   static Store create(const std::string& path, const Plan& plan, const Shard& shard);
-  // write: throws FileInUseError if another process writes. read: beside a writer, and in a directory that cannot be written to.
-  // Throws FileError if there is none, DamagedFileError for what is not a study, newer, or damaged. A process that writes to a
-  // file must not open and close that file in other ways: that drops the locks which SQLite holds on it.
+  // write: reads everything once; throws FileInUseError if another process writes. read: checks columns when they are read;
+  // beside a writer, and in a directory that cannot be written to. Throws FileError if there is none, DamagedFileError for what
+  // is not a study, newer, or damaged. A process that writes to a file must not open and close that file in other ways: that
+  // drops the locks which SQLite holds on it.
   static Store open(const std::string& path, Access access);
   Store(Store&&) noexcept;
   Store& operator=(Store&&) noexcept;

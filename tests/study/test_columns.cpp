@@ -27,7 +27,7 @@ TEST(Columns, OfEveryWidthComeBack) {
   std::mt19937_64 random(1);
   for (unsigned width = 0; width <= 64; ++width) {
     const std::uint64_t mask = width == 0 ? 0 : ~std::uint64_t{0} >> (64 - width);
-    for (const std::uint64_t rows : {0, 1, 2, 3, 7, 8, 9, 63, 64, 65, 300}) {
+    for (const std::uint64_t rows : {0u, 1u, 2u, 3u, 7u, 8u, 9u, 63u, 64u, 65u, 300u}) {
       std::vector<std::uint64_t> bits(rows);
       for (std::uint64_t& b : bits) b = (random() & mask) + (width == 64 ? 0 : (~std::uint64_t{0} - mask) / 3);
       if (rows > 1) bits[rows - 1] = bits[0] | (width == 64 ? mask : 0);

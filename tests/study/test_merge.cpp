@@ -34,7 +34,7 @@ TEST(Merge, InAnyOrderIsTheSingleRun) {
   const Plan plan = make_plan(3, 1000);
   make_study(folder / "whole.db", plan, shard_chunks(1, 1, 100));
   std::vector<std::string> inputs;
-  for (const std::uint64_t shard : {1, 2, 3}) {
+  for (const std::uint64_t shard : {1u, 2u, 3u}) {
     inputs.push_back(folder / ("shard" + std::to_string(shard) + ".db"));
     make_study(inputs.back(), plan, shard_chunks(shard, 3, 70), {shard, 3}, "host" + std::to_string(shard));
   }

@@ -288,7 +288,7 @@ TEST(Store, FindsRowsThatAreNotWhatWasWritten) {
     EXPECT_THROW(Store::open(bad, Access::read), DamagedFileError) << change;
     EXPECT_THROW(Store::open(bad, Access::write), DamagedFileError) << change;
   }
-  // Columns are looked at when they are read.
+  // Columns are looked at when they are read, and before any are added.
   std::filesystem::copy_file(good, bad, std::filesystem::copy_options::overwrite_existing);
   sqlite3* database = nullptr;
   ASSERT_EQ(sqlite3_open(bad.c_str(), &database), SQLITE_OK);
@@ -296,6 +296,7 @@ TEST(Store, FindsRowsThatAreNotWhatWasWritten) {
       sqlite3_exec(database, "UPDATE chunk SET columns = zeroblob(length(columns)) WHERE cell = 0", nullptr, nullptr, nullptr),
       SQLITE_OK);
   sqlite3_close(database);
+  EXPECT_THROW(Store::open(bad, Access::write), DamagedFileError);
   const Store store = Store::open(bad, Access::read);
   EXPECT_THROW(test::all_columns(store, store.chunks()[0]), DamagedFileError);
   EXPECT_NO_THROW(test::all_columns(store, store.chunks()[1]));
@@ -318,7 +319,7 @@ TEST(Store, FindsAnyByteThatChanged) {
     if (i % 6 == 0) at = random() % 100;
     if (i % 6 == 1) at = at / 4096 * 4096 + random() % 40;
     std::string changed = bytes;
-    changed[at] = static_cast<char>(changed[at] ^ (1 + random() % 255));
+    changed[at] = static_cast<char>(changed[at] ^ static_cast<char>(1 + random() % 255));
     test::write_all(bad, changed);
     try {
       EXPECT_EQ(test::everything(Store::open(bad, Access::read)), expected) << "byte " << at;
@@ -364,7 +365,7 @@ TEST(Store, TakesADamagedLogUpToTheDamage) {
   for (int i = 0; i < 200; ++i) {
     std::string changed = log;
     const std::size_t at = random() % log.size();
-    changed[at] = static_cast<char>(changed[at] ^ (1 + random() % 255));
+    changed[at] = static_cast<char>(changed[at] ^ static_cast<char>(1 + random() % 255));
     std::filesystem::remove(bad + "-wal");
     test::write_all(bad, bytes);
     test::write_all(bad + "-wal", changed);
@@ -473,7 +474,7 @@ TEST(Store, IsReadWhileItIsWritten) {
 TEST(Store, KeepsWhatWasCommittedWhenItsWriterIsKilled) {
   const Folder folder;
   const std::string path = folder / "a.db";
-  make_study(path, make_plan(1, 1'000'000), {});
+  make_study(path, make_plan(1, 10'000'000), {});
   std::mt19937_64 random(6);
   std::uint64_t kept = 0;
   for (int round = 0; round < 100; ++round) {
@@ -484,7 +485,7 @@ TEST(Store, KeepsWhatWasCommittedWhenItsWriterIsKilled) {
       Store store = Store::open(path, Access::write);
       store.begin_run(make_run());
       for (std::uint64_t i = store.chunks().size();; ++i) {
-        store.append(make_chunk(0, {i * 50, 50}));
+        store.append(make_chunk(0, {i * 500, 500}));
         if (::write(done[1], &i, sizeof i) != sizeof i) ::_exit(1);
       }
     }
@@ -498,7 +499,7 @@ TEST(Store, KeepsWhatWasCommittedWhenItsWriterIsKilled) {
     if (round % 4 != 0) {
       EXPECT_TRUE(next_report());
     }
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 10'000));
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 4'000));
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
     while (next_report()) {
@@ -510,7 +511,7 @@ TEST(Store, KeepsWhatWasCommittedWhenItsWriterIsKilled) {
     ASSERT_LE(chunks.size(), kept + 1) << "round " << round;
     kept = chunks.size();
     for (std::uint64_t i = round % 10 == 9 || kept < 30 ? 0 : kept - 30; i < kept; ++i) {
-      ASSERT_EQ(chunks[i].range, (Range{i * 50, 50}));
+      ASSERT_EQ(chunks[i].range, (Range{i * 500, 500}));
       ASSERT_TRUE(test::same_columns(test::all_columns(store, chunks[i]), make_chunk(0, chunks[i].range).columns));
     }
   }
