@@ -21,6 +21,7 @@
 #include "fryer/engine/results.h"
 #include "host/study/sentences.h"
 #include "host/study/wording.h"
+#include "host/training_support.h"
 
 namespace fryer::study {
 namespace {
@@ -178,7 +179,7 @@ std::optional<ResultChoice> choose_result(const Plan& plan, const std::vector<Ce
       if (!all) break;
       const auto batch = std::max(std::uint64_t{1}, setting<std::uint64_t>(cell.configuration, "batch", 1));
       const auto updates = std::max(std::uint64_t{1}, setting<std::uint64_t>(cell.configuration, "updates", 1));
-      episodes.insert(kind == ColumnKind::final_return ? std::min((100 + batch - 1) / batch, updates) * batch
+      episodes.insert(kind == ColumnKind::final_return ? std::min(window_of(batch), updates) * batch
                       : plan.command == "evaluate"     ? setting<std::uint64_t>(cell.configuration, "episodes", 0)
                                                        : plan.record.evaluation_episodes);
     }
