@@ -14,7 +14,7 @@
 #include <memory>
 
 #include "host/cli/signals.h"
-#include "host/cli/text.h"
+#include "host/text.h"
 
 namespace fryer::cli {
 namespace {

@@ -21,6 +21,7 @@
 #include "fryer/engine/results.h"
 #include "host/study/sentences.h"
 #include "host/study/wording.h"
+#include "host/text.h"
 #include "host/training_support.h"
 
 namespace fryer::study {
@@ -158,8 +159,8 @@ bool is_fry_shack(const Plan& plan) { return plan.environment == "FryShack-v0"; 
 
 // "100", or "100 to 112" where cells differ.
 std::string spread(const std::set<std::uint64_t>& values) {
-  const std::string text = grouped(*values.begin());
-  return values.size() > 1 ? text + " to " + grouped(*values.rbegin()) : text;
+  const std::string text = with_separators(*values.begin());
+  return values.size() > 1 ? text + " to " + with_separators(*values.rbegin()) : text;
 }
 
 struct ResultChoice {
@@ -580,7 +581,7 @@ void compare(const StudyRows& rows, const std::vector<CellPlan>& plans, const st
   const Measure measure =
       by_time ? Measure{is_fry_shack(rows.plan) ? ColumnKind::episodes : ColumnKind::steps, true} : Measure{result->kind, false};
   summary.compared_by_time = by_time;
-  summary.compared_by = by_time ? fmt::format("{} to {} (never counts as worst)", unit, number(*until)) : result->name;
+  summary.compared_by = by_time ? fmt::format("{} to {} (never counts as worst)", unit, short_number(*until)) : result->name;
   const std::string worst = by_time ? "" : "; a failed replica is worse than any other";
   const Range part = shard_of(rows.plan.seeds, rows.shard.index, rows.shard.shards);
 

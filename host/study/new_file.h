@@ -25,9 +25,6 @@ class NewFile {
   std::string path_, folder_, inside_;
 };
 
-// A path as it stands in an error message: quoted, control characters escaped.
-std::string shown_path(const std::string& path);
-
 // The folder that holds a path.
 std::string folder_of(const std::string& path);
 

@@ -17,8 +17,9 @@
 #include "host/study/gnuplot.h"
 #include "host/study/html.h"
 #include "host/study/palette.h"
-#include "host/study/readable.h"
 #include "host/study/report.h"
+#include "host/study/wording.h"
+#include "host/text.h"
 
 namespace fryer::study {
 namespace {
@@ -144,7 +145,7 @@ double dots_height(std::size_t cells, std::size_t series) {
 
 // ---- shares
 
-std::string threshold_text(double threshold) { return "a mean return of " + readable_number(threshold); }
+std::string threshold_text(double threshold) { return "a mean return of " + short_number(threshold); }
 
 void add_success_rate(const StudySummary& summary, const std::vector<std::size_t>& by_merit, std::vector<Plot>& plots) {
   std::set<double> values;
@@ -171,7 +172,7 @@ void add_success_rate(const StudySummary& summary, const std::vector<std::size_t
       }
     }
     add_dots(figure, panel, dots, series, true);
-    if (shown.size() > 1) figure.legend.push_back({readable_number(shown[series]), colour(series), "lw 2"});
+    if (shown.size() > 1) figure.legend.push_back({short_number(shown[series]), colour(series), "lw 2"});
   }
   figure.legend_title = "mean return of";
   figure.panel_height = dots_height(cells.size(), shown.size());
@@ -182,7 +183,7 @@ void add_success_rate(const StudySummary& summary, const std::vector<std::size_t
           "Share of the finished seeds whose mean return reached {}; bars: 95 % interval (Wilson; Clopper-Pearson for none and "
           "all). "
           "Failed seeds count as not reached.{}{}",
-          shown.size() == 1 ? readable_number(shown[0]) : "each threshold",
+          shown.size() == 1 ? short_number(shown[0]) : "each threshold",
           values.size() > shown.size() ? fmt::format(" The {} highest of {} thresholds.", shown.size(), values.size()) : "",
           left_out(summary, by_merit, cells)),
       figure));
@@ -240,7 +241,7 @@ void add_heat_map(const StudySummary& summary, const std::vector<double>& values
     boxes.push_back({x, y, values[i]});
     if (!written) continue;
     const bool dark = (values[i] - low) / (high - low) >= kHeatDarkLetters;
-    const std::string text = percent ? readable_percent(values[i] / 100) : readable_number(values[i]);
+    const std::string text = percent ? percent_cell(values[i] / 100) : short_number(values[i]);
     panel.settings.push_back(
         fmt::format("set label {} at {},{} center front tc rgb '{}'", gnuplot_string(text), x, y, dark ? "#101010" : "#f6f6f6"));
   }
@@ -252,8 +253,8 @@ void add_heat_map(const StudySummary& summary, const std::vector<double>& values
   panel.settings.push_back(fmt::format("set cbrange [{:.9g}:{:.9g}]\nunset grid", low, high));
   panel.layers.push_back(fmt::format("{} using 1:2:(0.48):(0.48):3 with boxxyerror fs solid 1 noborder lc palette", data));
   figure.panels = {panel};
-  caption += fmt::format(" Dark is low, light is high; from {} to {}.", percent ? "0 %" : readable_number(low),
-                         percent ? "100 %" : readable_number(high));
+  caption += fmt::format(" Dark is low, light is high; from {} to {}.", percent ? "0 %" : short_number(low),
+                         percent ? "100 %" : short_number(high));
   plots.push_back(finish(std::move(name), std::move(title), std::move(caption), figure));
 }
 
@@ -481,7 +482,7 @@ void add_histograms(const std::vector<Quantity>& quantities, const std::string& 
   figure.shared_x = figure.shared_y = false;
   plots.push_back(finish(name, title,
                          fmt::format("Histogram over {} seeds, in equal bins from the smallest to the largest value.",
-                                     readable_count(quantities[0].cells[0].second->count)),
+                                     with_separators(quantities[0].cells[0].second->count)),
                          figure));
 }
 
@@ -654,8 +655,7 @@ void add_survival(const StudySummary& summary, const std::vector<std::size_t>& b
   if (cells.size() == 1) {
     const ThresholdSummary& threshold = *main_threshold(summary.cells[cells[0]]);
     const auto add = [&](const Survival& survival, const char* unit) {
-      if (survival.median)
-        medians += fmt::format("{}{} {}", medians.empty() ? "" : ", ", readable_number(*survival.median), unit);
+      if (survival.median) medians += fmt::format("{}{} {}", medians.empty() ? "" : ", ", short_number(*survival.median), unit);
     };
     add(threshold.updates, "updates");
     add(threshold.episodes, "episodes");
