@@ -14,18 +14,14 @@
 #include <memory>
 
 #include "host/cli/signals.h"
-#include "host/cli/text.h"
+#include "host/study/new_file.h"
+#include "host/text.h"
 
 namespace fryer::cli {
 namespace {
 
 constexpr std::size_t kLargestInput = std::size_t{1} << 30;
 constexpr std::size_t kBuffer = std::size_t{1} << 20;
-
-std::string directory_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-}
 
 }  // namespace
 
@@ -99,9 +95,7 @@ OutputFile::OutputFile(std::string option, std::string path)
     fail(errno);
   }
   if (path_.ends_with('/')) fail(EISDIR);
-  const std::size_t slash = target_.rfind('/');
-  const std::string name = slash == std::string::npos ? target_ : target_.substr(slash + 1);
-  temporary_ = directory_of(target_) + "/." + name.substr(0, 200) + ".XXXXXX";
+  temporary_ = study::hidden_name_beside(target_);
   descriptor_ = ::mkostemp(temporary_.data(), O_CLOEXEC);
   if (descriptor_ < 0) {
     const int error = errno;
@@ -145,11 +139,7 @@ void OutputFile::commit() {
   if (temporary_.empty()) return;
   if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail(errno);
   temporary_.clear();
-  // The name too must survive a power cut.
-  const int directory = ::open(directory_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) return;
-  ::fsync(directory);
-  ::close(directory);
+  study::sync_folder_of(target_);
 }
 
 }  // namespace fryer::cli

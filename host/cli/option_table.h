@@ -15,6 +15,7 @@
 
 #include "fryer/core/error.h"
 #include "host/cli/text.h"
+#include "host/text.h"
 
 namespace fryer::cli {
 

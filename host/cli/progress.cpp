@@ -8,7 +8,7 @@
 #include <algorithm>
 
 #include "host/cli/files.h"
-#include "host/cli/text.h"
+#include "host/text.h"
 
 namespace fryer::cli {
 

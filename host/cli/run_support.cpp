@@ -6,7 +6,7 @@
 
 #include "fryer/core/version.h"
 #include "host/cli/output/json.h"
-#include "host/cli/text.h"
+#include "host/text.h"
 
 namespace fryer::cli {
 
@@ -105,7 +105,7 @@ int run_dry(const Command& command, const Console& console, std::uint64_t seed, 
   const auto bytes = static_cast<double>(plan.work.memory_bytes);
   text += fmt::format("memory:    {}\n", bytes > 0 ? "about " + human_bytes(bytes) + " beside the program's own"
                                                    : "nothing beside the program's own");
-  for (const std::string& output : plan.outputs) text += fmt::format("would write {}\n", shown(output, 1000));
+  for (const std::string& output : plan.outputs) text += fmt::format("would write {}\n", shown_path(output));
   if (command.common().verbose) text += fmt::format("settings:  {}\n", command.table().configuration().dump());
   console.print(text);
   return 0;

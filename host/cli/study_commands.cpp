@@ -19,7 +19,7 @@ namespace {
 void refuse_same(const std::string& option, const std::string& output, const std::vector<std::string>& inputs) {
   for (const std::string& input : inputs) {
     if (is_same_file(output, input))
-      throw ConfigurationError(fmt::format("{}: {} is the study's own file", option, shown(output, 1000)));
+      throw ConfigurationError(fmt::format("{}: {} is the study's own file", option, shown_path(output)));
   }
 }
 
@@ -127,8 +127,8 @@ class StudyReport : public StudyCommand {
     }
     if (!common_.verbose && summary.cells.size() > kMostCells)
       text += fmt::format("... {} more cells in the page (-v shows all)\n", with_separators(summary.cells.size() - kMostCells));
-    text += fmt::format("\nwrote {} in {}\n", shown(path, 1000), human_seconds(watch.seconds()));
-    if (written.size() > 1) text += fmt::format("wrote {} plot files to {}\n", written.size() - 1, shown(plots_, 1000));
+    text += fmt::format("\nwrote {} in {}\n", shown_path(path), human_seconds(watch.seconds()));
+    if (written.size() > 1) text += fmt::format("wrote {} plot files to {}\n", written.size() - 1, shown_path(plots_));
     console.print(text);
     return 0;
   }
@@ -137,7 +137,7 @@ class StudyReport : public StudyCommand {
   static void make_directory(const std::string& path) {
     std::error_code error;
     std::filesystem::create_directories(path, error);
-    if (error) throw FileError(fmt::format("--plots {}: cannot make the directory: {}", shown(path, 1000), error.message()));
+    if (error) throw FileError(fmt::format("--plots {}: cannot make the directory: {}", shown_path(path), error.message()));
   }
   // The study file that the page's last line tells to run: the one that made the file, which holds its text.
   static std::string study_file_name(const std::string& db) { return std::filesystem::path(db).stem().string() + ".toml"; }
@@ -180,7 +180,7 @@ class StudyExport : public StudyCommand {
       console.print(to_text(document));
       return 0;
     }
-    console.print(fmt::format("wrote {} rows to {} in {}\n", with_separators(state.finished), shown(output_, 1000),
+    console.print(fmt::format("wrote {} rows to {} in {}\n", with_separators(state.finished), shown_path(output_),
                               human_seconds(watch.seconds())));
     return 0;
   }

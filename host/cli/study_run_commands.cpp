@@ -125,7 +125,7 @@ void print_plan(const Command& command, const Console& console, const study::Pla
   if (shown_cells != plan.cells.size())
     text += fmt::format("  ... {} more (-v shows all)\n", with_separators(plan.cells.size() - shown_cells));
   text += fmt::format("time:  {}{} on {} (measured here)\nfile:  {}{}, {}\n", bound, human_seconds(estimate.seconds),
-                      backend_text(info), bound, human_bytes(estimate.bytes), shown(output, 1000));
+                      backend_text(info), bound, human_bytes(estimate.bytes), shown_path(output));
   if (estimate.at_least) text += "       (a training takes too long to be tried to its end here)\n";
   console.print(text);
 }
@@ -223,7 +223,7 @@ void check_numerics(const study::Store& store) {
     if (run.numerics_version == kNumericsVersion) continue;
     throw DamagedFileError(fmt::format(
         "{}: was made with numerics version {}, this is version {}: results would not fit together; start another file",
-        shown(store.path(), 1000), run.numerics_version, kNumericsVersion));
+        shown_path(store.path()), run.numerics_version, kNumericsVersion));
   }
 }
 
@@ -263,11 +263,11 @@ class StudyRun : public StudyCommand {
       throw DamagedFileError(
           fmt::format("{}: holds another study than {} now asks for; give --output another file, or go on with the old one by "
                       "fryer study resume",
-                      shown(path, 1000), shown(files[0], 1000)));
+                      shown_path(path), shown_path(files[0])));
     }
     if (store.shard().index != shard_.index || store.shard().shards != shard_.shards) {
       throw ConfigurationError(fmt::format("--shard: {} holds shard {}/{}, not {}/{}; give --output another file",
-                                           shown(path, 1000), store.shard().index, store.shard().shards, shard_.index,
+                                           shown_path(path), store.shard().index, store.shard().shards, shard_.index,
                                            shard_.shards));
     }
     return run_and_print(*this, console, plan, store);

@@ -99,21 +99,6 @@ std::optional<bool> parse_flag(std::string_view text) {
   return std::nullopt;
 }
 
-std::string shown(std::string_view text, std::size_t most) {
-  if (text.empty()) return "''";
-  std::string result;
-  for (const char c : text.substr(0, most)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte >= 0x7f) {
-      result += fmt::format("\\x{:02x}", byte);
-    } else {
-      result += c;
-    }
-  }
-  if (text.size() > most) result += fmt::format("... ({} characters)", text.size());
-  return result;
-}
-
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   // Optimal string alignment: three rows of the Damerau-Levenshtein table.
   std::vector<std::size_t> before(b.size() + 1), previous(b.size() + 1), row(b.size() + 1);
@@ -160,42 +145,6 @@ std::string either(const std::vector<std::string>& names) {
   }
   return text;
 }
-
-std::string with_separators(std::uint64_t n) {
-  std::string digits = std::to_string(n);
-  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");
-  return digits;
-}
-
-std::string human_bytes(double bytes) {
-  const char* const units[] = {"kB", "MB", "GB", "TB", "PB", "EB"};
-  if (bytes < 1000) return fmt::format("{:.0f} bytes", bytes);
-  std::size_t unit = 0;
-  for (bytes /= 1000; bytes >= 999.5 && unit + 1 < std::size(units); bytes /= 1000) ++unit;
-  return fmt::format("{:.3g} {}", bytes, units[unit]);
-}
-
-std::string human_seconds(double seconds) {
-  if (!(seconds < 1e9)) return "more than 30 years";
-  if (seconds < 1e-3) return fmt::format("{:.2g} ms", seconds * 1e3);
-  if (seconds < 1) return fmt::format("{:.3g} ms", seconds * 1e3);
-  if (seconds < 59.95) return fmt::format("{:.3g} s", seconds);
-  const auto whole = static_cast<std::uint64_t>(seconds + 0.5);
-  if (whole < 3600) return fmt::format("{} min {} s", whole / 60, whole % 60);
-  if (whole < 86400) return fmt::format("{} h {} min", whole / 3600, whole % 3600 / 60);
-  return fmt::format("{} days {} h", whole / 86400, whole % 86400 / 3600);
-}
-
-std::string human_count(double n) {
-  if (n < 1e6) return with_separators(static_cast<std::uint64_t>(n + 0.5));
-  if (n < 999.5e6) return fmt::format("{:.3g} million", n / 1e6);
-  if (n < 999.5e9) return fmt::format("{:.3g} billion", n / 1e9);
-  return fmt::format("{:.2e}", n);
-}
-
-std::string human_rate(double per_second, std::string_view unit) { return fmt::format("{} {}/s", human_count(per_second), unit); }
-
-std::string hex16(std::uint64_t word) { return fmt::format("{:016x}", word); }
 
 std::string wrapped(std::string_view text, std::size_t indent, std::size_t width) {
   std::string result;

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "fryer/core/error.h"
-#include "host/cli/text.h"
+#include "host/text.h"
 
 namespace fryer::cli {
 

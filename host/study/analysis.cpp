@@ -21,6 +21,8 @@
 #include "fryer/engine/results.h"
 #include "host/study/sentences.h"
 #include "host/study/wording.h"
+#include "host/text.h"
+#include "host/training_support.h"
 
 namespace fryer::study {
 namespace {
@@ -157,8 +159,8 @@ bool is_fry_shack(const Plan& plan) { return plan.environment == "FryShack-v0"; 
 
 // "100", or "100 to 112" where cells differ.
 std::string spread(const std::set<std::uint64_t>& values) {
-  const std::string text = grouped(*values.begin());
-  return values.size() > 1 ? text + " to " + grouped(*values.rbegin()) : text;
+  const std::string text = with_separators(*values.begin());
+  return values.size() > 1 ? text + " to " + with_separators(*values.rbegin()) : text;
 }
 
 struct ResultChoice {
@@ -178,7 +180,7 @@ std::optional<ResultChoice> choose_result(const Plan& plan, const std::vector<Ce
       if (!all) break;
       const auto batch = std::max(std::uint64_t{1}, setting<std::uint64_t>(cell.configuration, "batch", 1));
       const auto updates = std::max(std::uint64_t{1}, setting<std::uint64_t>(cell.configuration, "updates", 1));
-      episodes.insert(kind == ColumnKind::final_return ? std::min((100 + batch - 1) / batch, updates) * batch
+      episodes.insert(kind == ColumnKind::final_return ? std::min(window_of(batch), updates) * batch
                       : plan.command == "evaluate"     ? setting<std::uint64_t>(cell.configuration, "episodes", 0)
                                                        : plan.record.evaluation_episodes);
     }
@@ -579,7 +581,7 @@ void compare(const StudyRows& rows, const std::vector<CellPlan>& plans, const st
   const Measure measure =
       by_time ? Measure{is_fry_shack(rows.plan) ? ColumnKind::episodes : ColumnKind::steps, true} : Measure{result->kind, false};
   summary.compared_by_time = by_time;
-  summary.compared_by = by_time ? fmt::format("{} to {} (never counts as worst)", unit, number(*until)) : result->name;
+  summary.compared_by = by_time ? fmt::format("{} to {} (never counts as worst)", unit, short_number(*until)) : result->name;
   const std::string worst = by_time ? "" : "; a failed replica is worse than any other";
   const Range part = shard_of(rows.plan.seeds, rows.shard.index, rows.shard.shards);
 

@@ -16,6 +16,7 @@
 #include "fryer/core/error.h"
 #include "host/study/new_file.h"
 #include "host/study/store.h"
+#include "host/text.h"
 
 namespace fryer::study {
 namespace {

@@ -14,6 +14,7 @@
 #include <filesystem>
 
 #include "fryer/core/error.h"
+#include "host/text.h"
 
 namespace fryer::study {
 namespace {
@@ -24,7 +25,7 @@ namespace {
 
 constexpr const char* kExists = "it exists already";
 
-// 0 or errno. Of a folder it may be refused (some file systems have nothing to sync there).
+// 0 or errno.
 int sync(const std::string& path, int flags) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags);
   if (descriptor < 0) return errno;
@@ -35,12 +36,17 @@ int sync(const std::string& path, int flags) {
 
 }  // namespace
 
-std::string shown_path(const std::string& path) { return fmt::format("{:?}", path); }
-
 std::string folder_of(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
 }
+
+std::string hidden_name_beside(const std::string& path) {
+  const std::string name = path.substr(path.rfind('/') + 1);  // npos + 1 is 0
+  return folder_of(path) + "/." + name.substr(0, 200) + ".XXXXXX";
+}
+
+void sync_folder_of(const std::string& path) { sync(folder_of(path), O_DIRECTORY); }
 
 NewFile::NewFile(const std::string& path) : path_(path) {
   struct stat status {};
@@ -51,8 +57,7 @@ NewFile::NewFile(const std::string& path) : path_(path) {
   if (::stat(log.c_str(), &status) == 0 && status.st_size > 0) {
     fail(path, fmt::format("{} is left over from a file that is gone; move it away", shown_path(log)).c_str());
   }
-  const std::string name = path.substr(path.rfind('/') + 1);  // npos + 1 is 0
-  std::string folder = folder_of(path) + "/." + name.substr(0, 200) + ".XXXXXX";
+  std::string folder = hidden_name_beside(path);
   if (::mkdtemp(folder.data()) == nullptr) fail(path, std::strerror(errno));
   folder_ = folder;
   inside_ = folder_ + "/study.db";
@@ -70,7 +75,7 @@ void NewFile::publish() {
   if (error == EINVAL || error == ENOSYS) error = ::link(inside_.c_str(), path_.c_str()) == 0 ? 0 : errno;
   if (error == EEXIST) fail(path_, kExists);
   if (error != 0) fail(path_, std::strerror(error));
-  sync(folder_of(path_), O_DIRECTORY);
+  sync_folder_of(path_);
 }
 
 }  // namespace fryer::study

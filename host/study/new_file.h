@@ -25,10 +25,13 @@ class NewFile {
   std::string path_, folder_, inside_;
 };
 
-// A path as it stands in an error message: quoted, control characters escaped.
-std::string shown_path(const std::string& path);
+// ---- of any file that is made beside its place; the command line's too
 
 // The folder that holds a path.
 std::string folder_of(const std::string& path);
+// A hidden name in that folder, as mkdtemp(3) and mkstemp(3) want it: its last six letters are theirs to choose.
+std::string hidden_name_beside(const std::string& path);
+// So that a new name there survives a power cut. Some file systems have nothing to sync in a folder: that it fails is no error.
+void sync_folder_of(const std::string& path);
 
 }  // namespace fryer::study

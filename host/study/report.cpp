@@ -16,16 +16,17 @@
 #include "host/study/cell_order.h"
 #include "host/study/gnuplot.h"
 #include "host/study/html.h"
-#include "host/study/readable.h"
 #include "host/study/svg.h"
+#include "host/study/wording.h"
+#include "host/text.h"
 
 namespace fryer::study {
 namespace {
 
 using Row = std::vector<TableCell>;
 
-TableCell count_cell(std::uint64_t n) { return {readable_count(n), static_cast<double>(n)}; }
-TableCell number_cell(double x) { return {readable_number(x), x}; }
+TableCell count_cell(std::uint64_t n) { return {with_separators(n), static_cast<double>(n)}; }
+TableCell number_cell(double x) { return {short_number(x), x}; }
 
 // Written as a number from its first to its last character.
 std::optional<double> as_number(const std::string& text) {
@@ -35,17 +36,15 @@ std::optional<double> as_number(const std::string& text) {
 }
 
 TableCell interval_cell(const Interval& interval) {
-  return {readable_number(interval.estimate, readable_decimals(interval)), interval.estimate, readable_bounds(interval)};
+  return {as_precise_as(interval, interval.estimate), interval.estimate, bounds_cell(interval)};
 }
 
-TableCell share_cell(const Interval& share) {
-  return {readable_percent(share.estimate), share.estimate, readable_percent_bounds(share)};
-}
+TableCell share_cell(const Interval& share) { return {percent_cell(share.estimate), share.estimate, percent_bounds_cell(share)}; }
 
 TableCell median_cell(const Survival& survival) {
   if (survival.n == 0) return {"\u2013", std::nullopt};
-  const std::string bounds = readable_bounds(survival.lower, survival.upper);
-  if (survival.median) return {readable_number(*survival.median), *survival.median, bounds};
+  const std::string bounds = bounds_cell(survival.lower, survival.upper);
+  if (survival.median) return {short_number(*survival.median), *survival.median, bounds};
   return {"not reached", std::nullopt, bounds};
 }
 
@@ -88,7 +87,7 @@ void add_cell(const StudySummary& summary, const CellSummary& cell, Row& row) {
 }
 
 std::string seed_range(const StudySummary& summary) {
-  return fmt::format("{} to {}", readable_count(summary.first_seed), readable_count(summary.first_seed + (summary.seeds - 1)));
+  return fmt::format("{} to {}", with_separators(summary.first_seed), with_separators(summary.first_seed + (summary.seeds - 1)));
 }
 
 // ---- parts
@@ -98,7 +97,7 @@ std::string banner(const StudySummary& summary) {
   if (!summary.complete) {
     text =
         fmt::format("This study is not complete: {} of {} trainings are finished. What follows is about those, and may change.",
-                    readable_count(summary.finished), readable_count(summary.planned));
+                    with_separators(summary.finished), with_separators(summary.planned));
     if (summary.command != "train") text.replace(text.find("trainings"), 9, "replicas");
   }
   if (summary.shard.shards > 1) {
@@ -114,30 +113,30 @@ std::string key_figures(const StudySummary& summary, const std::vector<std::size
     fmt::format_to(std::back_inserter(html), "<div><dt>{}</dt><dd>{}{}</dd></div>\n", escape_html(name), escape_html(value),
                    detail.empty() ? "" : fmt::format("<small>{}</small>", escape_html(detail)));
   };
-  add("cells", readable_count(summary.cells.size()), summary.axes.empty() ? "one configuration" : "over " + axes_label(summary));
-  add("seeds a cell", readable_count(summary.seeds), summary.seeds == 0 ? "" : seed_range(summary));
-  add("finished", readable_count(summary.finished), fmt::format("of {} planned", readable_count(summary.planned)));
-  add("failed", readable_count(summary.failed),
+  add("cells", with_separators(summary.cells.size()), summary.axes.empty() ? "one configuration" : "over " + axes_label(summary));
+  add("seeds a cell", with_separators(summary.seeds), summary.seeds == 0 ? "" : seed_range(summary));
+  add("finished", with_separators(summary.finished), fmt::format("of {} planned", with_separators(summary.planned)));
+  add("failed", with_separators(summary.failed),
       summary.failed == 0 ? "all numbers stayed finite"
-                          : fmt::format("{} of the finished", readable_percent(static_cast<double>(summary.failed) /
-                                                                               static_cast<double>(summary.finished))));
+                          : fmt::format("{} of the finished", percent_cell(static_cast<double>(summary.failed) /
+                                                                           static_cast<double>(summary.finished))));
   if (!by_merit.empty()) {
     const CellSummary& best = summary.cells[by_merit[0]];
     const std::string which = summary.cells.size() > 1 ? "best cell: " + best.label : "";
     if (const ThresholdSummary* threshold = main_threshold(best)) {
-      add(fmt::format("reached {}", readable_number(threshold->threshold)), readable_percent(threshold->share.estimate),
-          readable_percent_bounds(threshold->share) + (which.empty() ? "" : "; " + which));
+      add(fmt::format("reached {}", short_number(threshold->threshold)), percent_cell(threshold->share.estimate),
+          percent_bounds_cell(threshold->share) + (which.empty() ? "" : "; " + which));
       if (threshold->updates.median) {
-        add("median updates to it", readable_number(*threshold->updates.median),
-            readable_bounds(threshold->updates.lower, threshold->updates.upper));
+        add("median updates to it", short_number(*threshold->updates.median),
+            bounds_cell(threshold->updates.lower, threshold->updates.upper));
       }
     } else if (best.result) {
       const Interval& mean = best.result->mean_interval;
-      add(summary.result_name, readable_number(mean.estimate, readable_decimals(mean)),
-          "mean " + readable_bounds(mean) + (which.empty() ? "" : "; " + which));
+      add(summary.result_name, as_precise_as(mean, mean.estimate),
+          "mean " + bounds_cell(mean) + (which.empty() ? "" : "; " + which));
     }
   }
-  add("computing time", readable_seconds(summary.worker_seconds), "summed over workers");
+  add("computing time", human_seconds(summary.worker_seconds), "summed over workers");
   return html + "</dl>\n";
 }
 
@@ -164,7 +163,7 @@ std::string cells_table(const StudySummary& summary) {
   for (const CellSummary& cell : summary.cells) {
     Row row;
     add_cell(summary, cell, row);
-    row.push_back({readable_count(cell.finished), static_cast<double>(cell.finished), "of " + readable_count(cell.planned)});
+    row.push_back({with_separators(cell.finished), static_cast<double>(cell.finished), "of " + with_separators(cell.planned)});
     row.push_back(count_cell(cell.failed));
     const TableCell none = {"\u2013", std::nullopt};
     if (thresholds) {
@@ -201,7 +200,7 @@ std::string cells_table(const StudySummary& summary) {
     for (const ThresholdSummary& threshold : cell.thresholds) {
       Row row;
       add_cell(summary, cell, row);
-      row.push_back({readable_number(threshold.threshold) + (threshold.stops ? " (stops)" : ""), threshold.threshold});
+      row.push_back({short_number(threshold.threshold) + (threshold.stops ? " (stops)" : ""), threshold.threshold});
       row.push_back(count_cell(threshold.reached));
       row.push_back(share_cell(threshold.share));
       for (const Survival* survival : {&threshold.updates, &threshold.episodes, &threshold.steps})
@@ -220,8 +219,8 @@ std::string comparisons_table(const StudySummary& summary) {
                     {short_label(summary.cells[comparison.a]), std::nullopt},
                     count_cell(comparison.pairs),
                     share_cell(comparison.improvement),
-                    {readable_p(comparison.p), comparison.p},
-                    {readable_p(comparison.p_holm), comparison.p_holm}});
+                    {p_cell(comparison.p), comparison.p},
+                    {p_cell(comparison.p_holm), comparison.p_holm}});
   }
   return paragraph(fmt::format("Compared by {}, seed by seed, since cells share their seeds. {}", summary.compared_by,
                                summary.comparison_note)) +

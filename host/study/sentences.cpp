@@ -7,11 +7,14 @@
 #include <algorithm>
 
 #include "host/study/wording.h"
+#include "host/text.h"
 
 namespace fryer::study {
 namespace {
 
-std::string counted(std::uint64_t n, const char* one, const char* many) { return grouped(n) + " " + (n == 1 ? one : many); }
+std::string counted(std::uint64_t n, const char* one, const char* many) {
+  return with_separators(n) + " " + (n == 1 ? one : many);
+}
 std::string seeds(std::uint64_t n) { return counted(n, "seed", "seeds"); }
 
 // "51 (95 % interval 48 to 53)"; ends that the data do not reach are said to be open.
@@ -28,7 +31,7 @@ std::string median_text(const Survival& survival) {
 std::string threshold_sentence(const CellSummary& cell, const ThresholdSummary& t) {
   const std::uint64_t n = cell.finished, others = n - t.reached;
   const bool evaluated = cell.planned_updates == 0;  // policies that nobody trains
-  const std::string goal = fmt::format("reached a mean return of {}", number(t.threshold)) +
+  const std::string goal = fmt::format("reached a mean return of {}", short_number(t.threshold)) +
                            (evaluated ? "" : fmt::format(" within {}", counted(cell.planned_updates, "update", "updates")));
   std::string text;
   if (others == 0) {
@@ -38,7 +41,7 @@ std::string threshold_sentence(const CellSummary& cell, const ThresholdSummary& 
     text = n == 1 ? fmt::format("The one seed never {}", goal) : fmt::format("None of {} {}", seeds(n), goal);
     text += fmt::format("; with 95 % confidence at most {} % would", percent(t.share.upper));
   } else {
-    text = fmt::format("{} of {} ({} %, 95 % interval {}) {}", grouped(t.reached), seeds(n), percent(t.share.estimate),
+    text = fmt::format("{} of {} ({} %, 95 % interval {}) {}", with_separators(t.reached), seeds(n), percent(t.share.estimate),
                        percent_range(t.share), goal);
   }
   if (n > 1 && t.updates.median) {
@@ -49,31 +52,32 @@ std::string threshold_sentence(const CellSummary& cell, const ThresholdSummary& 
   text += '.';
   const std::uint64_t going = others - cell.failed;  // a failed replica counts as one of the others
   if (cell.failed != 0 && going != 0) {
-    text += fmt::format(" Of the {}, {} failed: parameters stopped being finite.",
-                        t.reached == 0 ? grouped(others) : grouped(others) + " others", grouped(cell.failed));
+    text +=
+        fmt::format(" Of the {}, {} failed: parameters stopped being finite.",
+                    t.reached == 0 ? with_separators(others) : with_separators(others) + " others", with_separators(cell.failed));
   } else if (cell.failed != 0) {
     const std::string who = t.reached == 0 ? (n == 1 ? "It" : "All of them")
                             : others == 1  ? "The other one"
-                                           : fmt::format("The {} others", grouped(others));
+                                           : fmt::format("The {} others", with_separators(others));
     text += fmt::format(" {} failed: {} parameters stopped being finite.", who, others == 1 ? "its" : "their");
   }
   if (going != 0 && !evaluated) {
     const bool all = going == n;
     const std::string who = all && n == 1      ? "it"
                             : all              ? "they"
-                            : cell.failed != 0 ? fmt::format("the {} that did not fail", grouped(going))
+                            : cell.failed != 0 ? fmt::format("the {} that did not fail", with_separators(going))
                             : going == 1       ? "the other one"
-                                               : fmt::format("the {} others", grouped(going));
+                                               : fmt::format("the {} others", with_separators(going));
     text += fmt::format(" The data do not show what {} would do with more updates.", who);
   }
   return text;
 }
 
 std::string mean_text(const std::string& name, const Distribution& d) {
-  if (d.count == 1) return fmt::format("{}: {} with one seed, which says nothing of others.", name, number(d.mean));
+  if (d.count == 1) return fmt::format("{}: {} with one seed, which says nothing of others.", name, short_number(d.mean));
   std::string text = fmt::format("{}: {} over {}", name, with_interval(d.mean_interval), seeds(d.count));
   if (d.iqm) text += fmt::format("; of the middle half of them {}", with_interval(*d.iqm));
-  if (d.min < d.max) text += fmt::format("; single seeds from {} to {}", number(d.min), number(d.max));
+  if (d.min < d.max) text += fmt::format("; single seeds from {} to {}", short_number(d.min), short_number(d.max));
   return text + '.';
 }
 
@@ -92,7 +96,8 @@ std::string gradient_sentence(const CellSummary& cell) {
     text += fmt::format("{} {}", name, with_interval(distribution.mean_interval));
     const auto square = std::find_if(cell.second_moments.begin(), cell.second_moments.end(),
                                      [&name = name](const auto& moment) { return moment.first == name; });
-    if (square != cell.second_moments.end()) text += fmt::format(", mean square of an episode's {}", number(square->second));
+    if (square != cell.second_moments.end())
+      text += fmt::format(", mean square of an episode's {}", short_number(square->second));
   }
   if (text.empty()) return text;
   return text + fmt::format(". From {}.", seeds(cell.parameters.front().second.count));
@@ -112,7 +117,7 @@ std::string cell_sentence(const StudySummary& study, const CellSummary& cell) {
   if (!cell.thresholds.empty()) {
     add(threshold_sentence(cell, cell.thresholds.front()));
   } else if (cell.failed != 0) {
-    add(fmt::format("{} of {} failed ({} %): parameters or estimates stopped being finite.", grouped(cell.failed),
+    add(fmt::format("{} of {} failed ({} %): parameters or estimates stopped being finite.", with_separators(cell.failed),
                     seeds(cell.finished), percent(static_cast<double>(cell.failed) / static_cast<double>(cell.finished))));
   }
   if (cell.result) {
@@ -128,7 +133,7 @@ std::string cell_sentence(const StudySummary& study, const CellSummary& cell) {
   if (text.empty())
     add(fmt::format("{} finished; the study records nothing of them that could be summarised.", seeds(cell.finished)));
   if (cell.finished < cell.planned) {
-    add(fmt::format("{} of {} {} still missing.", grouped(cell.planned - cell.finished), seeds(cell.planned),
+    add(fmt::format("{} of {} {} still missing.", with_separators(cell.planned - cell.finished), seeds(cell.planned),
                     cell.planned - cell.finished == 1 ? "is" : "are"));
   }
   return text;
@@ -140,7 +145,7 @@ std::string study_sentence(const StudySummary& study) {
   if (study.cells.size() == 1) {
     text = study.cells.front().sentence;
   } else if (study.ranking.size() < 2) {
-    text = fmt::format("The {} cells are not compared: {}.", grouped(study.cells.size()), study.comparison_note);
+    text = fmt::format("The {} cells are not compared: {}.", with_separators(study.cells.size()), study.comparison_note);
   } else {
     const std::size_t best = study.ranking[0], next = study.ranking[1];
     const CellSummary& cell = study.cells[best];
@@ -148,16 +153,16 @@ std::string study_sentence(const StudySummary& study) {
       const ThresholdSummary& t = cell.thresholds.front();
       const bool steps = t.steps.n != 0;
       const std::optional<double>& median = steps ? t.steps.median : t.episodes.median;
-      text = fmt::format("Of {} cells, {} reaches a mean return of {} most often", grouped(study.cells.size()), cell.label,
-                         number(t.threshold));
+      text = fmt::format("Of {} cells, {} reaches a mean return of {} most often", with_separators(study.cells.size()),
+                         cell.label, short_number(t.threshold));
       text += fmt::format(": {} % of its seeds (95 % interval {})", percent(t.share.estimate), percent_range(t.share));
       if (median)
-        text += fmt::format(", half of them within {} {}", grouped(static_cast<std::uint64_t>(*median)),
+        text += fmt::format(", half of them within {} {}", with_separators(static_cast<std::uint64_t>(*median)),
                             steps ? "steps" : "episodes");
       text += '.';
     } else {
-      text = fmt::format("Of {} cells, {} has the highest {}: {}.", grouped(study.cells.size()), cell.label, study.result_name,
-                         cell.result ? with_interval(cell.result->mean_interval) : "all failed");
+      text = fmt::format("Of {} cells, {} has the highest {}: {}.", with_separators(study.cells.size()), cell.label,
+                         study.result_name, cell.result ? with_interval(cell.result->mean_interval) : "all failed");
     }
     for (const Comparison& c : study.comparisons) {
       const bool forwards = c.a == next && c.b == best;
@@ -177,10 +182,10 @@ std::string study_sentence(const StudySummary& study) {
     }
   }
   if (study.cells.size() > 1 && study.failed != 0) {
-    text += fmt::format(" {} of {} failed.", grouped(study.failed), counted(study.finished, "replica", "replicas"));
+    text += fmt::format(" {} of {} failed.", with_separators(study.failed), counted(study.finished, "replica", "replicas"));
   }
   if (study.cells.size() > 1 && study.finished < study.planned) {
-    text += fmt::format(" The study is not complete: {} of {} are finished.", grouped(study.finished),
+    text += fmt::format(" The study is not complete: {} of {} are finished.", with_separators(study.finished),
                         counted(study.planned, "replica", "replicas"));
   }
   return text;

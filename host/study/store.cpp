@@ -4,32 +4,27 @@
 // table's rows are counted against the ledger, so that a damaged tree cannot hide a chunk.
 #include "host/study/store.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
-#include <stdlib.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
+#include <bit>
 #include <map>
 #include <mutex>
 #include <optional>
-#include <set>
 
 #include "fryer/core/error.h"
 #include "host/study/new_file.h"
+#include "host/study/sqlite_database.h"
+#include "host/study/store_files.h"
+#include "host/text.h"
 
 namespace fryer::study {
 namespace {
 
 constexpr int kPageSize = 4096;
-constexpr int kPatience = 10'000;  // milliseconds for another process that recovers or folds the log
 
 // Unsigned 64-bit numbers are kept as signed ones. `columns` is last, so that listing chunks does not read it.
 constexpr const char* kSchema = R"(
@@ -82,10 +77,6 @@ CREATE TABLE ledger(
 ) STRICT;
 )";
 
-[[noreturn]] void damaged(const std::string& path, const std::string& what) {
-  throw DamagedFileError(fmt::format("{} is damaged: {}", shown_path(path), what));
-}
-
 // A row's checksum: XXH3 of the table's name and every field.
 class Fields {
  public:
@@ -103,170 +94,6 @@ class Fields {
 
  private:
   std::string bytes_;
-};
-
-// ---- SQLite
-
-enum class Doing { reading, writing };
-
-// The exception for what SQLite says. Of a failed commit it does not pass on the system's reason, which errno still holds:
-// callers set that to 0 before the call.
-[[noreturn]] void fail(sqlite3* database, int code, const std::string& path, Doing doing) {
-  const int error = errno;
-  const std::string reason = database == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(database);
-  switch (code & 0xff) {
-    case SQLITE_NOMEM:
-      throw std::bad_alloc();
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      throw FileInUseError(fmt::format("{} is in use by another process", shown_path(path)));
-    case SQLITE_FULL:
-    case SQLITE_IOERR:
-    case SQLITE_CANTOPEN:
-    case SQLITE_PERM:
-    case SQLITE_AUTH:
-    case SQLITE_READONLY:
-    case SQLITE_NOLFS:
-      throw FileError(fmt::format("cannot {} {}: {}{}", doing == Doing::writing ? "write" : "read", shown_path(path), reason,
-                                  error == 0 ? "" : fmt::format(" ({})", std::strerror(error))));
-    default:  // SQLITE_CORRUPT, NOTADB, ERROR (a statement that a sound file accepts), CONSTRAINT, TOOBIG, ...
-      damaged(path, reason);
-  }
-}
-
-class Statement {
- public:
-  Statement(sqlite3* database, const std::string& path, const char* sql, Doing doing = Doing::reading)
-      : database_(database), path_(path), doing_(doing) {
-    errno = 0;
-    const int code = sqlite3_prepare_v2(database, sql, -1, &statement_, nullptr);
-    if (code != SQLITE_OK) fail(database_, code, path_, doing_);
-  }
-  Statement(const Statement&) = delete;
-  Statement& operator=(const Statement&) = delete;
-  ~Statement() { sqlite3_finalize(statement_); }
-
-  Statement& bind(std::uint64_t value) {
-    return check(sqlite3_bind_int64(statement_, ++bound_, static_cast<sqlite3_int64>(value)));
-  }
-  Statement& bind(double value) { return check(sqlite3_bind_double(statement_, ++bound_, value)); }
-  // What is bound here must outlive the statement.
-  Statement& bind(std::string_view text) {
-    return check(sqlite3_bind_text64(statement_, ++bound_, text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8));
-  }
-  Statement& bind_bytes(std::string_view bytes) {
-    return check(sqlite3_bind_blob64(statement_, ++bound_, bytes.data(), bytes.size(), SQLITE_STATIC));
-  }
-
-  // Whether there is a (next) row, whose fields the functions below then give in turn.
-  bool step() {
-    read_ = 0;
-    errno = 0;
-    const int code = sqlite3_step(statement_);
-    if (code == SQLITE_ROW) return true;
-    if (code != SQLITE_DONE) fail(database_, code, path_, doing_);
-    return false;
-  }
-  std::uint64_t integer() { return static_cast<std::uint64_t>(sqlite3_column_int64(statement_, read_++)); }
-  double real() { return sqlite3_column_double(statement_, read_++); }
-  std::string text() {
-    const void* bytes = sqlite3_column_blob(statement_, read_);
-    const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, read_++));
-    if (bytes != nullptr) return std::string(static_cast<const char*>(bytes), size);
-    // Of a value that could not be read, SQLite gives nothing as well.
-    const int code = sqlite3_errcode(database_);
-    if (code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE) fail(database_, code, path_, doing_);
-    return "";
-  }
-
- private:
-  Statement& check(int code) {
-    if (code != SQLITE_OK) fail(database_, code, path_, doing_);
-    return *this;
-  }
-
-  sqlite3* database_;
-  const std::string& path_;
-  Doing doing_;
-  sqlite3_stmt* statement_ = nullptr;
-  int bound_ = 0, read_ = 0;
-};
-
-// A connection. `path` names the file in messages, `name` is what SQLite opens.
-class Database {
- public:
-  Database(std::string path, const std::string& name, int flags) : path_(std::move(path)) {
-    const Doing doing = (flags & SQLITE_OPEN_READONLY) != 0 ? Doing::reading : Doing::writing;
-    errno = 0;
-    const int code = sqlite3_open_v2(name.c_str(), &database_, flags, nullptr);
-    try {
-      if (code != SQLITE_OK) fail(database_, code, path_, doing);
-      sqlite3_extended_result_codes(database_, 1);
-      sqlite3_busy_timeout(database_, kPatience);
-      sqlite3_db_config(database_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
-      sqlite3_db_config(database_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
-    } catch (...) {
-      sqlite3_close(database_);
-      throw;
-    }
-  }
-  Database(const Database&) = delete;
-  Database& operator=(const Database&) = delete;
-  ~Database() { sqlite3_close(database_); }
-
-  sqlite3* get() const { return database_; }
-  const std::string& path() const { return path_; }
-
-  Statement prepare(const char* sql, Doing doing = Doing::reading) const { return {database_, path_, sql, doing}; }
-  void execute(const char* sql, Doing doing = Doing::reading) const {
-    errno = 0;
-    const int code = sqlite3_exec(database_, sql, nullptr, nullptr, nullptr);
-    if (code != SQLITE_OK) fail(database_, code, path_, doing);
-  }
-  // Reads that do not reach the schema; the file may be anything yet.
-  void settle() const {
-    execute("PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY");
-  }
-
-  // All of `body` or nothing of it.
-  template <class Body>
-  void transaction(const Body& body) const {
-    execute("BEGIN IMMEDIATE", Doing::writing);
-    try {
-      body();
-      execute("COMMIT", Doing::writing);
-    } catch (...) {
-      // Some errors have rolled back already. One that cannot is rolled back by whoever opens the file next.
-      if (sqlite3_get_autocommit(database_) == 0) sqlite3_exec(database_, "ROLLBACK", nullptr, nullptr, nullptr);
-      throw;
-    }
-  }
-
-  // The file as SQLite itself has it open: opening it once more and closing that would drop SQLite's locks.
-  std::uint64_t file_size() const {
-    sqlite3_int64 size = 0;
-    errno = 0;
-    const int code = file()->pMethods->xFileSize(file(), &size);
-    if (code != SQLITE_OK) fail(nullptr, code, path_, Doing::reading);
-    return static_cast<std::uint64_t>(size);
-  }
-  std::string beginning(int size) const {
-    std::string bytes(static_cast<std::size_t>(size), '\0');
-    errno = 0;
-    const int code = file()->pMethods->xRead(file(), bytes.data(), size, 0);
-    if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ) fail(nullptr, code, path_, Doing::reading);
-    return bytes;
-  }
-
- private:
-  sqlite3_file* file() const {
-    sqlite3_file* result = nullptr;
-    sqlite3_file_control(database_, "main", SQLITE_FCNTL_FILE_POINTER, &result);
-    return result;
-  }
-
-  std::string path_;
-  sqlite3* database_ = nullptr;
 };
 
 // ---- what a sound file looks like
@@ -382,121 +209,6 @@ struct Ledger {
     row.bind(runs).bind(run_checksums).bind(chunks).bind(replicas).bind(digests).bind(chunk_checksums).bind(checksum()).step();
   }
 };
-
-// ---- files
-
-// The one writer of a file, over processes by flock(2) and within this one by a list: a second descriptor of the file, closed,
-// would drop the locks that SQLite holds for the first writer. Taken before SQLite opens the file, released after it has closed
-// it.
-class WriterLock {
- public:
-  WriterLock(const std::string& path, const std::string& real) {
-    struct stat status {};
-    if (::stat(real.c_str(), &status) != 0) fail(path, std::strerror(errno));
-    key_ = {status.st_dev, status.st_ino};
-    {
-      const std::lock_guard guard(mutex());
-      if (!held().insert(key_).second) in_use(path);
-    }
-    descriptor_ = ::open(real.c_str(), O_RDWR | O_CLOEXEC);
-    const bool opened = descriptor_ >= 0;
-    if (opened && ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
-    const int error = errno;
-    release();
-    if (opened && error == EWOULDBLOCK) in_use(path);
-    fail(path, std::strerror(error));
-  }
-  WriterLock(const WriterLock&) = delete;
-  WriterLock& operator=(const WriterLock&) = delete;
-  ~WriterLock() { release(); }
-
- private:
-  static std::mutex& mutex() {
-    static std::mutex instance;
-    return instance;
-  }
-  static std::set<std::pair<dev_t, ino_t>>& held() {
-    static std::set<std::pair<dev_t, ino_t>> instance;
-    return instance;
-  }
-  [[noreturn]] static void in_use(const std::string& path) {
-    throw FileInUseError(
-        fmt::format("{} is being written by another process; fryer study status may look at it meanwhile", shown_path(path)));
-  }
-  [[noreturn]] static void fail(const std::string& path, const char* why) {
-    throw FileError(fmt::format("cannot write {}: {}", shown_path(path), why));
-  }
-  void release() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-    const std::lock_guard guard(mutex());
-    held().erase(key_);
-  }
-
-  std::pair<dev_t, ino_t> key_;
-  int descriptor_ = -1;
-};
-
-std::string log_of(const std::string& file) { return file + "-wal"; }
-bool has_log(const std::string& file) {
-  struct stat status {};
-  return ::stat(log_of(file).c_str(), &status) == 0 && status.st_size > 0;
-}
-
-// A file and its log where SQLite may do what it needs, for as long as they are read.
-class Copy {
- public:
-  explicit Copy(const std::string& real) {
-    std::error_code error;
-    folder_ = (std::filesystem::temp_directory_path(error) / "fryer-study-XXXXXX").string();
-    if (error || ::mkdtemp(folder_.data()) == nullptr) {
-      folder_.clear();
-      throw FileError(fmt::format("cannot read {} without a folder for temporary files: {}", shown_path(real),
-                                  error ? error.message() : std::strerror(errno)));
-    }
-    std::filesystem::copy_file(real, file(), error);
-    if (!error) std::filesystem::copy_file(log_of(real), log_of(file()), error);
-    if (!error) return;
-    remove();
-    throw FileError(fmt::format("cannot copy {} to read it: {}", shown_path(real), error.message()));
-  }
-  Copy(const Copy&) = delete;
-  Copy& operator=(const Copy&) = delete;
-  ~Copy() { remove(); }
-  std::string file() const { return folder_ + "/study.db"; }
-
- private:
-  void remove() {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
-  std::string folder_;
-};
-
-// sqlite.org/uri.html: every byte that may mean something else is written %XX.
-std::string uri_of(const std::string& real, const char* parameter) {
-  std::string uri = "file:";
-  for (const char c : real) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '.' ||
-                       c == '-' || c == '_';
-    uri += plain ? std::string(1, c) : fmt::format("%{:02x}", byte);
-  }
-  return fmt::format("{}?{}=1", uri, parameter);
-}
-
-// The file that a path means, links resolved: SQLite's log lies beside that one.
-std::string real_path(const std::string& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0)
-    throw FileError(fmt::format("cannot open {}: {}", shown_path(path), std::strerror(errno)));
-  if (!S_ISREG(status.st_mode)) {
-    throw DamagedFileError(
-        fmt::format("{} is not a study: it is {}", shown_path(path), S_ISDIR(status.st_mode) ? "a folder" : "not a file"));
-  }
-  const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path.c_str(), nullptr), &std::free);
-  if (resolved == nullptr) throw FileError(fmt::format("cannot open {}: {}", shown_path(path), std::strerror(errno)));
-  return resolved.get();
-}
 
 }  // namespace
 

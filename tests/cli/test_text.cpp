@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "host/cli/text.h"
+#include "host/text.h"
 
 namespace fryer::cli {
 namespace {

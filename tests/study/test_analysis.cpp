@@ -13,6 +13,7 @@
 #include "fryer/core/error.h"
 #include "fryer/engine/results.h"
 #include "host/study/wording.h"
+#include "host/text.h"
 
 namespace fryer::study {
 namespace {
@@ -115,15 +116,15 @@ TEST(Wording, NeverRoundsToAllOrNone) {
 }
 
 TEST(Wording, NumbersAreGroupedAndShort) {
-  EXPECT_EQ(grouped(0), "0");
-  EXPECT_EQ(grouped(999), "999");
-  EXPECT_EQ(grouped(1000), "1,000");
-  EXPECT_EQ(grouped(1234567), "1,234,567");
-  EXPECT_EQ(number(475), "475");
-  EXPECT_EQ(number(-0.0), "0");
-  EXPECT_EQ(number(0.516834), "0.5168");
-  EXPECT_EQ(number(999.96), "1,000");
-  EXPECT_EQ(number(-12345.6), "-12,346");
+  EXPECT_EQ(with_separators(0), "0");
+  EXPECT_EQ(with_separators(999), "999");
+  EXPECT_EQ(with_separators(1000), "1,000");
+  EXPECT_EQ(with_separators(1234567), "1,234,567");
+  EXPECT_EQ(short_number(475), "475");
+  EXPECT_EQ(short_number(-0.0), "0");
+  EXPECT_EQ(short_number(0.516834), "0.5168");
+  EXPECT_EQ(short_number(999.96), "1,000");
+  EXPECT_EQ(short_number(-12345.6), "-12,346");
   EXPECT_EQ(fixed_number(-0.001, 2), "0.00");
   EXPECT_EQ(fixed_number(-123456.789, 2), "-123,456.79");
   EXPECT_EQ(with_interval({12.3456, 12.3111, 12.3801, ""}), "12.346 (95 % interval 12.311 to 12.380)");

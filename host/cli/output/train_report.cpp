@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "host/cli/text.h"
 #include "host/study/statistics.h"
+#include "host/text.h"
 
 namespace fryer::cli {
 namespace {

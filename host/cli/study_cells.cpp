@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cells of a study from settings: each combination of a file through the command's own option table, with what is drawn and recorded; and
+// the cells of a stored plan, from the settings written in it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+
+#include "fryer/engine/run.h"
+#include "host/cli/config_file.h"
+#include "host/cli/study_reader.h"
+#include "host/training_support.h"
+
+namespace fryer::cli {
+namespace {
+
+bool has_hidden_layer(const study::CellConfiguration& cell) {
+  return std::visit(
+      [](const auto& c) {
+        if constexpr (requires { c.problem.hidden; }) {
+          return c.problem.hidden.units != 0;
+        } else {
+          return false;
+        }
+      },
+      cell);
+}
+
+// Plays at random, without a policy.
+bool is_random(const study::CellConfiguration& cell) {
+  return std::visit(
+      [](const auto& c) {
+        if constexpr (requires { c.random; }) {
+          return c.random;
+        } else {
+          return false;
+        }
+      },
+      cell);
+}
+
+// The training's settings, if it is one.
+const TrainingSettings* training_of(const study::CellConfiguration& cell) {
+  return std::visit(
+      [](const auto& c) -> const TrainingSettings* {
+        if constexpr (std::is_base_of_v<TrainingSettings, std::decay_t<decltype(c)>>) {
+          return &c;
+        } else {
+          return nullptr;
+        }
+      },
+      cell);
+}
+
+// A training of the environment that a cell's replicas play in.
+TrainConfiguration training_in(const Problem& problem) {
+  TrainConfiguration c;
+  c.problem.environment = problem.environment;
+  return c;
+}
+CartPoleTrainConfiguration training_in(const CartPoleProblem& problem) {
+  CartPoleTrainConfiguration c;
+  c.problem.environment = problem.environment;
+  return c;
+}
+// Throws ConfigurationError, naming --until, for a mean return that episodes of this cell cannot have.
+void check_threshold(const study::CellConfiguration& cell, double threshold) {
+  std::visit(
+      [&](const auto& c) {
+        auto training = training_in(c.problem);
+        training.until = threshold;
+        validate(training);
+      },
+      cell);
+}
+
+// Throws ConfigurationError for an initial parameter that the policy cannot have.
+void check_parameter(study::CellConfiguration cell, std::size_t index, double value) {
+  std::visit(
+      [&](auto& c) {
+        if constexpr (requires { c.problem.weight; }) {
+          (index == 0 ? c.problem.weight : c.problem.bias) = value;
+        } else {
+          c.problem.parameters[index] = value;
+        }
+        validate(c);
+      },
+      cell);
+}
+
+// "learning_rate 0.1, batch 16".
+std::string words_of(const std::vector<std::pair<std::string, std::string>>& point) {
+  std::string text;
+  for (const auto& [key, value] : point) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", key, shown(value));
+  return text;
+}
+
+// Every setting of a resolved command that can change a result, but seed and replicas, which the study has: one text for one configuration.
+std::string canonical(const Command& command) {
+  Json configuration = command.table().configuration();
+  configuration.erase("seed");
+  configuration.erase("replicas");
+  return configuration.dump();
+}
+
+[[noreturn]] void damaged(const std::string& what) { throw DamagedFileError("study: " + what); }
+
+// `defaults`: what a new command of this kind has. Only what differs is set: most of a cell does not, and setting is what takes time.
+void make_runnable(Command& command, const std::map<std::string, std::string>& defaults, std::size_t number, study::Cell& cell) {
+  const std::string name = fmt::format("cell {}", number + 1);
+  try {
+    ConfigFile file = parse_config(name, cell.configuration);
+    for (const Assignment& assignment : file.assignments) {
+      if (!defaults.contains(assignment.name)) {
+        const Option* option = command.table().find(assignment.name);
+        if (option == nullptr || !option->setting) damaged(assignment.label + ": not a setting of this version");
+      }
+    }
+    std::erase_if(file.assignments, [&](const Assignment& assignment) {
+      const auto found = defaults.find(assignment.name);
+      return found != defaults.end() && found->second == assignment.text;
+    });
+    configure(command, file.assignments, {});
+  } catch (const ConfigurationError& error) {
+    damaged(error.what());
+  }
+  if (canonical(command) != cell.configuration) damaged(name + ": its settings are not those of this version, as it writes them");
+  cell.run = command.cell();
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> StudyReader::point(const Choice& choice) const {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (std::size_t a = 0; a < axes_.size(); ++a) {
+    for (std::size_t i = 0; i < axes_[a].keys.size(); ++i) pairs.emplace_back(axes_[a].keys[i], (*choice[a])[i].text);
+  }
+  return pairs;
+}
+
+std::string StudyReader::words(const Choice& choice) const { return words_of(point(choice)); }
+
+StudyReader::Place StudyReader::find_place(const std::string& key, const Choice& choice) const {
+  for (std::size_t a = 0; a < choice.size(); ++a) {
+    for (std::size_t i = 0; i < axes_[a].keys.size(); ++i) {
+      if (axes_[a].keys[i] == key) return (*choice[a])[i].place;
+    }
+  }
+  for (const Setting& setting : fixed_) {
+    if (setting.key == key) return setting.value.place;
+  }
+  return environment_place_;
+}
+
+// What the option table or validate() say, of one combination, with the place of what they name.
+void StudyReader::refuse_cell(const std::string& message, const Choice& choice, const OptionTable& table) const {
+  const std::string at = axes_.empty() ? "" : fmt::format("at {}: ", words(choice));
+  // "LABEL: what", of an option that the file sets.
+  const auto with_label = [&](const std::string& key, const Place& place) {
+    const std::string head = label(place, key) + ": ";
+    if (message.starts_with(head)) throw ConfigurationError(head + at + with_keys(message.substr(head.size()), table));
+  };
+  for (const Setting& setting : fixed_) with_label(setting.key, setting.value.place);
+  for (const auto& [key, value] : point(choice)) with_label(key, find_place(key, choice));
+  // "--option: what", or of several options.
+  std::string text = with_keys(message, table);
+  const std::string key = text.substr(0, text.find_first_of(":, "));
+  if (text.starts_with(key + ": ")) text.erase(0, key.size() + 2);
+  if (text.starts_with(key + ' ')) text.erase(0, key.size() + 1);  // --baseline constant: ...
+  refuse(find_place(key, choice), key, at + text);
+}
+
+study::Cell StudyReader::make_cell(const Choice& choice) {
+  std::vector<Assignment> settings;
+  settings.reserve(fixed_.size() + axes_.size());
+  const auto add = [&](const std::string& key, const Value& value) {
+    settings.push_back({option_of(key), value.text, label(value.place, key)});
+  };
+  for (const Setting& setting : fixed_) add(setting.key, setting.value);
+  for (std::size_t a = 0; a < axes_.size(); ++a) {
+    for (std::size_t i = 0; i < axes_[a].keys.size(); ++i) add(axes_[a].keys[i], (*choice[a])[i]);
+  }
+  const std::unique_ptr<Command> command = entry_->make(plan_.environment);
+  study::Cell cell;
+  cell.point = point(choice);
+  try {
+    configure(*command, settings, {});
+    cell.run = command->cell();
+  } catch (const ConfigurationError& error) {
+    refuse_cell(error.what(), choice, command->table());
+  }
+  check_cell(cell, choice);
+  cell.configuration = canonical(*command);
+  plan_.algorithm = command->algorithm();
+  for (const std::string& warning : command->warnings) warn(choice, with_keys(warning, command->table()));
+  return cell;
+}
+
+void StudyReader::make_cells() {
+  std::uint64_t count = 1;
+  for (const Axis& axis : axes_) count *= axis.rows.size();
+  plan_.cells.reserve(count);
+  std::unordered_map<std::string_view, std::size_t> seen;
+  for (std::uint64_t number = 0; number < count; ++number) {
+    Choice choice(axes_.size());
+    std::uint64_t rest = number;
+    for (std::size_t a = axes_.size(); a-- > 0; rest /= axes_[a].rows.size())
+      choice[a] = &axes_[a].rows[rest % axes_[a].rows.size()];
+    plan_.cells.push_back(make_cell(choice));
+    const auto [same, is_new] = seen.emplace(plan_.cells.back().configuration, number);
+    if (!is_new) {
+      refuse(
+          axes_.front().place, axes_.front().keys.front(),
+          fmt::format("two cells have the same settings: {}; and {}", words_of(plan_.cells[same->second].point), words(choice)));
+    }
+  }
+}
+
+// What is drawn and recorded, beside the settings of one cell.
+void StudyReader::check_cell(const study::Cell& cell, const Choice& choice) {
+  const std::string at = axes_.empty() ? "" : fmt::format("at {}: ", words(choice));
+  const auto reason = [](const ConfigurationError& error) {  // without the option's name
+    const std::string text = error.what();
+    return text.substr(std::min(text.find(": ") + 2, text.size()));
+  };
+  if (!plan_.distribution.empty()) {
+    if (has_hidden_layer(*cell.run))
+      refuse(distribution_place_, "distribution",
+             at + "not supported with a hidden layer, whose trainings draw their own start (initialisation)");
+    if (is_random(*cell.run))
+      refuse(distribution_place_, "distribution", at + "has no meaning with random, which has no parameters");
+    if (plan_.cells.empty()) {  // the same for all cells
+      for (std::size_t i = 0; i < plan_.distribution.size(); ++i) {
+        const study::Draw& draw = plan_.distribution[i];
+        try {
+          check_parameter(*cell.run, draw.index, draw.low);
+          check_parameter(*cell.run, draw.index, draw.high);
+        } catch (const ConfigurationError& error) {
+          refuse(draw_places_[i].second, draw_places_[i].first, reason(error));
+        }
+      }
+    }
+  }
+  const std::vector<double>& thresholds = plan_.record.thresholds;
+  for (std::size_t i = 0; i < thresholds.size(); ++i) {
+    try {
+      check_threshold(*cell.run, thresholds[i]);
+    } catch (const ConfigurationError& error) {
+      refuse(threshold_places_[i], "thresholds", at + reason(error));
+    }
+  }
+  const TrainingSettings* training = training_of(*cell.run);
+  if (training == nullptr) return;
+  most_updates_ = std::max(most_updates_, training->updates);
+  const std::uint64_t window = window_of(training->batch);
+  if (!thresholds.empty() && training->updates < window) {
+    warn(choice, fmt::format("thresholds look back on {} updates of batch {}: with {} no training can meet them", window,
+                             training->batch, training->updates));
+  }
+  if (plan_.record.curve_every != 0) {
+    const std::uint64_t every = plan_.record.curve_every, points = training->updates / every + (every > 1 ? 1 : 0);
+    if (points > kMostCurvePoints) {
+      refuse(curve_place_, "curve_every",
+             at + fmt::format("{} points of {} updates are not accepted; at most {}, so curve_every from {}", points,
+                              training->updates, kMostCurvePoints, training->updates / (kMostCurvePoints - 1) + 1));
+    }
+  }
+}
+
+void StudyReader::check_curve() const {
+  if (plan_.record.curve_every > most_updates_) {
+    refuse(curve_place_, "curve_every",
+           fmt::format("{} is not accepted; at most {}, the updates of a training", plan_.record.curve_every, most_updates_));
+  }
+}
+
+// One line for a warning, however many cells have it.
+void StudyReader::warn(const Choice& choice, const std::string& warning) {
+  const std::string at = axes_.empty() ? "" : fmt::format("at {}: ", words(choice));
+  const std::string kind = warning.substr(0, warning.find(' '));
+  const auto [found, is_new] = warned_.try_emplace(kind, Warning{fmt::format("{}: {}{}", file_, at, warning), 0});
+  ++found->second.cells;
+}
+
+// ---- a plan of a store
+
+void make_runnable(study::Plan& plan) {
+  const CommandEntry* entry = find_entry(plan.command);
+  if (entry == nullptr) damaged(fmt::format("its command {} is none of {}", shown(plan.command), either(study_commands())));
+  const std::vector<std::string> environments = environments_of(*entry);
+  if (std::find(environments.begin(), environments.end(), plan.environment) == environments.end())
+    damaged(fmt::format("its environment {} is none of {}", shown(plan.environment), either(environments)));
+  const auto names = parameters_of(plan.environment);
+  for (const study::Draw& draw : plan.distribution) {
+    if (draw.index >= names.size() || names[draw.index] != draw.parameter)
+      damaged(fmt::format("{} is no parameter of {}", shown(draw.parameter), plan.environment));
+  }
+  std::map<std::string, std::string> defaults;
+  for (const Assignment& a : parse_config("defaults", canonical(*entry->make(plan.environment))).assignments)
+    defaults[a.name] = a.text;
+  for (std::size_t i = 0; i < plan.cells.size(); ++i) make_runnable(*entry->make(plan.environment), defaults, i, plan.cells[i]);
+}
+
+}  // namespace fryer::cli

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inside of study_file.h: a study file is read in three steps, each in a file of its own. study_file.cpp: what the file says, with the
+// place of each word (with study_axes.cpp, this is all that knows TOML). study_axes.cpp: what varies, and the size of its product.
+// study_cells.cpp: each combination through the command's own option table. Nothing else includes this.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "host/cli/command.h"
+#include "host/cli/study_file.h"
+#include "host/cli/toml_text.h"
+
+namespace fryer::cli {
+
+// The commands that a study may run.
+const std::vector<std::string>& study_commands();
+// Nothing for a command that is none of these.
+const CommandEntry* find_entry(const std::string& command);
+// Names of an environment's parameters, in the registry's order.
+std::span<const std::string_view> parameters_of(const std::string& environment);
+// "--batch 16" in a message of the option table is "batch 16" in a file.
+std::string with_keys(const std::string& message, const OptionTable& table);
+
+class StudyReader {
+ public:
+  // Of read_study_file(); `warnings` may be null.
+  StudyReader(const std::string& path, const std::string& text, std::vector<std::string>* warnings);
+  study::Plan read();
+
+ private:
+  struct Place {
+    std::size_t line = 1, column = 1;
+    friend auto operator<=>(const Place&, const Place&) = default;
+  };
+  struct Value {
+    std::string text;
+    Place place;
+  };
+  struct Setting {
+    std::string key;
+    Value value;
+  };
+  using Rows = std::vector<std::vector<Value>>;
+  // What varies together: one key of [grid], or the keys of [[points]]. rows[i] has a value for each key.
+  struct Axis {
+    Place place;
+    std::vector<std::string> keys;
+    Rows rows;
+  };
+  using Choice = std::vector<const std::vector<Value>*>;  // one row of each axis
+
+  static Place place_of(const toml::source_region& source) { return {source.begin.line, source.begin.column}; }
+
+  std::string label(const Place& place, const std::string& key) const;
+  [[noreturn]] void refuse(const Place& place, const std::string& key, const std::string& what) const;
+
+  // ---- what the file says: study_file.cpp
+  std::string word(const toml::key& key, const toml::node& value) const;
+  std::uint64_t whole(const toml::key& key, const toml::node& value, std::uint64_t least, std::uint64_t most) const;
+  bool flag(const toml::key& key, const toml::node& value) const;
+  double number(const toml::key& key, const toml::node& value) const;
+  const toml::table& table(const toml::key& key, const toml::node& value) const;
+  [[noreturn]] void unknown_key(const toml::key& key, const std::string& where, const std::vector<std::string>& known) const;
+  void read_head();
+  void read_command();
+  void read_environment();
+  void read_settings();
+  void check_key(const toml::key& key, bool varies) const;
+  Value read_value(const std::string& key, const Place& place, const toml::node& value) const;
+  void read_seeds(const toml::key& key, const toml::node& value);
+  void read_record(const toml::key& key, const toml::node& value);
+  void read_thresholds(const toml::key& key, const toml::node& value);
+  void read_distribution(const toml::key& key, const toml::node& value);
+  study::Draw read_draw(const toml::key& key, const toml::node& value) const;
+
+  // ---- what varies: study_axes.cpp
+  void read_grid(const toml::key& key, const toml::node& value);
+  Rows read_list(const toml::key& key, const toml::array& list) const;
+  Rows read_range(const toml::key& key, const toml::table& range) const;
+  void read_points(const toml::key& key, const toml::node& value);
+  void check_values();
+  void check_combined();
+  void check_size();
+
+  // ---- its cells: study_cells.cpp
+  void make_cells();
+  study::Cell make_cell(const Choice& choice);
+  void check_cell(const study::Cell& cell, const Choice& choice);
+  void warn(const Choice& choice, const std::string& warning);
+  void check_curve() const;
+  Place find_place(const std::string& key, const Choice& choice) const;
+  [[noreturn]] void refuse_cell(const std::string& message, const Choice& choice, const OptionTable& table) const;
+  std::string words(const Choice& choice) const;
+  std::vector<std::pair<std::string, std::string>> point(const Choice& choice) const;
+
+  const std::string file_;
+  std::vector<std::string>* warnings_;
+  const toml::table document_;
+
+  study::Plan plan_;
+  const CommandEntry* entry_ = nullptr;
+  std::unique_ptr<Command> scratch_;  // knows the options; its values mean nothing
+  std::vector<Setting> fixed_;
+  std::vector<Axis> axes_;
+  Place environment_place_, count_place_, curve_place_, distribution_place_;
+  std::vector<Place> threshold_places_;
+  std::vector<std::pair<std::string, Place>> draw_places_;  // in the order of plan_.distribution
+  std::uint64_t most_updates_ = 0;
+  struct Warning {
+    std::string text;  // of the first cell that has it
+    std::uint64_t cells = 0;
+  };
+  std::map<std::string, Warning> warned_;  // by the word it begins with
+};
+
+}  // namespace fryer::cli
