@@ -55,8 +55,8 @@ class Copy {
 // A path as a URI with one parameter (sqlite.org/uri.html): every byte that may mean something else is written %XX.
 std::string uri_of(const std::string& real, const char* parameter);
 
-// The file that a path means, links resolved: SQLite's log lies beside that one. Throws FileError, and
-// DamagedFileError for what is no file.
+// The file that a path means, links resolved: SQLite's log lies beside that one. Throws FileError, and DamagedFileError
+// for what is no file.
 std::string real_path(const std::string& path);
 
 }  // namespace fryer::study

@@ -108,6 +108,7 @@ TEST(Value, IsShownWithoutControlCharacters) {
   EXPECT_EQ(shown(""), "''");
   EXPECT_EQ(shown("a\nb\x1b\xff"), "a\\x0ab\\x1b\\xff");
   EXPECT_LT(shown(std::string(100000, 'x')).size(), 150u);
+  EXPECT_EQ(shown_path(std::string(1000, 'x')), std::string(1000, 'x'));
 }
 
 TEST(Quantity, IsShortAndRounded) {

@@ -130,6 +130,10 @@ TEST(Wording, NumbersAreGroupedAndShort) {
   EXPECT_EQ(with_interval({12.3456, 12.3111, 12.3801, ""}), "12.346 (95 % interval 12.311 to 12.380)");
   EXPECT_EQ(with_interval({12345, 12000, 12690, ""}), "12,345 (95 % interval 12,000 to 12,690)");
   EXPECT_EQ(with_interval({3, 3, 3, ""}), "3 (no spread)");
+  EXPECT_EQ(with_interval({475, 475 - 2e-9, 475 + 2e-9, ""}), "475.0000000000 (95 % interval 474.9999999980 to 475.0000000020)");
+  EXPECT_EQ(with_interval({3e-7, 2e-7, 4e-7, ""}), "3e-7 (95 % interval 2e-7 to 4e-7)");
+  EXPECT_EQ(short_number(std::numeric_limits<double>::quiet_NaN()), "not a number");
+  EXPECT_EQ(short_number(-std::numeric_limits<double>::infinity()), "unbounded");
   EXPECT_EQ(p_value(0.0312), "p = 0.031");
   EXPECT_EQ(p_value(1e-9), "p < 0.0001");
 }
