@@ -187,8 +187,7 @@ Population train_episodes(const CartPoleTrainConfiguration& c, Backend& backend,
   const std::uint64_t window_updates = window_of(c);
   const CartPoleTask task =
       track_of(c.problem.baseline) == Track::gradient ? CartPoleTask::gradient : CartPoleTask::gradient_and_scores;
-  const TrainDetail detail =
-      detail_of(output, has_curve_quantiles(c) && c.batch * largest_outcome(c.problem.environment) <= 0xffffffffu);
+  const TrainDetail detail = detail_of(output, has_curve_quantiles(c) && outcomes_fit(c));
   std::vector<std::uint32_t> outcomes(detail.keeps_outcomes() ? c.updates * c.replicas : 0);
   const RunControl inner{control.stop, nullptr};
 
@@ -313,6 +312,8 @@ TrainResult train(const CartPoleTrainConfiguration& c, Backend& backend, const R
                   TrainOutput output) {
   const FloatingEnvironment environment;
   validate(c);
+  if (output == TrainOutput::rows_and_outcomes && !outcomes_fit(c))
+    throw ConfigurationError("--batch: too large for the return of each update to be kept");
   if (spread == Spread::automatic) spread = choose_spread(c);
   if (spread == Spread::replicas && !lanes_can_train(c))
     throw ConfigurationError("--batch: too large for lanes that train whole replicas");
@@ -342,6 +343,8 @@ TrainResult train(const CartPoleTrainConfiguration& c, Backend& backend, const R
 TrainResult train(const CartPoleTrainConfiguration& configuration, Backend& backend, const RunControl& control) {
   return train(configuration, backend, control, Spread::automatic);
 }
+
+bool outcomes_fit(const CartPoleTrainConfiguration& c) { return c.batch <= 0xffffffffu / largest_outcome(c.problem.environment); }
 
 double mean_return_of(const CartPoleTrainConfiguration& c, double sum, double episodes) {
   return mean_return(c.problem.environment, sum, episodes);

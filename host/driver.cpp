@@ -115,7 +115,7 @@ Population train_episodes(const TrainConfiguration& c, Backend& backend, const R
   const OptimizerConstants<float> constants = make_optimizer_constants<float>(c.optimizer);
   const Threshold threshold = make_threshold(c);
   const bool more = correct_pays_more(c.problem.environment);
-  const TrainDetail detail = detail_of(output, has_curve_quantiles(c) && c.batch <= 0xffffffffu);
+  const TrainDetail detail = detail_of(output, has_curve_quantiles(c) && outcomes_fit(c));
   std::vector<std::uint32_t> outcomes(detail.keeps_outcomes() ? c.updates * c.replicas : 0);
   const RunControl inner{control.stop, nullptr};
 
@@ -246,6 +246,8 @@ Returns returns_of(const FryShack::Settings& s, std::uint64_t k, std::uint64_t n
 TrainResult train(const TrainConfiguration& c, Backend& backend, const RunControl& control, Spread spread, TrainOutput output) {
   const FloatingEnvironment environment;
   validate(c);
+  if (output == TrainOutput::rows_and_outcomes && !outcomes_fit(c))
+    throw ConfigurationError("--batch: too large for the return of each update to be kept");
   if (spread == Spread::automatic) spread = choose_spread(c, backend.info().threads);
   if (spread == Spread::replicas && !lanes_can_train(c))
     throw ConfigurationError("--batch: too large for lanes that train whole replicas");
@@ -272,6 +274,8 @@ TrainResult train(const TrainConfiguration& c, Backend& backend, const RunContro
 TrainResult train(const TrainConfiguration& configuration, Backend& backend, const RunControl& control) {
   return train(configuration, backend, control, Spread::automatic);
 }
+
+bool outcomes_fit(const TrainConfiguration& c) { return c.batch <= 0xffffffffu; }
 
 double mean_return_of(const TrainConfiguration& c, double sum, double episodes) {
   return mean_return(c.problem.environment, sum, episodes);

@@ -21,6 +21,10 @@ TrainResult train(const TrainConfiguration& configuration, Backend& backend, con
 TrainResult train(const CartPoleTrainConfiguration& configuration, Backend& backend, const RunControl& control, Spread spread,
                   TrainOutput output = TrainOutput::statistics);
 
+// Whether the outcome of a batch fits the 32 bits that TrainResult::outcomes has for it. Where it does not they cannot be asked for.
+bool outcomes_fit(const TrainConfiguration& configuration);
+bool outcomes_fit(const CartPoleTrainConfiguration& configuration);
+
 // Mean return of `episodes` whose outcomes (TrainResult::outcomes) sum to `sum`: what --until compares.
 double mean_return_of(const TrainConfiguration& configuration, double sum, double episodes);
 double mean_return_of(const CartPoleTrainConfiguration& configuration, double sum, double episodes);

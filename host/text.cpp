@@ -82,9 +82,9 @@ std::string short_number(double x) {
 std::string percent(double share) {
   if (share <= 0) return "0";
   if (share >= 1) return "100";
-  if (const auto digits = percent_digits(share, 17)) return *digits;
+  if (const auto digits = percent_digits(share, 8)) return *digits;
   // So near to one of them that 100 times it is rounded to it, or nearer to 0 than any count of replicas gives.
-  return share > 0.5 ? "99.99999999999999" : fmt::format("{:.1e}", 100 * share);
+  return share > 0.5 ? "99.99999999" : fmt::format("{:.1e}", 100 * share);
 }
 
 std::string percent_cell(double share) {

@@ -10,6 +10,7 @@
 #include "fryer/engine/run.h"
 #include "host/cli/config_file.h"
 #include "host/cli/study_reader.h"
+#include "host/study/run_chunk.h"
 #include "host/training_support.h"
 
 namespace fryer::cli {
@@ -252,6 +253,18 @@ void StudyReader::check_cell(const study::Cell& cell, const Choice& choice) {
   }
   const TrainingSettings* training = training_of(*cell.run);
   if (training == nullptr) return;
+  for (std::size_t i = 0; i < thresholds.size(); ++i) {
+    if (training->until && thresholds[i] > *training->until) {
+      refuse(threshold_places_[i], "thresholds",
+             at + fmt::format("{} is beyond until {}, where trainings are stopped: whether they would reach it is never seen",
+                              thresholds[i], *training->until));
+    }
+  }
+  if (!study::outcomes_can_be_kept(cell) && !(thresholds.empty() && plan_.record.curve_every == 0)) {
+    const bool of_thresholds = !thresholds.empty();
+    refuse(of_thresholds ? threshold_places_[0] : curve_place_, of_thresholds ? "thresholds" : "curve_every",
+           at + fmt::format("a batch of {} is too large for the return of each update to be kept", training->batch));
+  }
   most_updates_ = std::max(most_updates_, training->updates);
   const std::uint64_t window = window_of(training->batch);
   if (!thresholds.empty() && training->updates < window) {

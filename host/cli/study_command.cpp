@@ -57,6 +57,12 @@ std::string point_text(const study::Cell& cell) {
 
 namespace {
 
+// Of the file's results; this program's where it has none yet.
+std::uint64_t numerics_version_of(const study::Store& store) {
+  const std::vector<study::Provenance> runs = store.runs();
+  return runs.empty() ? kNumericsVersion : runs.back().numerics_version;
+}
+
 // Whether trainings can be solved: they have a threshold to stop at.
 bool has_stopping_rule(const study::Cell& cell) {
   const Json configuration = Json::parse(cell.configuration, nullptr, false);
@@ -71,14 +77,16 @@ Json share_json(std::uint64_t successes, std::uint64_t n) {
 
 }  // namespace
 
-Json study_json(const Command& command, const study::Plan& plan, const study::Shard& shard, const StudyState& state) {
+Json study_json(const Command& command, const study::Store& store, const StudyState& state) {
+  const study::Plan& plan = store.plan();
+  const study::Shard& shard = store.shard();
   Json document = Json::object();
   document["command"] = command.description().name;
   document["environment"] = plan.environment;
   if (!plan.algorithm.empty()) document["algorithm"] = plan.algorithm;
   document["configuration"] = study::to_json(plan);
   document["seed"] = plan.first_seed;
-  document["numerics_version"] = kNumericsVersion;
+  document["numerics_version"] = numerics_version_of(store);
   document["digest"] = hex16(state.digest);
   document["episodes"] = state.episodes;
   document["steps"] = state.steps;
@@ -101,8 +109,9 @@ Json study_json(const Command& command, const study::Plan& plan, const study::Sh
   return document;
 }
 
-std::string study_text(const Console& console, const study::Plan& plan, const study::Shard& shard, const StudyState& state,
-                       bool every_cell) {
+std::string study_text(const Console& console, const study::Store& store, const StudyState& state, bool every_cell) {
+  const study::Plan& plan = store.plan();
+  const study::Shard& shard = store.shard();
   constexpr std::size_t kMostRows = 20;
   std::string text = paint(console.out, Style::bold, plan.title) + '\n';
   Table table{{"<cell", "finished", "failed", "solved", "95 % interval"}, {}};
@@ -133,7 +142,7 @@ std::string study_text(const Console& console, const study::Plan& plan, const st
   if (shard.shards != 1) text += fmt::format(" (shard {} of {})", shard.index, shard.shards);
   text += fmt::format("{}: {} episodes, {} steps\ndigest {} (numerics version {})\n", state.complete() ? "" : " so far",
                       human_count(static_cast<double>(state.episodes)), human_count(static_cast<double>(state.steps)),
-                      hex16(state.digest), kNumericsVersion);
+                      hex16(state.digest), numerics_version_of(store));
   return text;
 }
 

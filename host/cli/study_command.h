@@ -39,10 +39,9 @@ struct StudyState {
 StudyState state_of(const study::Store& store);
 
 // The document's head, state and per-cell results, as `study run`, `resume` and `status` print them.
-Json study_json(const Command& command, const study::Plan& plan, const study::Shard& shard, const StudyState& state);
+Json study_json(const Command& command, const study::Store& store, const StudyState& state);
 // The same for people.
-std::string study_text(const Console& console, const study::Plan& plan, const study::Shard& shard, const StudyState& state,
-                       bool every_cell);
+std::string study_text(const Console& console, const study::Store& store, const StudyState& state, bool every_cell);
 
 // "learning_rate 0.1, baseline mean"; "" in a study of one cell.
 std::string point_text(const study::Cell& cell);

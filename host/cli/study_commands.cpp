@@ -40,7 +40,7 @@ class StudyStatus : public StudyCommand {
     const study::Store store = study::Store::open(files[0], study::Access::read);
     const StudyState state = state_of(store);
     if (common_.json) {
-      Json document = study_json(*this, store.plan(), store.shard(), state);
+      Json document = study_json(*this, store, state);
       document["runs"] = Json::array();
       for (const study::Provenance& run : store.runs()) {
         document["runs"].push_back({{"started", run.started},
@@ -58,7 +58,7 @@ class StudyStatus : public StudyCommand {
       console.print(to_text(document));
       return 0;
     }
-    std::string text = study_text(console, store.plan(), store.shard(), state, common_.verbose);
+    std::string text = study_text(console, store, state, common_.verbose);
     text +=
         state.complete() ? "complete\n" : fmt::format("not complete; to go on: fryer study resume {}\n", shell_word(files[0]));
     console.print(text);
@@ -111,7 +111,7 @@ class StudyReport : public StudyCommand {
       }
     }
     if (common_.json) {
-      Json document = study_json(*this, store.plan(), store.shard(), state_of(store));
+      Json document = study_json(*this, store, state_of(store));
       document["wall_seconds"] = watch.seconds();
       document["summary"] = summary.sentence;
       for (std::size_t i = 0; i < summary.cells.size(); ++i) document["results"][i]["sentence"] = summary.cells[i].sentence;
@@ -173,7 +173,7 @@ class StudyExport : public StudyCommand {
     file.commit();
     const StudyState state = state_of(store);
     if (common_.json) {
-      Json document = study_json(*this, store.plan(), store.shard(), state);
+      Json document = study_json(*this, store, state);
       document["rows"] = state.finished;
       document["wall_seconds"] = watch.seconds();
       document["files"] = {output_};
@@ -216,12 +216,12 @@ class StudyMerge : public StudyCommand {
     const study::Store store = study::Store::open(output_, study::Access::read);
     const StudyState state = state_of(store);
     if (common_.json) {
-      Json document = study_json(*this, store.plan(), store.shard(), state);
+      Json document = study_json(*this, store, state);
       document["file"] = output_;
       console.print(to_text(document));
       return 0;
     }
-    console.print(study_text(console, store.plan(), store.shard(), state, common_.verbose) +
+    console.print(study_text(console, store, state, common_.verbose) +
                   fmt::format("{}\n", state.complete() ? "complete" : "not complete: more parts are needed"));
     return 0;
   }

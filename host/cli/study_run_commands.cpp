@@ -198,14 +198,14 @@ int run_and_print(const Command& command, const Console& console, const study::P
   }
   const StudyState state = state_of(store);
   if (command.common().json) {
-    Json document = study_json(command, plan, store.shard(), state);
+    Json document = study_json(command, store, state);
     document["backend"] = backend_json(info);
     document["wall_seconds"] = watch.seconds();
     document["file"] = store.path();
     console.print(to_text(document));
     return 0;
   }
-  std::string text = study_text(console, plan, store.shard(), state, command.common().verbose);
+  std::string text = study_text(console, store, state, command.common().verbose);
   if (missing == 0) {
     text += "nothing was left to do\n";
   } else {
@@ -253,11 +253,7 @@ class StudyRun : public StudyCommand {
       print_plan(*this, console, plan, shard_, path);
       return 0;
     }
-    if (!std::filesystem::exists(path)) {
-      study::Store store = study::Store::create(path, plan, shard_);
-      return run_and_print(*this, console, plan, store);
-    }
-    study::Store store = study::Store::open(path, study::Access::write);
+    study::Store store = create_or_open(path, plan);
     check_numerics(store);
     if (study::fingerprint(store.plan()) != study::fingerprint(plan)) {
       throw DamagedFileError(
@@ -274,9 +270,22 @@ class StudyRun : public StudyCommand {
   }
 
  private:
+  study::Store create_or_open(const std::string& path, const study::Plan& plan) const;
+
   std::string output_;
   study::Shard shard_;
 };
+
+study::Store StudyRun::create_or_open(const std::string& path, const study::Plan& plan) const {
+  if (!std::filesystem::exists(path)) {
+    try {
+      return study::Store::create(path, plan, shard_);
+    } catch (const FileError&) {
+      if (!std::filesystem::exists(path)) throw;  // else another process was quicker
+    }
+  }
+  return study::Store::open(path, study::Access::write);
+}
 
 class StudyResume : public StudyCommand {
  public:

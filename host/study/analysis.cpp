@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -19,6 +20,7 @@
 
 #include "fryer/core/error.h"
 #include "fryer/engine/results.h"
+#include "host/study/cell_order.h"
 #include "host/study/sentences.h"
 #include "host/study/wording.h"
 #include "host/text.h"
@@ -206,11 +208,12 @@ std::string label_of(const Cell& cell) {
 
 std::vector<std::pair<std::string, std::vector<std::string>>> axes_of(const Plan& plan) {
   std::vector<std::pair<std::string, std::vector<std::string>>> axes;
+  std::map<std::string, std::pair<std::size_t, std::set<std::string>>> known;  // where a key's axis is, and its values
   for (const Cell& cell : plan.cells) {
     for (const auto& [key, value] : cell.point) {
-      auto axis = std::find_if(axes.begin(), axes.end(), [&key = key](const auto& a) { return a.first == key; });
-      if (axis == axes.end()) axis = axes.insert(axes.end(), {key, {}});
-      if (std::find(axis->second.begin(), axis->second.end(), value) == axis->second.end()) axis->second.push_back(value);
+      const auto [axis, is_new] = known.try_emplace(key, axes.size(), std::set<std::string>());
+      if (is_new) axes.emplace_back(key, std::vector<std::string>());
+      if (axis->second.second.insert(value).second) axes[axis->second.first].second.push_back(value);
     }
   }
   return axes;
@@ -533,27 +536,30 @@ PairCounts count_pairs(const std::vector<double>& a, const std::vector<double>& 
 // How long the half of a cell's replicas took to the stopping rule: in steps, or in episodes where these are the same.
 const Survival& time_of(const ThresholdSummary& t) { return t.steps.n != 0 ? t.steps : t.episodes; }
 
+// The cells with finished replicas, best first: by the share that reached the main threshold and then its median time, or by the result, of
+// which a failed replica has the study's lowest; equal ones in the study's order.
 std::vector<std::size_t> rank_cells(const std::vector<CellSummary>& cells, bool by_time) {
   double lowest = kInfinity;
   for (const CellSummary& cell : cells) {
     if (cell.result) lowest = std::min(lowest, cell.result->min);
   }
-  // Larger is better; then the second.
-  std::vector<std::pair<double, double>> standing(cells.size());
+  using Standing = std::pair<double, double>;  // larger is better; then the second
+  const auto by_threshold = [](const CellSummary& cell) -> Standing {
+    const ThresholdSummary* t = main_threshold(cell);
+    if (t == nullptr) return {-kInfinity, -kInfinity};
+    return {t->share.estimate, time_of(*t).median ? -*time_of(*t).median : -kInfinity};
+  };
+  const auto by_result = [&](const CellSummary& cell) -> Standing {
+    if (!cell.result) return {-kInfinity, 0};
+    const double had = static_cast<double>(cell.result->count), all = static_cast<double>(cell.finished);
+    return {had == all ? cell.result->mean : cell.result->mean * (had / all) + lowest * ((all - had) / all), 0};
+  };
+  std::vector<Standing> standing(cells.size());
   std::vector<std::size_t> ranking;
   for (std::size_t i = 0; i < cells.size(); ++i) {
-    const CellSummary& cell = cells[i];
-    if (cell.finished == 0) continue;
+    if (cells[i].finished == 0) continue;
     ranking.push_back(i);
-    if (!by_time) {
-      const double had = cell.result ? static_cast<double>(cell.result->count) : 0, all = static_cast<double>(cell.finished);
-      standing[i].first = (cell.result && had == all) ? cell.result->mean
-                          : cell.result               ? cell.result->mean * (had / all) + lowest * ((all - had) / all)
-                                                      : -kInfinity;
-    } else {
-      const ThresholdSummary& t = cell.thresholds.front();
-      standing[i] = {t.share.estimate, time_of(t).median ? -*time_of(t).median : -kInfinity};
-    }
+    standing[i] = by_time || lowest == kInfinity ? by_threshold(cells[i]) : by_result(cells[i]);
   }
   std::stable_sort(ranking.begin(), ranking.end(), [&](std::size_t a, std::size_t b) { return standing[a] > standing[b]; });
   return ranking;
@@ -561,19 +567,19 @@ std::vector<std::size_t> rank_cells(const std::vector<CellSummary>& cells, bool 
 
 void compare(const StudyRows& rows, const std::vector<CellPlan>& plans, const std::optional<ResultChoice>& result,
              StudySummary& summary) {
-  if (plans.size() < 2) return;
+  if (plans.empty()) return;
   const std::optional<double> until = plans.front().until;
   const bool same_until = std::all_of(plans.begin(), plans.end(), [&](const CellPlan& plan) { return plan.until == until; });
   // A training's last return says little where reaching one return ends it: then the time to it is compared.
   const bool by_time = until && same_until && (!result || result->kind == ColumnKind::final_return);
+  summary.ranking = rank_cells(summary.cells, by_time);
+  if (plans.size() < 2) return;
   if (!result && !by_time) {
     summary.comparison_note = until || !same_until ? "the cells have different stopping rules and record no result"
                                                    : "the study records nothing that could be compared";
     return;
   }
-  summary.ranking = rank_cells(summary.cells, by_time);
   if (summary.ranking.size() < 2) {
-    summary.ranking.clear();
     summary.comparison_note = "fewer than two cells have replicas";
     return;
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What plots and page both ask of a study's cells: which threshold counts, which cell is better, how a cell is called.
+// What plots and page both ask of a study's cells: which threshold counts, how a cell is called.
 #pragma once
 
 #include <cstddef>
@@ -12,10 +12,6 @@ namespace fryer::study {
 
 // The threshold that a cell is judged by: the stopping rule, else the highest; null without any.
 const ThresholdSummary* main_threshold(const CellSummary& cell);
-
-// Indices of the cells with finished replicas, best first: by the share that reached main_threshold, then by its median
-// updates, then by the result's mean (higher is better); equal ones in the study's order.
-std::vector<std::size_t> cells_by_merit(const StudySummary& summary);
 
 // "0.1, 16": the values of what the grid varies; the whole label where it varies nothing.
 std::string short_label(const CellSummary& cell);

@@ -55,6 +55,8 @@ void compare(const Piece& a, const Piece& b) {
   if (a_columns.size() != b_columns.size()) conflict(a, b, "they keep different columns");
   for (std::size_t i = 0; i < a_columns.size(); ++i) {
     if (!a_columns[i].same_column(b_columns[i])) conflict(a, b, "they keep different columns");
+    // A function of the parameters by the C library's exp and log, whose last bits are the machine's own.
+    if (a_columns[i].kind == ColumnKind::expected_return) continue;
     const auto a_values = std::span(a_columns[i].bits).subspan(shared.first - a.first(), shared.count);
     const auto b_values = std::span(b_columns[i].bits).subspan(shared.first - b.first(), shared.count);
     const auto different = std::mismatch(a_values.begin(), a_values.end(), b_values.begin()).first;
@@ -226,6 +228,7 @@ void merge(const std::vector<std::string>& inputs, const std::string& output) {
       }
       begin = end;
     }
+    merged.finish();
   }
   file.publish();
 }

@@ -69,6 +69,8 @@ NewFile::~NewFile() {
 }
 
 void NewFile::publish() {
+  struct stat log {};
+  if (::stat((inside_ + "-wal").c_str(), &log) == 0 && log.st_size > 0) fail(path_, "its log could not be folded into it");
   if (const int error = sync(inside_, 0); error != 0) fail(path_, std::strerror(error));
   int error = ::renameat2(AT_FDCWD, inside_.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) == 0 ? 0 : errno;
   // Not every file system can refuse to replace; a hard link refuses too. The folder's end removes the other name.

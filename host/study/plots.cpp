@@ -11,7 +11,7 @@ namespace fryer::study {
 
 std::vector<Plot> make_plots(const StudySummary& summary) {
   std::vector<Plot> plots;
-  const std::vector<std::size_t> cells = cells_by_merit(summary);
+  const std::vector<std::size_t> cells = summary.ranking;
   add_success_rate(summary, cells, plots);
   add_heat_maps(summary, plots);
   add_curves(summary, cells, plots);

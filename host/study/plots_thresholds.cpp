@@ -85,8 +85,8 @@ void add_heat_map(const StudySummary& summary, const std::vector<double>& values
 }
 
 // The share not yet there just after each of some times: the last step of each of kMostPoints equal parts of the time axis, so
-// that every point drawn is one of the data.
-Rows survival_rows(const Survival& survival, double end) {
+// that every point drawn is one of the data. The line ends where nobody was watched any longer, at `watched`.
+Rows survival_rows(const Survival& survival, double end, double watched) {
   Rows points = {{0, 100, 100, 100}};
   double part = -1;
   for (const SurvivalStep& step : survival.steps) {
@@ -96,7 +96,7 @@ Rows survival_rows(const Survival& survival, double end) {
     points.push_back({step.time, 100 * step.survival, 100 * step.lower, 100 * step.upper});
   }
   points.push_back(points.back());
-  points.back()[0] = end;
+  points.back()[0] = std::max(points.back()[0], std::min(end, watched));
   return as_steps(points);
 }
 
@@ -187,7 +187,9 @@ void add_survival(const StudySummary& summary, const std::vector<std::size_t>& b
     panel.x = {"updates made", 0, end};
     panel.y = {"seeds not there yet", 0, 100, true};
     for (const auto& [cell, series] : lines.lines) {
-      const std::string data = figure.data(survival_rows(main_threshold(summary.cells[cell])->updates, end));
+      const CellSummary& of = summary.cells[cell];
+      const std::string data =
+          figure.data(survival_rows(main_threshold(of)->updates, end, static_cast<double>(of.planned_updates)));
       if (with_bands) panel.layers.insert(panel.layers.begin(), band(data, 3, 4, colour(series), 0.16));
       panel.layers.push_back(line(data, 2, series));
     }

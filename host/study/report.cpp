@@ -341,7 +341,8 @@ constexpr std::string_view kMethods[][2] = {
      "Wilson's score interval (Wilson 1927); Clopper and Pearson's exact interval where none or all reached the threshold "
      "(Clopper & Pearson 1934)."},
     {"Time to a threshold",
-     "Kaplan-Meier estimate (Kaplan & Meier 1958): a seed that did not reach it is censored at its last update, not dropped. "
+     "Kaplan-Meier estimate (Kaplan & Meier 1958): a seed that did not reach it is censored at its last update, not dropped; "
+     "one that failed is kept as never reaching it, to the planned end. "
      "Interval of the curve: "
      "Greenwood's variance with the log-log transform; of the median: Brookmeyer & Crowley 1982 with the same transform."},
     {"Means", "Student's t interval."},
@@ -447,7 +448,7 @@ std::string repeating(const StudySummary& summary, const std::string& repeat_com
 }  // namespace
 
 std::string report_html(const StudySummary& summary, const std::string& repeat_command) {
-  const std::vector<std::size_t> by_merit = cells_by_merit(summary);
+  const std::vector<std::size_t> by_merit = summary.ranking;
   std::string body = "<header>\n";
   body += paragraph(fmt::format("fryer study \u00b7 {} \u00b7 {}{}", summary.command, summary.environment,
                                 summary.algorithm.empty() ? "" : " \u00b7 " + summary.algorithm),

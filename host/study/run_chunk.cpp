@@ -135,7 +135,7 @@ constexpr std::uint64_t kMostUpdatesForFinalReturn = 65536;
 template <class Configuration>
 bool keeps_final_return(const Record& record, const Configuration& c) {
   return std::is_same_v<Configuration, CartPoleTrainConfiguration> && record.evaluation_episodes == 0 &&
-         c.updates <= kMostUpdatesForFinalReturn;
+         c.updates <= kMostUpdatesForFinalReturn && outcomes_fit(c);
 }
 template <class Configuration>
 bool needs_outcomes(const Record& record, const Configuration& c) {
@@ -226,8 +226,7 @@ TrainResult train_rows(const Plan& plan, Configuration c, const Range& range, Ba
   c.seed = plan.first_seed + range.first;
   c.replicas = range.count;
   if (plan.distribution.empty()) {
-    const auto report = [&](std::uint64_t finished, std::uint64_t) { control.progress(finished / c.updates, range.count); };
-    return train(c, backend, {control.stop, control.progress ? Progress(report) : nullptr}, Spread::automatic, output);
+    return train(c, backend, control, Spread::automatic, output);
   }
   TrainResult all;
   for_each_replica(range, control, [&](std::uint64_t i, const RunControl& inner) {
@@ -418,6 +417,21 @@ std::uint64_t largest_chunk(const Plan& plan, std::uint64_t cell) {
       },
       *plan.cells[cell].run);
   return std::max<std::uint64_t>(kMostNumbers / (updates + columns), 1);
+}
+
+bool outcomes_can_be_kept(const Cell& cell) {
+  return std::visit(
+      []<class Configuration>(const Configuration& c) {
+        if constexpr (kIsTraining<Configuration>) return outcomes_fit(c);
+        return true;
+      },
+      *cell.run);
+}
+
+bool trains_in_lanes(const Plan& plan, std::uint64_t cell) {
+  const bool training =
+      std::visit([]<class Configuration>(const Configuration&) { return kIsTraining<Configuration>; }, *plan.cells[cell].run);
+  return training && plan.distribution.empty();
 }
 
 WorkEstimate estimate(const Plan& plan, std::uint64_t cell, std::uint64_t replicas) {

@@ -70,15 +70,17 @@ class Work {
   };
   std::uint64_t chunk_size(std::uint64_t cell) const {
     const Rate& rate = rates_[cell].seconds > 0 ? rates_[cell] : all_;
-    std::uint64_t size = kFirstChunk;
+    // No worker takes more than its share. Where replicas train in lanes no chunk is below a set of them otherwise: it takes as long as its
+    // longest training.
+    const double share = std::ceil(static_cast<double>(left_ + in_flight_) / static_cast<double>(workers_));
+    const double least = std::min(share, trains_in_lanes(plan_, cell) ? static_cast<double>(kFirstChunk) : 1.0);
+    double wanted = least;
     if (rate.seconds > 0) {
-      // Rounds of equal chunks, the last of which no worker starts alone. No chunk is below the first one's size: it takes as long as its
-      // longest training.
-      const double wanted = kChunkSeconds * rate.replicas / rate.seconds;
-      const double share = static_cast<double>(left_ + in_flight_) / static_cast<double>(workers_);
-      const double rounds = std::max(1.0, std::floor(share / wanted));
-      size = std::max(kFirstChunk, static_cast<std::uint64_t>(std::min(std::ceil(share / rounds), 1e9)));
+      // Rounds of equal chunks, the last of which no worker starts alone.
+      const double rounds = std::max(1.0, std::floor(share / (kChunkSeconds * rate.replicas / rate.seconds)));
+      wanted = std::ceil(share / rounds);
     }
+    const auto size = static_cast<std::uint64_t>(std::min(std::max(wanted, least), 1e9));
     return std::min(size, largest_chunk(plan_, cell));
   }
 
@@ -117,7 +119,10 @@ class Finished {
     space_.notify_one();
     return item;
   }
-  void start(std::size_t workers) { working_ = workers; }
+  void enter() {
+    const std::lock_guard lock(mutex_);
+    ++working_;
+  }
   void leave(std::exception_ptr error) {
     const std::lock_guard lock(mutex_);
     if (error && !error_) error_ = error;
@@ -197,7 +202,6 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
   Finished finished;
   StopToken stop{false};  // the caller's, or a failure here
   StudyProgress progress = progress_so_far(plan, store);
-  const std::uint64_t before = progress.finished;
   std::vector<std::uint64_t> left_of(plan.cells.size());
   for (std::uint64_t cell = 0; cell < plan.cells.size(); ++cell) {
     for (const Range& range : store.missing(cell)) left_of[cell] += range.count;
@@ -225,15 +229,24 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
     }
     finished.leave(error);
   };
-  finished.start(workers.backends.size());
-  std::vector<std::jthread> threads;
-  for (const std::unique_ptr<Backend>& worker : workers.backends) threads.emplace_back([&serve, &worker] { serve(*worker); });
+  struct Ending {  // whatever ends this function, the workers end first, and wait for nobody
+    StopToken& stop;
+    Finished& finished;
+    std::vector<std::jthread> threads;
+    ~Ending() {
+      stop = true;
+      finished.close();
+    }
+  } ending{stop, finished, {}};
+  std::vector<std::jthread>& threads = ending.threads;
+  for (const std::unique_ptr<Backend>& worker : workers.backends) {
+    finished.enter();
+    threads.emplace_back([&serve, &worker] { serve(*worker); });
+  }
 
   std::exception_ptr failure;
-  const auto start = Clock::now();
-  auto last_told = start;
+  auto last_told = Clock::now();
   const auto tell = [&] {
-    progress.rate = static_cast<double>(progress.finished - before) / std::max(seconds_since(start), 1e-9);
     if (control.progress) control.progress(progress);
     last_told = Clock::now();
   };
@@ -273,14 +286,15 @@ StudyEstimate estimate_study(const Plan& plan, const Workers& workers) {
   double seconds_a_replica = 0, bytes_a_replica = 0;
   for (std::uint64_t i = 0; i < sampled; ++i) {
     const std::uint64_t cell = i * plan.cells.size() / sampled;
-    const std::uint64_t count = std::min({plan.seeds, kFirstChunk, largest_chunk(plan, cell)});
+    const std::uint64_t count =
+        std::min({plan.seeds, trains_in_lanes(plan, cell) ? kFirstChunk : kFirstChunk / 8, largest_chunk(plan, cell)});
     StopToken stop{false};
     const auto start = Clock::now();
     // A timer stops what takes too long; how far it had come tells the rest.
     std::mutex mutex;
     std::condition_variable ended;
     bool over = false;
-    std::uint64_t done = 0;
+    double done = 0;  // a share
     std::jthread timer([&] {
       std::unique_lock lock(mutex);
       if (!ended.wait_for(lock, std::chrono::duration<double>(kSeconds / static_cast<double>(sampled)), [&] { return over; }))
@@ -292,14 +306,16 @@ StudyEstimate estimate_study(const Plan& plan, const Workers& workers) {
       ended.notify_one();
     };
     try {
-      const Chunk chunk =
-          run_chunk(plan, cell, {0, count}, *workers.backends[0], {&stop, [&](std::uint64_t n, std::uint64_t) { done = n; }});
+      const Chunk chunk = run_chunk(
+          plan, cell, {0, count}, *workers.backends[0],
+          {&stop, [&](std::uint64_t n, std::uint64_t all) { done = static_cast<double>(n) / static_cast<double>(all); }});
       seconds_a_replica += seconds_since(start) / static_cast<double>(count);
       bytes_a_replica += static_cast<double>(encode(chunk.columns, count).size()) / static_cast<double>(count);
       end();
     } catch (const Stopped&) {
       total.at_least = true;
-      seconds_a_replica += seconds_since(start) / static_cast<double>(std::max<std::uint64_t>(done, 1));
+      // Nothing told: all that is known is that it takes longer than this.
+      seconds_a_replica += seconds_since(start) / (static_cast<double>(count) * (done > 0 ? done : 1));
     } catch (...) {
       end();
       throw;

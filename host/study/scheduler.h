@@ -17,7 +17,6 @@ struct StudyProgress {
   std::uint64_t cells = 0, cells_done = 0;
   std::uint64_t planned = 0, finished = 0;  // replicas of this file's shard, those of earlier runs included
   std::uint64_t failed = 0, solved = 0;
-  double rate = 0;  // replicas a second, of this run
 };
 
 struct StudyControl {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "host/study/cell_order.h"
 #include "host/study/wording.h"
 #include "host/text.h"
 
@@ -114,14 +115,24 @@ std::string cell_sentence(const StudySummary& study, const CellSummary& cell) {
   if (cell.finished == 0) return fmt::format("None of its {} is finished yet.", seeds(cell.planned));
   std::string text;
   const auto add = [&](const std::string& sentence) { text += (text.empty() ? "" : " ") + sentence; };
-  if (!cell.thresholds.empty()) {
-    add(threshold_sentence(cell, cell.thresholds.front()));
+  const ThresholdSummary* const main = main_threshold(cell);
+  if (main != nullptr) {
+    add(threshold_sentence(cell, *main));
+    std::string others;
+    for (const ThresholdSummary& t : cell.thresholds) {
+      if (&t == main) continue;
+      others += fmt::format("{}{} % reached {} ({})", others.empty() ? "" : ", ", percent(t.share.estimate),
+                            short_number(t.threshold), percent_range(t.share));
+    }
+    if (!others.empty()) add(others + '.');
   } else if (cell.failed != 0) {
     add(fmt::format("{} of {} failed ({} %): parameters or estimates stopped being finite.", with_separators(cell.failed),
                     seeds(cell.finished), percent(static_cast<double>(cell.failed) / static_cast<double>(cell.finished))));
   }
+  // The last return of a training that was stopped for it is no finding.
+  const bool stopped_for_it = study.compared_by_time && main != nullptr && main->reached != 0;
   if (cell.result) {
-    add(mean_text(capitalised(study.result_name), *cell.result));
+    if (!stopped_for_it) add(mean_text(capitalised(study.result_name), *cell.result));
   } else if (study.command == "gradient") {
     add(gradient_sentence(cell));
   } else if (cell.thresholds.empty()) {
@@ -144,25 +155,27 @@ std::string study_sentence(const StudySummary& study) {
   std::string text;
   if (study.cells.size() == 1) {
     text = study.cells.front().sentence;
-  } else if (study.ranking.size() < 2) {
+  } else if (study.comparisons.empty()) {
     text = fmt::format("The {} cells are not compared: {}.", with_separators(study.cells.size()), study.comparison_note);
   } else {
     const std::size_t best = study.ranking[0], next = study.ranking[1];
     const CellSummary& cell = study.cells[best];
     if (study.compared_by_time) {
-      const ThresholdSummary& t = cell.thresholds.front();
+      const ThresholdSummary& t = *main_threshold(cell);
       const bool steps = t.steps.n != 0;
       const std::optional<double>& median = steps ? t.steps.median : t.episodes.median;
-      text = fmt::format("Of {} cells, {} reaches a mean return of {} most often", with_separators(study.cells.size()),
-                         cell.label, short_number(t.threshold));
+      const bool tied = main_threshold(study.cells[next])->share.estimate == t.share.estimate;
+      text = fmt::format("Of {} cells, {} reaches a mean return of {} {}", with_separators(study.cells.size()), cell.label,
+                         short_number(t.threshold), tied ? "as often as any, and soonest" : "most often");
       text += fmt::format(": {} % of its seeds (95 % interval {})", percent(t.share.estimate), percent_range(t.share));
       if (median)
         text += fmt::format(", half of them within {} {}", with_separators(static_cast<std::uint64_t>(*median)),
                             steps ? "steps" : "episodes");
       text += '.';
     } else {
-      text = fmt::format("Of {} cells, {} has the highest {}: {}.", with_separators(study.cells.size()), cell.label,
-                         study.result_name, cell.result ? with_interval(cell.result->mean_interval) : "all failed");
+      text = fmt::format("Of {} cells, {} has the highest {}{}: {}.", with_separators(study.cells.size()), cell.label,
+                         study.result_name, study.failed != 0 ? " (a failed seed counted as the lowest of all)" : "",
+                         cell.result ? with_interval(cell.result->mean_interval) : "all failed");
     }
     for (const Comparison& c : study.comparisons) {
       const bool forwards = c.a == next && c.b == best;

@@ -121,4 +121,9 @@ sqlite3_file* Database::file() const {
   return result;
 }
 
+void Database::fold_log() const {
+  const int code = sqlite3_wal_checkpoint_v2(database_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  if (code != SQLITE_OK) fail(database_, code, path_, Doing::writing);
+}
+
 }  // namespace fryer::study

@@ -72,6 +72,9 @@ class Database {
     execute("PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY");
   }
 
+  // Writes what is in the log to the file itself, so that the file is whole without it. Throws FileError where it cannot.
+  void fold_log() const;
+
   // All of `body` or nothing of it.
   template <class Body>
   void transaction(const Body& body) const {

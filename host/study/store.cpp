@@ -427,6 +427,8 @@ Store::Store(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Store::Store(Store&&) noexcept = default;
 Store& Store::operator=(Store&&) noexcept = default;
 
+void Store::finish() { state_->database->fold_log(); }
+
 Store::~Store() {
   if (!state_ || !state_->lock) return;
   // A reader that is in the way now folds the log itself when it closes.
@@ -459,6 +461,7 @@ Store Store::create(const std::string& path, const Plan& plan, const Shard& shar
           .step();
       Ledger().write(database);
     });
+    database.fold_log();
   }
   {
     const Store made = open(file.inside(), Access::read);  // before it has a name: it can be read back

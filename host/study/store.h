@@ -71,6 +71,9 @@ class Store {
   // Throws Error before begin_run() and for replicas that are not of the plan or already there.
   void append(const Chunk& chunk, const std::string& bytes = "");
 
+  // The file is whole without its log from here on. Throws FileError where there is no room for that.
+  void finish();
+
   // All chunks by cell and first replica, without columns. Consistent with each other, whatever a writer does.
   std::vector<Chunk> chunks() const;
   // The columns of the chunk that begins there; safe from several threads at once. Throws DamagedFileError.

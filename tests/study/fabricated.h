@@ -122,6 +122,7 @@ inline StudySummary training(const Shape& shape) {
   run.threads = 2;
   s.runs = {run};
 
+  std::vector<double> merits;
   std::size_t count = 1;
   for (const auto& axis : shape.axes) count *= axis.second.size();
   for (std::size_t i = 0; i < count; ++i) {
@@ -136,6 +137,9 @@ inline StudySummary training(const Shape& shape) {
     if (cell.label.empty()) cell.label = "all replicas";
     const double merit = 0.5 + 0.49 * std::sin(1.0 + 0.7 * static_cast<double>(i));  // 0 .. 1
     cell.planned = cell.finished = shape.seeds;
+    cell.planned_updates = 60;
+    s.ranking.push_back(i);
+    merits.push_back(merit);
     cell.failed = i % 4 == 3 ? shape.seeds / 100 : 0;
     double part = 1;
     for (const double threshold : shape.thresholds) {
@@ -180,6 +184,7 @@ inline StudySummary training(const Shape& shape) {
     s.failed += cell.failed;
     s.cells.push_back(std::move(cell));
   }
+  std::stable_sort(s.ranking.begin(), s.ranking.end(), [&](std::size_t a, std::size_t b) { return merits[a] > merits[b]; });
   s.sentence =
       "With 1,000 seeds a cell, the share of seeds that reach 475 lies between 1 % and 99 %, depending on the learning rate and "
       "the batch.";
@@ -251,6 +256,7 @@ inline StudySummary empty() {
   s.finished = s.failed = 0;
   s.runs.clear();
   s.comparisons.clear();
+  s.ranking.clear();
   s.compared_by.clear();
   s.worker_seconds = 0;
   s.sentence = "Nothing is finished yet.";

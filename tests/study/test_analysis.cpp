@@ -107,7 +107,7 @@ TEST(Wording, NeverRoundsToAllOrNone) {
   EXPECT_EQ(percent(0), "0");
   EXPECT_EQ(percent(0.999999), "99.9999");
   EXPECT_EQ(percent(0.99994), "99.99");
-  EXPECT_EQ(percent(1 - 1e-12), "99.9999999999");
+  EXPECT_EQ(percent(1 - 1e-12), "99.99999999");
   EXPECT_EQ(percent(0.0004), "0.04");
   EXPECT_EQ(percent(1e-6), "0.0001");
   EXPECT_EQ(percent(1 - 0x1p-53).substr(0, 3), "99.");

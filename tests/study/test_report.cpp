@@ -401,18 +401,6 @@ TEST(Plots, SurviveNumbersOfAnySize) {
   }
 }
 
-TEST(Plots, MeritIsShareThenTimeThenResult) {
-  StudySummary study = fabricated::four_cells();
-  for (std::size_t i = 0; i < 4; ++i) {
-    study.cells[i].thresholds.back().share.estimate = i == 2 ? 1 : 0.5;
-    study.cells[i].thresholds.back().updates.median = i == 3 ? std::optional(10.0) : std::nullopt;
-    study.cells[i].result->mean = static_cast<double>(i);
-  }
-  EXPECT_EQ(cells_by_merit(study), (std::vector<std::size_t>{2, 3, 1, 0}));
-  study.cells[2].finished = 0;
-  EXPECT_EQ(cells_by_merit(study), (std::vector<std::size_t>{3, 1, 0}));
-}
-
 TEST(Cells, NeverSayAllOrNoneForLess) {
   EXPECT_EQ(percent_cell(1), "100 %");
   EXPECT_EQ(percent_cell(0), "0 %");
