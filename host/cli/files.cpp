@@ -64,9 +64,13 @@ std::string read_file(const std::string& option, const std::string& path) {
 }
 
 bool is_same_file(const std::string& a, const std::string& b) {
-  std::error_code error;  // a name that cannot be resolved is compared as it is
-  return std::filesystem::weakly_canonical(std::filesystem::absolute(a, error), error) ==
-         std::filesystem::weakly_canonical(std::filesystem::absolute(b, error), error);
+  const auto resolved = [](const std::string& path) {
+    std::error_code error;
+    const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+    const std::filesystem::path canonical = error ? absolute : std::filesystem::weakly_canonical(absolute, error);
+    return error ? std::filesystem::path(path) : canonical;  // a name that cannot be resolved is compared as it is
+  };
+  return resolved(a) == resolved(b);
 }
 
 bool is_standard_output(const std::string& path) {

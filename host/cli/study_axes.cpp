@@ -194,9 +194,9 @@ void StudyReader::check_size() {
   const auto count = [](double n) {
     return n < 1e15 ? with_separators(static_cast<std::uint64_t>(n)) : fmt::format("{:.3g}", n);
   };
-  const std::string size =
-      fmt::format("{} cell{} of {} seeds would be {} {}s", count(cells), cells == 1 ? "" : "s", with_separators(plan_.seeds),
-                  count(trainings), plan_.command == "train" ? "training" : "run");
+  const std::string size = fmt::format("{} cell{} of {} seeds would be {} {}s, at a thousand a second {}", count(cells),
+                                       cells == 1 ? "" : "s", with_separators(plan_.seeds), count(trainings),
+                                       plan_.command == "train" ? "training" : "run", human_seconds(trainings / 1000));
   if (cells > static_cast<double>(kMostCells))
     refuse(axes_.front().place, "grid", fmt::format("{}; a study has at most {} cells", size, with_separators(kMostCells)));
   if (trainings > static_cast<double>(kMostTrainings))

@@ -268,8 +268,9 @@ void StudyReader::check_cell(const study::Cell& cell, const Choice& choice) {
   most_updates_ = std::max(most_updates_, training->updates);
   const std::uint64_t window = window_of(training->batch);
   if (!thresholds.empty() && training->updates < window) {
-    warn(choice, fmt::format("thresholds look back on {} updates of batch {}: with {} no training can meet them", window,
-                             training->batch, training->updates));
+    refuse(threshold_places_[0], "thresholds",
+           at + fmt::format("they look back on {} updates of batch {}: with {} no training can meet them", window,
+                            training->batch, training->updates));
   }
   if (plan_.record.curve_every != 0) {
     const std::uint64_t every = plan_.record.curve_every, points = training->updates / every + (every > 1 ? 1 : 0);

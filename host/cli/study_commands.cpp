@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "host/cli/files.h"
@@ -18,8 +19,10 @@ namespace {
 
 void refuse_same(const std::string& option, const std::string& output, const std::vector<std::string>& inputs) {
   for (const std::string& input : inputs) {
-    if (is_same_file(output, input))
-      throw ConfigurationError(fmt::format("{}: {} is the study's own file", option, shown_path(output)));
+    for (const char* const of_it : {"", "-wal", "-shm", "-journal"}) {
+      if (is_same_file(output, input + of_it))
+        throw ConfigurationError(fmt::format("{}: {} is the study's own file", option, shown_path(output)));
+    }
   }
 }
 
@@ -97,14 +100,14 @@ class StudyReport : public StudyCommand {
     OutputFile page("--output", path);  // a place for it, before the work
     if (!plots_.empty()) make_directory(plots_);
     const study::StudySummary summary = study::analyse(store);
-    page.write(study::report_html(summary, "fryer study run " + shell_word(study_file_name(files[0]))));
+    page.write(study::report_html(summary, repeat_command(store), &stop_requested));
     page.commit();
     std::vector<std::string> written = {path};
     if (!plots_.empty()) {
       for (const study::Plot& plot : study::make_plots(summary)) {
         for (const char* format : {"svg", "pdf", "png"}) {
           OutputFile file("--plots", (std::filesystem::path(plots_) / (plot.name + "." + format)).string());
-          file.write(study::draw(plot, format));
+          file.write(study::draw(plot, format, &stop_requested));
           file.commit();
           written.push_back(file.path());
         }
@@ -139,8 +142,14 @@ class StudyReport : public StudyCommand {
     std::filesystem::create_directories(path, error);
     if (error) throw FileError(fmt::format("--plots {}: cannot make the directory: {}", shown_path(path), error.message()));
   }
-  // The study file that the page's last line tells to run: the one that made the file, which holds its text.
-  static std::string study_file_name(const std::string& db) { return std::filesystem::path(db).stem().string() + ".toml"; }
+  // The command that began the file.
+  static std::string repeat_command(const study::Store& store) {
+    const std::vector<study::Provenance> runs = store.runs();
+    const auto run = std::find_if(runs.begin(), runs.end(), [](const study::Provenance& p) {
+      return p.command_line.find("study run") != std::string::npos;
+    });
+    return run != runs.end() ? run->command_line : "fryer study run FILE.toml, with the text above in FILE.toml";
+  }
 
   std::string output_, plots_;
 };
@@ -169,7 +178,10 @@ class StudyExport : public StudyCommand {
     refuse_same("--output", output_, files);
     const study::Store store = study::Store::open(files[0], study::Access::read);
     OutputFile file("--output", output_);
-    study::export_study(store, format_, [&](std::string_view bytes) { file.write(bytes); });
+    study::export_study(store, format_, [&](std::string_view bytes) {
+      if (stop_requested) throw Stopped();
+      file.write(bytes);
+    });
     file.commit();
     const StudyState state = state_of(store);
     if (common_.json) {
@@ -212,7 +224,7 @@ class StudyMerge : public StudyCommand {
   }
   int run(const Console& console) override {
     refuse_same("--output", output_, files);
-    study::merge(files, output_);
+    study::merge(files, output_, &stop_requested);
     const study::Store store = study::Store::open(output_, study::Access::read);
     const StudyState state = state_of(store);
     if (common_.json) {

@@ -195,6 +195,7 @@ int run_and_print(const Command& command, const Console& console, const study::P
       throw;
     }
     meter.clear();
+    store.check_still_there();
   }
   const StudyState state = state_of(store);
   if (command.common().json) {
@@ -277,11 +278,13 @@ class StudyRun : public StudyCommand {
 };
 
 study::Store StudyRun::create_or_open(const std::string& path, const study::Plan& plan) const {
-  if (!std::filesystem::exists(path)) {
+  std::error_code unknown;  // said when the file is opened or made
+  if (!std::filesystem::exists(path, unknown)) {
+    make_backend(common_.backend);  // that there is none is said before a file is made
     try {
       return study::Store::create(path, plan, shard_);
     } catch (const FileError&) {
-      if (!std::filesystem::exists(path)) throw;  // else another process was quicker
+      if (!std::filesystem::exists(path, unknown)) throw;  // else another process was quicker
     }
   }
   return study::Store::open(path, study::Access::write);

@@ -99,7 +99,7 @@ class Child {
     sigfillset(&all);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
     std::array<std::string, 2> arguments = {"gnuplot", "--default-settings"};
     char* argv[] = {arguments[0].data(), arguments[1].data(), nullptr};
     std::vector<std::string> environment = child_environment();
@@ -119,7 +119,7 @@ class Child {
   Child& operator=(const Child&) = delete;
   ~Child() {
     if (pid_ < 0) return;
-    ::kill(pid_, SIGKILL);
+    ::kill(-pid_, SIGKILL);  // its group: what it has started too
     wait();
   }
   int wait() {
@@ -176,7 +176,7 @@ std::string require_gnuplot() {
   throw Error("gnuplot was not found; to install: apt-get install gnuplot-nox");
 }
 
-GnuplotOutput run_gnuplot(const std::string& script, std::chrono::milliseconds limit) {
+GnuplotOutput run_gnuplot(const std::string& script, std::chrono::milliseconds limit, const std::atomic<bool>* stop) {
   using Clock = std::chrono::steady_clock;
   const std::string program = require_gnuplot();
   const Clock::time_point end = Clock::now() + limit;
@@ -192,9 +192,10 @@ GnuplotOutput run_gnuplot(const std::string& script, std::chrono::milliseconds l
   while (output.read.get() >= 0 || messages.read.get() >= 0) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
     if (left <= 0) throw Error(fmt::format("gnuplot took longer than {} ms: {}", limit.count(), one_line(result.messages)));
+    if (stop != nullptr && stop->load()) throw Stopped();
     pollfd waited[2];
     for (std::size_t i = 0; i < 2; ++i) waited[i] = {streams[i].first->get(), POLLIN, 0};
-    if (::poll(waited, 2, static_cast<int>(left)) < 0 && errno != EINTR) fail("poll");
+    if (::poll(waited, 2, static_cast<int>(std::min<long long>(left, 100))) < 0 && errno != EINTR) fail("poll");
     for (std::size_t i = 0; i < 2; ++i) {
       if (waited[i].fd < 0 || waited[i].revents == 0) continue;
       const ssize_t n = ::read(waited[i].fd, buffer.data(), buffer.size());

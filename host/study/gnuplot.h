@@ -3,6 +3,7 @@
 // back as bytes; nothing is written to disk.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -16,8 +17,9 @@ struct GnuplotOutput {
   std::string output, messages;  // what it wrote to stdout and stderr
 };
 // Runs it on a script, in the C locale (with UTF-8) and without the user's settings. Throws Error with gnuplot's own words
-// where it fails, and where it takes longer than `limit`. May be called from several threads at once.
-GnuplotOutput run_gnuplot(const std::string& script, std::chrono::milliseconds limit = std::chrono::seconds(30));
+// where it fails, and where it takes longer than `limit`; Stopped where `stop` is set meanwhile. May be called from several threads at once.
+GnuplotOutput run_gnuplot(const std::string& script, std::chrono::milliseconds limit = std::chrono::seconds(20),
+                          const std::atomic<bool>* stop = nullptr);
 
 // A text as a gnuplot string, in single quotes, where only the quote itself means anything; and gnuplot 5.4 misreads a doubled
 // one at a string's beginning, so each becomes a typographic one. Newlines and tabs become spaces.

@@ -43,7 +43,7 @@ Range shared_range(const Piece& a, const Piece& b) {
 }
 
 [[noreturn]] void conflict(const Piece& a, const Piece& b, const std::string& what) {
-  throw ConfigurationError(fmt::format("cannot merge {}: {}", place(a, b, shared_range(a, b)), what));
+  throw DamagedFileError(fmt::format("cannot merge {}: {}", place(a, b, shared_range(a, b)), what));
 }
 
 // Throws unless the replicas that both have hold the same values.
@@ -151,22 +151,22 @@ std::vector<const Piece*> resolve(std::span<const Piece> pieces) {
   return taken;
 }
 
-// What all inputs must share, or ConfigurationError.
+// What all inputs must share, or DamagedFileError.
 void check_same_study(std::span<const Store> stores) {
   const std::uint64_t study = fingerprint(stores[0].plan());
   std::optional<std::pair<std::uint64_t, const Store*>> numerics;
   for (const Store& store : stores) {
     if (fingerprint(store.plan()) != study) {
-      throw ConfigurationError(
+      throw DamagedFileError(
           fmt::format("cannot merge {} and {}: they are different studies (settings, grid, seeds or record differ)",
                       shown_path(stores[0].path()), shown_path(store.path())));
     }
     for (const Provenance& run : store.runs()) {
       if (!numerics) numerics = {run.numerics_version, &store};
       if (numerics->first == run.numerics_version) continue;
-      throw ConfigurationError(fmt::format("cannot merge {} and {}: numerics_version {} and {}",
-                                           shown_path(numerics->second->path()), shown_path(store.path()), numerics->first,
-                                           run.numerics_version));
+      throw DamagedFileError(fmt::format("cannot merge {} and {}: numerics_version {} and {}",
+                                         shown_path(numerics->second->path()), shown_path(store.path()), numerics->first,
+                                         run.numerics_version));
     }
   }
 }
@@ -195,11 +195,7 @@ std::vector<Provenance> all_runs(std::span<const Store> stores) {
   return runs;
 }
 
-}  // namespace
-
-void merge(const std::vector<std::string>& inputs, const std::string& output) {
-  if (inputs.empty()) throw ConfigurationError("nothing to merge: no input file is given; accepted: one or more");
-  NewFile file(output);
+void merge_into(NewFile& file, const std::vector<std::string>& inputs, const StopToken* stop) {
   std::vector<Store> stores;
   stores.reserve(inputs.size());
   for (const std::string& input : inputs) stores.push_back(Store::open(input, Access::read));
@@ -217,6 +213,7 @@ void merge(const std::vector<std::string>& inputs, const std::string& output) {
     Store merged = Store::create(file.inside(), stores[0].plan(), shard_of_all(stores));
     for (const Provenance& run : all_runs(stores)) merged.begin_run(run);
     for (std::size_t begin = 0; begin < pieces.size();) {
+      if (stop != nullptr && stop->load()) throw Stopped();
       std::size_t end = begin + 1;  // of the pieces that overlap in a chain
       for (std::uint64_t reach = pieces[begin].end();
            end < pieces.size() && pieces[end].chunk.cell == pieces[begin].chunk.cell && pieces[end].first() < reach; ++end) {
@@ -231,6 +228,21 @@ void merge(const std::vector<std::string>& inputs, const std::string& output) {
     merged.finish();
   }
   file.publish();
+}
+
+}  // namespace
+
+void merge(const std::vector<std::string>& inputs, const std::string& output, const StopToken* stop) {
+  if (inputs.empty()) throw ConfigurationError("nothing to merge: no input file is given; accepted: one or more");
+  NewFile file(output);
+  try {
+    merge_into(file, inputs, stop);
+  } catch (const FileError& error) {  // it speaks of the file that has no name yet
+    std::string text = error.what();
+    const std::string inside = shown_path(file.inside());
+    if (const std::size_t at = text.find(inside); at != std::string::npos) text.replace(at, inside.size(), shown_path(output));
+    throw FileError(text);
+  }
 }
 
 }  // namespace fryer::study

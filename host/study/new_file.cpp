@@ -53,6 +53,8 @@ NewFile::NewFile(const std::string& path) : path_(path) {
   if (::lstat(path.c_str(), &status) == 0) fail(path, kExists);
   if (errno != ENOENT) fail(path, std::strerror(errno));
   if (path.empty() || path.ends_with('/')) fail(path, "it is not a file's name");
+  constexpr std::size_t kMostName = 255 - 8;  // with SQLite's -journal behind it
+  if (path.size() - (path.rfind('/') + 1) > kMostName) fail(path, "its name is too long: at most 247 bytes");
   const std::string log = path + "-wal";
   if (::stat(log.c_str(), &status) == 0 && status.st_size > 0) {
     fail(path, fmt::format("{} is left over from a file that is gone; move it away", shown_path(log)).c_str());

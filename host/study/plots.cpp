@@ -21,7 +21,7 @@ std::vector<Plot> make_plots(const StudySummary& summary) {
   return plots;
 }
 
-std::string draw(const Plot& plot, const std::string& format) {
+std::string draw(const Plot& plot, const std::string& format, const StopToken* stop) {
   std::string terminal;
   if (format == "svg") {
     terminal = fmt::format("svg size {:.0f},{:.0f} dynamic font 'sans,13' noenhanced", plot.width, plot.height);
@@ -33,7 +33,9 @@ std::string draw(const Plot& plot, const std::string& format) {
   } else {
     throw ConfigurationError(fmt::format("plot format: {} is none of svg, pdf, png", format));
   }
-  GnuplotOutput drawn = run_gnuplot(fmt::format("set terminal {}\nset output\n{}unset output\n", terminal, plot.script));
+  constexpr std::chrono::seconds kLimit(20);  // a hundred times what the largest plot takes
+  GnuplotOutput drawn =
+      run_gnuplot(fmt::format("set terminal {}\nset output\n{}unset output\n", terminal, plot.script), kLimit, stop);
   if (drawn.output.empty()) throw Error(fmt::format("gnuplot drew nothing for {}: {}", plot.name, drawn.messages));
   return std::move(drawn.output);
 }

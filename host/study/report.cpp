@@ -301,16 +301,18 @@ std::string distributions_table(const StudySummary& summary) {
 }
 
 // The plots as figures, drawn by as many processes at once as there are processors.
-std::string figures(const std::vector<Plot>& plots) {
+std::string figures(const std::vector<Plot>& plots, const StopToken* stop) {
   std::vector<std::string> drawn(plots.size());
   std::vector<std::exception_ptr> errors(plots.size());
   std::atomic<std::size_t> next = 0;
+  std::atomic<bool> failed = false;  // then the others are of no use
   const auto work = [&] {
-    for (std::size_t i = next++; i < plots.size(); i = next++) {
+    for (std::size_t i = next++; i < plots.size() && !failed; i = next++) {
       try {
-        drawn[i] = inline_svg(draw(plots[i], "svg"), plots[i].name, plots[i].title, plots[i].caption);
+        drawn[i] = inline_svg(draw(plots[i], "svg", stop), plots[i].name, plots[i].title, plots[i].caption);
       } catch (...) {
         errors[i] = std::current_exception();
+        failed = true;
       }
     }
   };
@@ -447,7 +449,7 @@ std::string repeating(const StudySummary& summary, const std::string& repeat_com
 
 }  // namespace
 
-std::string report_html(const StudySummary& summary, const std::string& repeat_command) {
+std::string report_html(const StudySummary& summary, const std::string& repeat_command, const StopToken* stop) {
   const std::vector<std::size_t> by_merit = summary.ranking;
   std::string body = "<header>\n";
   body += paragraph(fmt::format("fryer study \u00b7 {} \u00b7 {}{}", summary.command, summary.environment,
@@ -459,7 +461,7 @@ std::string report_html(const StudySummary& summary, const std::string& repeat_c
   body += paragraph(summary.sentence, "lead");
   body += "</header>\n<main>\n" + key_figures(summary, by_merit);
   body += section("cells", "Cells", cells_table(summary));
-  const std::string plots = figures(make_plots(summary));
+  const std::string plots = figures(make_plots(summary), stop);
   body += section("plots", "Plots", plots.empty() ? "<p>There is nothing to draw yet.</p>\n" : plots);
   body += section("words", "Cell by cell, in words", sentences(summary));
   body += section("distributions", "Distributions in numbers", distributions_table(summary));

@@ -21,8 +21,8 @@ struct Plot {
 std::vector<Plot> make_plots(const StudySummary& summary);
 // Runs gnuplot on a plot. format: "svg", "pdf" or "png" (two pixels a CSS pixel, on white). Throws Error: without gnuplot it
 // says what to install (require_gnuplot() in gnuplot.h says so before any work).
-std::string draw(const Plot& plot, const std::string& format);
-// One self-contained page. Its plots are drawn in parallel. Throws Error as draw().
-std::string report_html(const StudySummary& summary, const std::string& repeat_command);
+std::string draw(const Plot& plot, const std::string& format, const StopToken* stop = nullptr);
+// One self-contained page. Its plots are drawn in parallel. Throws Error as draw(), and Stopped.
+std::string report_html(const StudySummary& summary, const std::string& repeat_command, const StopToken* stop = nullptr);
 
 }  // namespace fryer::study

@@ -235,6 +235,7 @@ struct Store::State {
   void load_ledger();
   void check_place(const Chunk& chunk, const std::function<void(const std::string&)>& refuse) const;
   void begin_run(const Provenance& provenance);
+  void check_still_there() const;
   void append(const Chunk& chunk, const std::string& bytes);
   std::string bytes(const Chunk& chunk) const;
 };
@@ -382,6 +383,11 @@ void Store::State::begin_run(const Provenance& provenance) {
   run = number;
 }
 
+void Store::State::check_still_there() const {
+  if (lock && !lock->is_still_there(path))
+    throw FileError(fmt::format("{} was moved, replaced or deleted while it was being written", shown_path(path)));
+}
+
 void Store::State::append(const Chunk& chunk, const std::string& bytes) {
   if (!run) throw Error("a chunk cannot be stored before begin_run() says who made it");
   check_place(chunk,
@@ -396,6 +402,7 @@ void Store::State::append(const Chunk& chunk, const std::string& bytes) {
   listed.columns_size = columns.size();
   Ledger next = ledger;
   next.add_chunk(listed);
+  check_still_there();
   const std::lock_guard guard(mutex);
   database->transaction([&] {
     Statement row = database->prepare("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", Doing::writing);
@@ -427,6 +434,7 @@ Store::Store(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Store::Store(Store&&) noexcept = default;
 Store& Store::operator=(Store&&) noexcept = default;
 
+void Store::check_still_there() const { state_->check_still_there(); }
 void Store::finish() { state_->database->fold_log(); }
 
 Store::~Store() {

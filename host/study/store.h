@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "fryer/engine/backend.h"
 #include "host/study/columns.h"
 #include "host/study/plan.h"
 
@@ -71,6 +72,8 @@ class Store {
   // Throws Error before begin_run() and for replicas that are not of the plan or already there.
   void append(const Chunk& chunk, const std::string& bytes = "");
 
+  // Throws FileError where the path names another file by now, or none: results would go where nobody finds them. append() asks too.
+  void check_still_there() const;
   // The file is whole without its log from here on. Throws FileError where there is no room for that.
   void finish();
 
@@ -94,9 +97,9 @@ std::uint64_t digest_of(const std::vector<Chunk>& chunks);
 
 // Makes `output` of the inputs: the same study (equal fingerprints and numerics versions), replicas disjoint or identical. What
 // two chunks share must agree value for value, and their digests too. A chunk is never cut, since the digest of a part is not
-// known: where chunks overlap, some of them must make up all of their replicas without overlapping. Throws ConfigurationError on
-// different studies, a conflict, or an overlap that whole chunks cannot resolve, naming the first; FileError if output exists. It
+// known: where chunks overlap, some of them must make up all of their replicas without overlapping. Throws DamagedFileError
+// (incompatible files) on different studies, a conflict, or an overlap that whole chunks cannot resolve, naming the first; Stopped; FileError if output exists. It
 // appears whole or not at all.
-void merge(const std::vector<std::string>& inputs, const std::string& output);
+void merge(const std::vector<std::string>& inputs, const std::string& output, const StopToken* stop = nullptr);
 
 }  // namespace fryer::study

@@ -41,6 +41,11 @@ WriterLock::WriterLock(const std::string& path, const std::string& real) {
   fail(path, std::strerror(error));
 }
 
+bool WriterLock::is_still_there(const std::string& real) const {
+  struct stat status {};
+  return ::stat(real.c_str(), &status) == 0 && key_ == std::pair(status.st_dev, status.st_ino);
+}
+
 std::mutex& WriterLock::mutex() {
   static std::mutex instance;
   return instance;

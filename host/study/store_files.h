@@ -22,6 +22,8 @@ class WriterLock {
   WriterLock(const WriterLock&) = delete;
   WriterLock& operator=(const WriterLock&) = delete;
   ~WriterLock() { release(); }
+  // Whether `real` still names the file.
+  bool is_still_there(const std::string& real) const;
 
  private:
   static std::mutex& mutex();

@@ -105,14 +105,85 @@ TEST(StudyRun, ASecondOneOnTheSameFileIsToldSo) {
   ::waitpid(child, nullptr, 0);
 }
 
+TEST(StudyRun, TwoFirstOnesAtOnceAreOneAndOneThatIsToldSo) {
+  std::string text = kLongerStudy;
+  text.replace(text.find("2000"), 4, "200000");
+  for (int round = 0; round < 5; ++round) {
+    const Folder folder;
+    write_bytes(folder / "s.toml", text);
+    const std::string toml = folder / "s.toml";
+    pid_t children[2];
+    for (pid_t& child : children) {
+      child = ::fork();
+      if (child == 0) {
+        const int null = ::open("/dev/null", O_RDWR);
+        ::dup2(null, 1);
+        ::dup2(null, 2);
+        ::execl(FRYER_PROGRAM, "fryer", "study", "run", toml.c_str(), "--quiet", nullptr);
+        ::_exit(127);
+      }
+    }
+    int status = 0;
+    const pid_t loser = ::waitpid(-1, &status, 0);  // the other one goes on
+    EXPECT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 75);
+    const pid_t winner = loser == children[0] ? children[1] : children[0];
+    ::kill(winner, SIGKILL);
+    ::waitpid(winner, nullptr, 0);
+  }
+}
+
+TEST(StudyRun, WhoseFileIsTakenAwayDoesNotSayItIsThere) {
+  const Folder folder;
+  std::string text = kLongerStudy;
+  text.replace(text.find("2000"), 4, "20000");
+  write_bytes(folder / "s.toml", text);
+  const std::string toml = folder / "s.toml";
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const int null = ::open("/dev/null", O_RDWR);
+    ::dup2(null, 1);
+    ::dup2(null, 2);
+    ::execl(FRYER_PROGRAM, "fryer", "study", "run", toml.c_str(), "--quiet", nullptr);
+    ::_exit(127);
+  }
+  while (!std::filesystem::exists(folder / "s.db")) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  std::filesystem::rename(folder / "s.db", folder / "moved.db");
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 4);
+}
+
+TEST(StudyRun, WithoutTheDeviceMakesNoFile) {
+  const Folder folder;
+  write_bytes(folder / "s.toml", kStudy);
+  const Outcome outcome = run_study({"run", folder / "s.toml"}, {{"FRYER_ISA=pentium"}, "", 0});
+  EXPECT_EQ(outcome.code, 3) << outcome.err;
+  EXPECT_EQ(folder.files(), 1u);
+}
+
+TEST(StudyFiles, AndTheirLogsAreNoPlaceForOutput) {
+  const Folder folder;
+  write_bytes(folder / "s.toml", kStudy);
+  ASSERT_EQ(run_study({"run", folder / "s.toml"}).code, 0);
+  for (const char* name : {"s.db", "s.db-wal", "s.db-shm", "s.db-journal"}) {
+    const Outcome outcome = run_study({"report", folder / "s.db", "-o", folder / name});
+    EXPECT_EQ(outcome.code, 2) << name << ": " << outcome.err;
+  }
+  EXPECT_EQ(run_study({"run", folder / "s.toml", "-o", folder / std::string(300, 'z')}).code, 4);
+  EXPECT_EQ(run_study({"run", folder / "s.toml", "-o", folder / std::string(250, 'z')}).code, 4);
+  EXPECT_EQ(folder.files(), 2u);
+}
+
 TEST(StudyRun, OnAFullDiskItKeepsWhatItHasAndGoesOnLater) {
   const Folder folder;
   write_bytes(folder / "s.toml", kLongerStudy);
   const std::string toml = folder / "s.toml", error = folder / "error";
   int limited = 0;
   for (const int kilobytes : {64, 256}) {  // limits of every file's size
-    const std::string line = "ulimit -f " + std::to_string(kilobytes) + "; trap '' XFSZ; '" + FRYER_PROGRAM + "' study run '" +
-                             toml + "' --quiet 2>'" + error + "'";
+    const std::string line =
+        "ulimit -f " + std::to_string(kilobytes) + "; '" + FRYER_PROGRAM + "' study run '" + toml + "' --quiet 2>'" + error + "'";
     const int status = std::system(("sh -c \"" + line + "\"").c_str());
     limited += WEXITSTATUS(status) == 4;
     EXPECT_EQ(WEXITSTATUS(status), 4) << read_bytes(error);
@@ -160,7 +231,7 @@ TEST(StudyMerge, RefusesAnotherStudysParts) {
   ASSERT_EQ(run_study({"run", folder / "a.toml"}).code, 0);
   ASSERT_EQ(run_study({"run", folder / "b.toml"}).code, 0);
   const Outcome outcome = run_study({"merge", folder / "a.db", folder / "b.db", "-o", folder / "c.db"});
-  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  EXPECT_EQ(outcome.code, 5) << outcome.err;
   EXPECT_FALSE(std::filesystem::exists(folder / "c.db"));
 }
 

@@ -428,11 +428,13 @@ TEST(Comparisons, ArePairedBySeedAndFailedIsWorst) {
   EXPECT_EQ(summary.axes, (std::vector<std::pair<std::string, std::vector<std::string>>>{{"learning_rate", {"0.1", "0.2"}}}));
   EXPECT_EQ(summary.fixed, (std::vector<std::pair<std::string, std::string>>{{"updates", "5"}, {"batch", "4"}}));
   EXPECT_EQ(summary.cells[1].label, "learning_rate 0.2");
-  EXPECT_EQ(summary.sentence,
-            "Of 2 cells, learning_rate 0.1 has the highest mean return of the last 20 training episodes: 35 (95 % interval "
-            "-3 to 73). The data do not separate it from the next, learning_rate 0.2: over 5 common seeds its chance to be "
-            "the better one is 40.0 % (95 % interval 19.3 to 69.4 %, p = 1 after Holm's correction). 3 of 11 replicas "
-            "failed. The study is not complete: 11 of 12 replicas are finished.");
+  EXPECT_EQ(
+      summary.sentence,
+      "Of 2 cells, learning_rate 0.1 has the highest mean return of the last 20 training episodes (a failed seed counted as the "
+      "lowest of all): 35 (95 % interval -3 to 73). The data do not separate it from the next, learning_rate 0.2: over 5 common "
+      "seeds its chance to be "
+      "the better one is 40.0 % (95 % interval 19.3 to 69.4 %, p = 1 after Holm's correction). 3 of 11 replicas "
+      "failed. The study is not complete: 11 of 12 replicas are finished.");
 }
 
 // Of steps, since an update of one cell may be many of another's; and also where the last return of trainings that it ended is known.

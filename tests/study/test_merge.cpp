@@ -107,8 +107,8 @@ TEST(Merge, FindsEveryConflictAndLeavesNothing) {
   const auto refused = [&](const std::vector<Chunk>& chunks) {
     std::filesystem::remove(b);
     make_study(b, plan, chunks);
-    std::string message = message_of<ConfigurationError>([&] { merge({a, b}, c); });
-    EXPECT_EQ(message_of<ConfigurationError>([&] { merge({b, a}, c); }).empty(), false);
+    std::string message = message_of<DamagedFileError>([&] { merge({a, b}, c); });
+    EXPECT_EQ(message_of<DamagedFileError>([&] { merge({b, a}, c); }).empty(), false);
     EXPECT_EQ(folder.files(), 2u);
     for (const std::string& name : {a, b}) EXPECT_NE(message.find(name), std::string::npos) << message;
     EXPECT_NE(message.find("cell 1"), std::string::npos) << message;
@@ -139,7 +139,7 @@ TEST(Merge, RefusesOtherStudiesAndExistingFiles) {
   const std::string a = folder / "a.db", b = folder / "b.db", c = folder / "c.db", d = folder / "d.db";
   make_study(a, make_plan(2, 1000), {make_chunk(0, {0, 10})});
   make_study(b, make_plan(2, 1001), {make_chunk(0, {10, 10})});
-  EXPECT_NE(message_of<ConfigurationError>([&] { merge({a, b}, d); }).find("different studies"), std::string::npos);
+  EXPECT_NE(message_of<DamagedFileError>([&] { merge({a, b}, d); }).find("different studies"), std::string::npos);
   {
     Store store = Store::create(c, make_plan(2, 1000), {});
     Provenance run = make_run();
@@ -147,7 +147,7 @@ TEST(Merge, RefusesOtherStudiesAndExistingFiles) {
     store.begin_run(run);
     store.append(make_chunk(0, {10, 10}));
   }
-  EXPECT_NE(message_of<ConfigurationError>([&] { merge({a, c}, d); }).find("numerics_version 1 and 2"), std::string::npos);
+  EXPECT_NE(message_of<DamagedFileError>([&] { merge({a, c}, d); }).find("numerics_version 1 and 2"), std::string::npos);
   EXPECT_THROW(merge({}, d), ConfigurationError);
   EXPECT_THROW(merge({a}, a), FileError);
   EXPECT_THROW(merge({a, folder / "none.db"}, d), FileError);

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "fryer/core/philox.h"
+#include "host/driver.h"
 
 namespace fryer::study {
 namespace {
@@ -150,6 +151,25 @@ TEST(TrainingChunk, EvaluatesTheFinalPolicyAsEvaluateDoes) {
     EXPECT_EQ(find(chunk, ColumnKind::evaluation_min).value(i), evaluated.min);
     EXPECT_EQ(find(chunk, ColumnKind::evaluation_max).value(i), evaluated.max);
   }
+}
+
+// A batch whose outcome does not fit 32 bits has no curve and no last return, rather than a wrong one.
+TEST(TrainingChunk, KeepsNoReturnsOfBatchesThatAreTooLarge) {
+  CartPoleTrainConfiguration c;
+  c.updates = 1;
+  c.batch = 200'000'000;
+  const Plan plan = plan_of("train", "CartPole-v1", c);
+  EXPECT_FALSE(outcomes_can_be_kept(plan.cells[0]));
+  EXPECT_THROW(train(c, *backend(), {}, Spread::automatic, TrainOutput::rows_and_outcomes), ConfigurationError);
+  c.batch = 0xffffffffu / 500;
+  EXPECT_TRUE(outcomes_can_be_kept(plan_of("train", "CartPole-v1", c).cells[0]));
+  EXPECT_FALSE(outcomes_can_be_kept(plan_of("train", "FryShack-v0",
+                                            [] {
+                                              TrainConfiguration f;
+                                              f.batch = std::uint64_t{1} << 32;
+                                              return f;
+                                            }())
+                                        .cells[0]));
 }
 
 TEST(TrainingChunk, KnowsTheFryShacksExpectedReturn) {

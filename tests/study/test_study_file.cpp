@@ -240,10 +240,23 @@ TEST(StudyFile, warnings_name_what_no_training_can_meet) {
   EXPECT_EQ(
       warnings[0],
       "a.toml: at batch 1: until looks back on 100 updates of batch 1: with 20 no training can meet it (and in 1 more cell)");
-  warnings.clear();
-  parse_study("a.toml", kTrain + "updates = 3\n" + kSeeds + "[record]\nthresholds = [200, 400]", &warnings);
-  ASSERT_EQ(warnings.size(), 1u);
-  EXPECT_EQ(warnings[0], "a.toml: thresholds look back on 7 updates of batch 16: with 3 no training can meet them");
+}
+
+TEST(StudyFile, thresholds_that_would_say_nothing_are_refused) {
+  const std::string short_text = kTrain + "updates = 3\n" + kSeeds + "[record]\nthresholds = [200, 400]";
+  EXPECT_TRUE(
+      refusal(short_text).ends_with("thresholds: they look back on 7 updates of batch 16: with 3 no training can meet them"))
+      << refusal(short_text);
+  const std::string beyond = kTrain + "until = 195\n" + kSeeds + "[record]\nthresholds = [100, 400]";
+  EXPECT_TRUE(refusal(beyond).ends_with(
+      "thresholds: 400 is beyond until 195, where trainings are stopped: whether they would reach it is never seen"))
+      << refusal(beyond);
+  const std::string large = kTrain + "updates = 1\nbatch = 200_000_000\n" + kSeeds + "[record]\n";
+  EXPECT_TRUE(refusal(large + "thresholds = [100]")
+                  .ends_with("thresholds: a batch of 200000000 is too large for the return of each update to be kept"))
+      << refusal(large + "thresholds = [100]");
+  EXPECT_NE(refusal(large + "curve_every = 1").find("too large"), std::string::npos);
+  parse_study("a.toml", large + "parameters = true", nullptr);
 }
 
 struct Refused {
@@ -396,10 +409,12 @@ INSTANTIATE_TEST_SUITE_P(
                 "line 3, column 29: Error while parsing decimal integer: '18446744073709551615' is not representable in 64 bits "
                 "as TOML has them, signed; in quotes it is read as unsigned"},
         Refused{kTrain + "[seeds]\ncount = 4_000_000_001\n",
-                "line 3, column 1: count: 1 cell of 4,000,000,001 seeds would be 4,000,000,001 trainings; a study has at most "
+                "line 3, column 1: count: 1 cell of 4,000,000,001 seeds would be 4,000,000,001 trainings, at a thousand a second "
+                "46 days 7 h; a study has at most "
                 "4,000,000,000"},
         Refused{kTrain + "[seeds]\ncount = \"18446744073709551615\"\n",
-                "line 3, column 1: count: 1 cell of 18,446,744,073,709,551,615 seeds would be 1.84e+19 trainings; a study has at "
+                "line 3, column 1: count: 1 cell of 18,446,744,073,709,551,615 seeds would be 1.84e+19 trainings, at a thousand "
+                "a second more than 30 years; a study has at "
                 "most 4,000,000,000"},
         Refused{kTrain + "grid = 1\n" + kSeeds, "line 2, column 1: grid: is not a table; [grid]"},
         Refused{kTrain + kGrid, "line 4, column 2: grid: is empty; a key with the list of its values, or no [grid]"},
@@ -476,13 +491,15 @@ INSTANTIATE_TEST_SUITE_P(
                 "that a float can hold (from 1.5e-45 to 3.4e38)"},
         Refused{
             kTrain + kGrid + "learning_rate = {from = 0.1, to = 1, steps = 1000}\ngamma = {from = 0.6, to = 1, steps = 1000}\n",
-            "line 5, column 1: grid: 1,000,000 cells of 10 seeds would be 10,000,000 trainings; a study has at most 100,000 "
+            "line 5, column 1: grid: 1,000,000 cells of 10 seeds would be 10,000,000 trainings, at a thousand a second 2 h 46 "
+            "min; a study has at most 100,000 "
             "cells"},
         Refused{kTrain + kGrid +
                     "learning_rate = {from = 0.1, to = 0.9, steps = 100000}\ngamma = {from = 0.1, to = 0.9, steps = "
                     "100000}\nadam_beta1 = {from = 0.1, to = 0.9, steps = 100000}\nadam_beta2 = {from = 0.1, to = 0.9, steps = "
                     "100000}\ndt = {from = 0.1, to = 0.9, steps = 100000}\n",
-                "line 5, column 1: grid: 1e+25 cells of 10 seeds would be 1e+26 trainings; a study has at most 100,000 cells"},
+                "line 5, column 1: grid: 1e+25 cells of 10 seeds would be 1e+26 trainings, at a thousand a second more than 30 "
+                "years; a study has at most 100,000 cells"},
         Refused{kTrain + "points = []\n" + kSeeds,
                 "line 2, column 1: points: is not accepted; [[points]] before each point's keys, at least one"},
         Refused{kTrain + "points = [1]\n" + kSeeds,
