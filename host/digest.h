@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Digests of results: XXH3 (64 bits, seed 0) over little-endian words. A run's digest is the sum of its rows' hashes modulo 2^64, so
+// Digests of results: XXH3 (64 bits; seed 0 but for the rows of studies) over little-endian words. A run's digest is the sum of its rows' hashes modulo 2^64, so
 // neither order nor split enters it, and duplicates do not cancel.
 #pragma once
 

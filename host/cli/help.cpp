@@ -108,7 +108,7 @@ std::string command_help(const Terminal& terminal, const CommandEntry& entry, co
 
 // A line for each command whose name begins with this.
 std::string command_list(const Terminal& terminal, const std::string& beginning) {
-  constexpr std::size_t kIndent = 24;
+  constexpr std::size_t kIndent = 29;
   std::string text;
   for (const CommandEntry& entry : commands()) {
     if (!std::string_view(entry.name).starts_with(beginning)) continue;

@@ -90,13 +90,6 @@ void check_parameter(study::CellConfiguration cell, std::size_t index, double va
       cell);
 }
 
-// "learning_rate 0.1, batch 16".
-std::string words_of(const std::vector<std::pair<std::string, std::string>>& point) {
-  std::string text;
-  for (const auto& [key, value] : point) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", key, shown(value));
-  return text;
-}
-
 // Every setting of a resolved command that can change a result, but seed and replicas, which the study has: one text for one configuration.
 std::string canonical(const Command& command) {
   Json configuration = command.table().configuration();
@@ -140,7 +133,7 @@ std::vector<std::pair<std::string, std::string>> StudyReader::point(const Choice
   return pairs;
 }
 
-std::string StudyReader::words(const Choice& choice) const { return words_of(point(choice)); }
+std::string StudyReader::words(const Choice& choice) const { return shown(study::to_text(point(choice)), 300); }
 
 StudyReader::Place StudyReader::find_place(const std::string& key, const Choice& choice) const {
   for (std::size_t a = 0; a < choice.size(); ++a) {
@@ -211,9 +204,9 @@ void StudyReader::make_cells() {
     plan_.cells.push_back(make_cell(choice));
     const auto [same, is_new] = seen.emplace(plan_.cells.back().configuration, number);
     if (!is_new) {
-      refuse(
-          axes_.front().place, axes_.front().keys.front(),
-          fmt::format("two cells have the same settings: {}; and {}", words_of(plan_.cells[same->second].point), words(choice)));
+      refuse(axes_.front().place, axes_.front().keys.front(),
+             fmt::format("two cells have the same settings: {}; and {}",
+                         shown(study::to_text(plan_.cells[same->second].point), 300), words(choice)));
     }
   }
 }

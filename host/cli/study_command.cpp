@@ -49,12 +49,6 @@ StudyState state_of(const study::Store& store) {
   return state;
 }
 
-std::string point_text(const study::Cell& cell) {
-  std::string text;
-  for (const auto& [key, value] : cell.point) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", key, value);
-  return text;
-}
-
 namespace {
 
 // Of the file's results; this program's where it has none yet.
@@ -119,7 +113,7 @@ std::string study_text(const Console& console, const study::Store& store, const 
   bool stops = false;
   for (std::size_t i = 0; i < rows; ++i) {
     const StudyState::OfCell& of = state.cells[i];
-    const std::string point = point_text(plan.cells[i]);
+    const std::string point = study::to_text(plan.cells[i].point);
     std::vector<std::string> row = {point.empty() ? plan.environment : point, with_separators(of.finished),
                                     with_separators(of.failed), "", ""};
     if (has_stopping_rule(plan.cells[i]) && of.finished != 0) {

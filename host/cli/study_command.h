@@ -43,7 +43,4 @@ Json study_json(const Command& command, const study::Store& store, const StudySt
 // The same for people.
 std::string study_text(const Console& console, const study::Store& store, const StudyState& state, bool every_cell);
 
-// "learning_rate 0.1, baseline mean"; "" in a study of one cell.
-std::string point_text(const study::Cell& cell);
-
 }  // namespace fryer::cli

@@ -20,6 +20,18 @@
 namespace fryer::cli {
 namespace {
 
+constexpr const char* kStudyFile =
+    "A study file is TOML: command (train, evaluate or gradient; train unless given), environment, algorithm, and any option of "
+    "that "
+    "command by its name with _ for -, preset included. [grid]: keys that vary, each a list or {from, to, steps, scale = "
+    "\"linear\" or "
+    "\"log\"}; every combination is a cell. [[points]]: tables that set several keys together. [seeds]: first (1) and count. "
+    "[record]: "
+    "parameters (true), curve_every (in updates; 0 for none), evaluation_episodes (0), thresholds (mean returns). "
+    "[distribution]: "
+    "parameters, or a parameter's name, = \"uniform(a, b)\", drawn from each replica's seed. title and question stand in the "
+    "report.";
+
 std::string processor() {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);) {
@@ -121,7 +133,8 @@ void print_plan(const Command& command, const Console& console, const study::Pla
                       plan.algorithm.empty() ? "" : ", " + plan.algorithm, with_separators(plan.cells.size()),
                       plan.cells.size() == 1 ? "" : "s", with_separators(of_cell), plan.first_seed, with_separators(replicas));
   const std::size_t shown_cells = command.common().verbose ? plan.cells.size() : std::min<std::size_t>(plan.cells.size(), 12);
-  for (std::size_t i = 0; i < shown_cells && plan.cells.size() > 1; ++i) text += "  " + point_text(plan.cells[i]) + '\n';
+  for (std::size_t i = 0; i < shown_cells && plan.cells.size() > 1; ++i)
+    text += "  " + study::to_text(plan.cells[i].point) + '\n';
   if (shown_cells != plan.cells.size())
     text += fmt::format("  ... {} more (-v shows all)\n", with_separators(plan.cells.size() - shown_cells));
   text += fmt::format("time:  {}{} on {} (measured here)\nfile:  {}{}, {}\n", bound, human_seconds(estimate.seconds),
@@ -144,13 +157,15 @@ study::Plan read_plan(const std::string& path, const Command& command, const Con
 class StudyCheck : public StudyCommand {
  public:
   StudyCheck()
-      : StudyCommand({"study check",
-                      "FILE.toml",
-                      "check a study file, and say how many trainings it is and how long they take",
-                      "Nothing is written. The time is measured by running a little of the study for about two seconds.",
-                      {{"what a study would do", "study check study.toml"},
-                       {"one shard of it, for programs", "study check study.toml --shard 1/8 --json"}}},
-                     {1, 1}) {
+      : StudyCommand(
+            {"study check",
+             "FILE.toml",
+             "check a study file, and say how many trainings it is and how long they take",
+             std::string("Nothing is written. The time is measured by running a little of the study for about two seconds. ") +
+                 kStudyFile,
+             {{"what a study would do", "study check study.toml"},
+              {"one shard of it, for programs", "study check study.toml --shard 1/8 --json"}}},
+            {1, 1}) {
     add_shard(table_, shard_);
     add_device_options();
     add_output_options();
@@ -235,8 +250,9 @@ class StudyRun : public StudyCommand {
             {"study run",
              "FILE.toml",
              "run a study: a grid of settings times seeds, into one file",
-             "Results are written as they finish. Run again, it goes on where it stopped, whatever ended it, and ends with "
-             "the same digest.",
+             std::string("Results are written as they finish. Run again, it goes on where it stopped, whatever ended it, and "
+                         "ends with the same digest. ") +
+                 kStudyFile,
              {{"every combination and seed of a study file, into study.db", "study run study.toml"},
               {"the second of four parts, for another machine", "study run study.toml --shard 2/4"}}},
             {1, 1}) {

@@ -200,12 +200,6 @@ std::optional<ResultChoice> choose_result(const Plan& plan, const std::vector<Ce
   return std::nullopt;
 }
 
-std::string label_of(const Cell& cell) {
-  std::string label;
-  for (const auto& [key, value] : cell.point) label += (label.empty() ? "" : ", ") + key + " " + value;
-  return label.empty() ? "all replicas" : label;
-}
-
 std::vector<std::pair<std::string, std::vector<std::string>>> axes_of(const Plan& plan) {
   std::vector<std::pair<std::string, std::vector<std::string>>> axes;
   std::map<std::string, std::pair<std::size_t, std::set<std::string>>> known;  // where a key's axis is, and its values
@@ -415,7 +409,7 @@ struct Portion {
 };
 
 // Curves have one column a point: as many at once as keep a portion below this many values.
-constexpr std::uint64_t kMostValues = std::uint64_t{1} << 23;
+constexpr std::uint64_t kPortionValues = std::uint64_t{1} << 23;
 
 std::vector<Portion> make_portions(const std::vector<CellPlan>& plans, std::vector<CellSummary>& cells) {
   std::vector<Portion> portions;
@@ -428,7 +422,7 @@ std::vector<Portion> make_portions(const std::vector<CellPlan>& plans, std::vect
     }
     std::sort(updates.begin(), updates.end());
     cells[i].curve.resize(updates.size());
-    const std::size_t at_once = std::max(std::uint64_t{1}, kMostValues / std::max(std::uint64_t{1}, cells[i].finished));
+    const std::size_t at_once = std::max(std::uint64_t{1}, kPortionValues / std::max(std::uint64_t{1}, cells[i].finished));
     for (std::size_t begin = 0; begin < updates.size(); begin += at_once) {
       const std::size_t end = std::min(begin + at_once, updates.size());
       portions.push_back({i, true, updates[begin], updates[end - 1], begin});
@@ -695,7 +689,7 @@ StudySummary analyse(const StudyRows& rows) {
     CellSummary cell;
     cell.number = i;
     cell.point = rows.plan.cells[i].point;
-    cell.label = label_of(rows.plan.cells[i]);
+    cell.label = cell.point.empty() ? "all replicas" : to_text(cell.point);
     cell.planned = planned;
     for (const Chunk* chunk : plans[i].chunks) {
       cell.finished += chunk->range.count;

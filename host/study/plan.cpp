@@ -150,4 +150,10 @@ std::uint64_t fingerprint(const Plan& plan) {
   return XXH3_64bits(bytes.data(), bytes.size());
 }
 
+std::string to_text(const Point& point) {
+  std::string text;
+  for (const auto& [key, value] : point) text += (text.empty() ? "" : ", ") + key + ' ' + value;
+  return text;
+}
+
 }  // namespace fryer::study

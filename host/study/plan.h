@@ -21,10 +21,15 @@ using Json = nlohmann::ordered_json;
 using CellConfiguration = std::variant<TrainConfiguration, CartPoleTrainConfiguration, GradientConfiguration,
                                        CartPoleGradientConfiguration, EvaluateConfiguration, CartPoleEvaluateConfiguration>;
 
+// What the grid sets of a cell, as written: key (with _), value.
+using Point = std::vector<std::pair<std::string, std::string>>;
+// "learning_rate 0.1, baseline mean"; "" of an empty one.
+std::string to_text(const Point& point);
+
 struct Cell {
   std::string configuration;  // canonical JSON: every setting that can change a result, but seed and replicas
-  std::vector<std::pair<std::string, std::string>> point;  // what the grid varies, as written: key (with _), value
-  std::optional<CellConfiguration> run;                    // absent in plans that are only looked at
+  Point point;
+  std::optional<CellConfiguration> run;  // absent in plans that are only looked at
 };
 
 // What is kept of each replica besides its status, updates, episodes and steps.

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <exception>
 #include <iterator>
+#include <map>
 #include <thread>
 
 #include "host/study/cell_order.h"
@@ -449,8 +450,40 @@ std::string repeating(const StudySummary& summary, const std::string& repeat_com
 
 }  // namespace
 
+namespace {
+
+constexpr std::size_t kMostCellsInTables = 2000;
+
+// The study with the best of its cells, in the study's order: what a page of tables can hold.
+StudySummary best_part(const StudySummary& summary) {
+  std::vector<std::size_t> kept = summary.ranking;
+  kept.resize(std::min(kept.size(), kMostCellsInTables));
+  std::sort(kept.begin(), kept.end());
+  StudySummary part = summary;
+  part.cells.clear();
+  part.comparisons.clear();
+  std::map<std::size_t, std::size_t> place;
+  for (const std::size_t cell : kept) {
+    place.emplace(cell, part.cells.size());
+    part.cells.push_back(summary.cells[cell]);
+  }
+  for (Comparison c : summary.comparisons) {
+    const auto a = place.find(c.a), b = place.find(c.b);
+    if (a == place.end() || b == place.end()) continue;
+    c.a = a->second;
+    c.b = b->second;
+    part.comparisons.push_back(c);
+  }
+  return part;
+}
+
+}  // namespace
+
 std::string report_html(const StudySummary& summary, const std::string& repeat_command, const StopToken* stop) {
   const std::vector<std::size_t> by_merit = summary.ranking;
+  const bool too_many = summary.cells.size() > kMostCellsInTables;
+  const StudySummary part = too_many ? best_part(summary) : StudySummary();
+  const StudySummary& shown = too_many ? part : summary;
   std::string body = "<header>\n";
   body += paragraph(fmt::format("fryer study \u00b7 {} \u00b7 {}{}", summary.command, summary.environment,
                                 summary.algorithm.empty() ? "" : " \u00b7 " + summary.algorithm),
@@ -460,13 +493,18 @@ std::string report_html(const StudySummary& summary, const std::string& repeat_c
   body += banner(summary);
   body += paragraph(summary.sentence, "lead");
   body += "</header>\n<main>\n" + key_figures(summary, by_merit);
-  body += section("cells", "Cells", cells_table(summary));
+  const std::string left_out =
+      too_many ? paragraph(fmt::format("The tables show the best {} of {} cells; fryer study export has them all.",
+                                       with_separators(shown.cells.size()), with_separators(summary.cells.size())),
+                           "note")
+               : "";
+  body += section("cells", "Cells", left_out + cells_table(shown));
   const std::string plots = figures(make_plots(summary), stop);
   body += section("plots", "Plots", plots.empty() ? "<p>There is nothing to draw yet.</p>\n" : plots);
-  body += section("words", "Cell by cell, in words", sentences(summary));
-  body += section("distributions", "Distributions in numbers", distributions_table(summary));
-  body += section("comparisons", "Comparisons", comparisons_table(summary));
-  body += section("gradients", "Gradient estimates", gradient_table(summary));
+  body += section("words", "Cell by cell, in words", sentences(shown));
+  body += section("distributions", "Distributions in numbers", distributions_table(shown));
+  body += section("comparisons", "Comparisons", comparisons_table(shown));
+  body += section("gradients", "Gradient estimates", gradient_table(shown));
   body += section("methods", "Methods", definition_list(kMethods));
   body += section("configuration", "Configuration", configuration(summary));
   body += section("provenance", "Where it ran", where_it_ran(summary));

@@ -401,6 +401,21 @@ TEST(Plots, SurviveNumbersOfAnySize) {
   }
 }
 
+TEST(Page, OfVeryManyCellsShowsTheBestAndSaysSo) {
+  fabricated::Shape shape;
+  shape.axes = {{"gamma", {}}};
+  for (int i = 0; i < 2500; ++i) shape.axes[0].second.push_back(fmt::format("{}", 0.0001 * i));
+  shape.seeds = 10;
+  shape.curves = shape.parameters = false;
+  StudySummary study = fabricated::training(shape);
+  const std::string page = report_html(study, kRepeat);
+  check_page(page);
+  EXPECT_TRUE(has(page, "The tables show the best 2,000 of 2,500 cells"));
+  const std::size_t worst = study.ranking.back(), best = study.ranking.front();
+  EXPECT_TRUE(has(page, fmt::format("<dt>{}: {}</dt>", best, study.cells[best].label)));
+  EXPECT_FALSE(has(page, fmt::format("<dt>{}: {}</dt>", worst, study.cells[worst].label)));
+}
+
 TEST(Cells, NeverSayAllOrNoneForLess) {
   EXPECT_EQ(percent_cell(1), "100 %");
   EXPECT_EQ(percent_cell(0), "0 %");
