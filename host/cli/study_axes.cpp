@@ -182,7 +182,7 @@ void StudyReader::check_combined() {
   const bool all = plan_.distribution.size() == parameters_of(plan_.environment).size();
   for (const auto& [key, place] : varying) {
     const bool drawn = std::any_of(plan_.distribution.begin(), plan_.distribution.end(),
-                                   [&](const study::Draw& draw) { return draw.parameter == key; });
+                                   [&wanted = key](const study::Draw& draw) { return draw.parameter == wanted; });
     if (drawn || (all && key == "parameters")) refuse(place, key, "is drawn by [distribution]; it cannot be given too");
   }
 }

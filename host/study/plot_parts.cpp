@@ -187,7 +187,8 @@ std::vector<Quantity> parameters_of(const StudySummary& summary, const std::vect
   for (const std::size_t cell : by_merit) {
     for (const auto& [name, d] : summary.cells[cell].parameters) {
       if (d.count == 0) continue;
-      auto at = std::find_if(quantities.begin(), quantities.end(), [&](const Quantity& q) { return q.name == name; });
+      auto at =
+          std::find_if(quantities.begin(), quantities.end(), [&wanted = name](const Quantity& q) { return q.name == wanted; });
       if (at == quantities.end()) at = quantities.insert(at, {name, {}});
       at->cells.emplace_back(cell, &d);
     }

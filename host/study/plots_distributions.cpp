@@ -61,8 +61,8 @@ void add_distribution_function(const StudySummary& summary, const Quantity& quan
   panel.x = axis_around(quantity.name, low, high);
   panel.y = {"share of seeds at or below", 0, 100, true};
   for (const auto& [cell, series] : layout.panels[0].lines) {
-    const auto at =
-        std::find_if(quantity.cells.begin(), quantity.cells.end(), [&](const auto& pair) { return pair.first == cell; });
+    const auto at = std::find_if(quantity.cells.begin(), quantity.cells.end(),
+                                 [wanted = cell](const auto& pair) { return pair.first == wanted; });
     const Distribution& d = *at->second;
     const auto row = [&](double x, double share) {
       return std::vector<double>{x, 100 * share, 100 * std::max(0.0, share - d.band), 100 * std::min(1.0, share + d.band)};
@@ -98,7 +98,7 @@ void add_quantile_bars(const StudySummary& summary, const std::vector<std::size_
     for (const auto& [cell, d] : quantity.cells) {
       const auto at = std::find(cells.begin(), cells.end(), cell);
       if (at == cells.end() || d->quantiles.size() != std::size(kReportQuantiles)) continue;
-      const auto q = [&](std::size_t k) { return d->quantiles[k].second.estimate; };
+      const auto q = [&of = *d](std::size_t k) { return of.quantiles[k].second.estimate; };
       dots.push_back({static_cast<double>(cells.end() - at), q(2), q(0), q(4), q(1), q(3)});
       low = std::min(low, q(0));
       high = std::max(high, q(4));

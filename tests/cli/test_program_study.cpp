@@ -33,7 +33,7 @@ TEST(StudyRun, IsTheTrainingsOfItsCells) {
   EXPECT_EQ(document["complete"], true);
   EXPECT_TRUE(std::filesystem::exists(folder / "s.db"));
   std::uint64_t episodes = 0, steps = 0;
-  for (const int cell : {0, 1}) {
+  for (std::size_t cell = 0; cell < 2; ++cell) {
     const Outcome trained = run_program({"train", "CartPole-v0", "--updates", "40", "--until", "120", "--learning-rate",
                                          cell == 0 ? "0.02" : "0.2", "--seed", "1", "--replicas", "60", "--json"});
     ASSERT_EQ(trained.code, 0);

@@ -337,7 +337,7 @@ TEST(Curves, EndWhereNoReplicaMadeTheUpdate) {
   Made study(2);
   study.cell(R"({"updates": 3})")
       .rows({integers(ColumnKind::status, {1, 1}), integers(ColumnKind::updates, {1, 2}), reals(ColumnKind::curve, {5, 7}, "", 1),
-             reals(ColumnKind::curve, {NAN, 9}, "", 2), reals(ColumnKind::curve, {NAN, NAN}, "", 3)});
+             reals(ColumnKind::curve, {kNan, 9}, "", 2), reals(ColumnKind::curve, {kNan, kNan}, "", 3)});
   const StudySummary summary = study.analyse();
   ASSERT_EQ(summary.cells[0].curve.size(), 2u);
   EXPECT_EQ(summary.cells[0].curve[1].count, 1u);
@@ -442,7 +442,7 @@ TEST(Comparisons, OfTrainingsThatStopAreOfTimesAndNeverIsWorst) {
   Made study(4);
   study.cell(R"({"updates": 50, "batch": 1, "until": 475})", {{"batch", "1"}})
       .rows({integers(ColumnKind::status, {1, 1, 0, 2}), integers(ColumnKind::updates, {10, 20, 50, 3}),
-             integers(ColumnKind::steps, {100, 200, 500, 30}), reals(ColumnKind::final_return, {480, 475, 400, NAN})});
+             integers(ColumnKind::steps, {100, 200, 500, 30}), reals(ColumnKind::final_return, {480, 475, 400, kNan})});
   study.cell(R"({"updates": 50, "batch": 2, "until": 475})", {{"batch", "2"}})
       .rows({integers(ColumnKind::status, {1, 1, 1, 0}), integers(ColumnKind::updates, {9, 21, 30, 50}),
              integers(ColumnKind::steps, {99, 201, 300, 10}), reals(ColumnKind::final_return, {475, 476, 478, 470})});
