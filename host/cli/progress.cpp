@@ -28,10 +28,11 @@ void ProgressMeter::show(std::uint64_t finished, std::uint64_t planned, std::uin
   if (quiet_ || now < next_) return;
   next_ = now + (console_.err.interactive ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10'000));
   const double seconds = std::chrono::duration<double>(now - start_).count();
-  const double done = static_cast<double>(finished - earlier);
+  const double gained = static_cast<double>(finished - earlier);
   const std::string left =
-      done > 0 ? fmt::format("  {} left", human_seconds(seconds * static_cast<double>(planned - finished) / done)) : "";
-  const std::string text = fmt::format("{:5.1f} %  {}{}{}", share_ * 100, human_rate(done * scale_ / seconds, unit_), left, note);
+      gained > 0 ? fmt::format("  {} left", human_seconds(seconds * static_cast<double>(planned - finished) / gained)) : "";
+  const std::string text =
+      fmt::format("{:5.1f} %  {}{}{}", share_ * 100, human_rate(gained * scale_ / seconds, unit_), left, note);
   if (!console_.err.interactive) {
     console_.note(fmt::format("fryer: {}", text));
     return;

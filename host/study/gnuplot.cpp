@@ -62,10 +62,10 @@ struct Pipe {
 Descriptor script_file(const std::string& script) {
   Descriptor file(::memfd_create("plot", MFD_CLOEXEC));
   if (file.get() < 0) fail("memfd_create");
-  for (std::size_t done = 0; done < script.size();) {
-    const ssize_t n = ::write(file.get(), script.data() + done, script.size() - done);
+  for (std::size_t written = 0; written < script.size();) {
+    const ssize_t n = ::write(file.get(), script.data() + written, script.size() - written);
     if (n < 0 && errno != EINTR) fail("write");
-    if (n > 0) done += static_cast<std::size_t>(n);
+    if (n > 0) written += static_cast<std::size_t>(n);
   }
   if (::lseek(file.get(), 0, SEEK_SET) != 0) fail("lseek");
   return file;

@@ -294,7 +294,7 @@ StudyEstimate estimate_study(const Plan& plan, const Workers& workers) {
     std::mutex mutex;
     std::condition_variable ended;
     bool over = false;
-    double done = 0;  // a share
+    double share = 0;  // finished
     std::jthread timer([&] {
       std::unique_lock lock(mutex);
       if (!ended.wait_for(lock, std::chrono::duration<double>(kSeconds / static_cast<double>(sampled)), [&] { return over; }))
@@ -308,14 +308,14 @@ StudyEstimate estimate_study(const Plan& plan, const Workers& workers) {
     try {
       const Chunk chunk = run_chunk(
           plan, cell, {0, count}, *workers.backends[0],
-          {&stop, [&](std::uint64_t n, std::uint64_t all) { done = static_cast<double>(n) / static_cast<double>(all); }});
+          {&stop, [&](std::uint64_t n, std::uint64_t all) { share = static_cast<double>(n) / static_cast<double>(all); }});
       seconds_a_replica += seconds_since(start) / static_cast<double>(count);
       bytes_a_replica += static_cast<double>(encode(chunk.columns, count).size()) / static_cast<double>(count);
       end();
     } catch (const Stopped&) {
       total.at_least = true;
       // Nothing told: all that is known is that it takes longer than this.
-      seconds_a_replica += seconds_since(start) / (static_cast<double>(count) * (done > 0 ? done : 1));
+      seconds_a_replica += seconds_since(start) / (static_cast<double>(count) * (share > 0 ? share : 1));
     } catch (...) {
       end();
       throw;
