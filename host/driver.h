@@ -21,6 +21,15 @@ TrainResult train(const TrainConfiguration& configuration, Backend& backend, con
 TrainResult train(const CartPoleTrainConfiguration& configuration, Backend& backend, const RunControl& control, Spread spread,
                   TrainOutput output = TrainOutput::statistics);
 
+// Trainings interrupted between two updates: all that going on needs. Columns are by replica, as in ReplicaTable.
+struct InterruptedTrainings {
+  ReplicaTable table;  // status unfinished: updates and steps made so far, parameters as they stand; others have ended
+  std::vector<std::vector<float>> m, v;  // Adam's moments, by parameter
+  std::vector<std::uint64_t>
+      recent;  // (window, replicas): what --until looks back on, update u in row u % window; empty without it
+  std::vector<std::uint32_t> outcomes;  // as TrainResult::outcomes; empty where they are not kept
+};
+
 // Whether the outcome of a batch fits the 32 bits that TrainResult::outcomes has for it. Where it does not they cannot be asked for.
 bool outcomes_fit(const TrainConfiguration& configuration);
 bool outcomes_fit(const CartPoleTrainConfiguration& configuration);

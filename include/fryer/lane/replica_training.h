@@ -9,8 +9,8 @@
 
 namespace fryer {
 
-// How a replica ended; part of its row and of the digest.
-enum class ReplicaStatus : std::uint8_t { finished = 0, solved = 1, failed = 2 };
+// How a replica ended; part of its row and of the digest. `unfinished` never stands in a result: a training that was interrupted.
+enum class ReplicaStatus : std::uint8_t { finished = 0, solved = 1, failed = 2, unfinished = 3 };
 
 // What every parameter of a failed replica's row is: a NaN whose bits are the same everywhere.
 inline constexpr std::uint32_t kFailedParameterBits = 0x7fc00000u;
