@@ -31,6 +31,8 @@ std::string_view status_name(std::uint8_t status) {
       return "solved";
     case ReplicaStatus::failed:
       return "failed";
+    case ReplicaStatus::unfinished:
+      break;
   }
   return "unknown";
 }
