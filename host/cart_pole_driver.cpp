@@ -98,9 +98,6 @@ auto with_policy(const CartPoleProblem& problem, const Body& body) {
   return problem.hidden.units == 0 ? body(static_cast<LinearPolicy*>(nullptr)) : body(static_cast<HiddenLayerPolicy*>(nullptr));
 }
 
-template <class Policy>
-using ReplicaWorkOf = std::conditional_t<Policy::Shape::kFixed, CartPoleReplicaWork, HiddenReplicaWork>;
-
 // The largest outcome (batch_outcome) of one episode.
 std::uint64_t largest_outcome(const CartPole::Settings& s) { return s.sutton_barto_reward ? 1 : s.max_steps; }
 
@@ -118,30 +115,37 @@ std::uint64_t window_target(const CartPoleTrainConfiguration& c) {
 }
 
 template <class Policy>
-ReplicaWorkOf<Policy> make_replica_work(const CartPoleTrainConfiguration& c, const AdamTable& table) {
-  ReplicaWorkOf<Policy> work{};
+CartPoleReplicaWorkOf<Policy> make_replica_work(const CartPoleTrainConfiguration& c) {
+  CartPoleReplicaWorkOf<Policy> work{};
   work.game = make_game(c.problem, false);
   work.shape = shape_of<Policy>(c.problem);
   work.fixed_point = make_fixed_point<Policy>(c.problem.environment, work.game, c.problem.gamma, c.batch, work.shape);
-  work.baseline = c.problem.baseline;
-  work.baseline_value = c.problem.baseline_value;
-  work.optimizer = make_optimizer_constants<float>(c.optimizer);
-  work.optimizer_kind = c.optimizer.kind;
-  const std::vector<float> parameters = given_parameters<Policy>(c.problem);
-  std::copy(parameters.begin(), parameters.end(), work.initial);
-  if constexpr (!Policy::Shape::kFixed) {
-    work.from_seed = parameters.empty();
-    work.hidden = initial_bounds(c.problem.hidden.initialisation, CartPole::kObservations, work.shape.units);
-    work.output = initial_bounds(c.problem.hidden.initialisation, work.shape.units, 1);
-  }
-  work.updates = static_cast<std::uint32_t>(c.updates);
+  work.track = track_of(c.problem.baseline);
   work.batch = static_cast<std::uint32_t>(c.batch);
-  work.step = table.step.data();
-  work.root_scale = table.root_scale.data();
-  work.table_last = static_cast<std::uint32_t>(table.step.size() - 1);
-  work.window = static_cast<std::uint32_t>(window_of(c));
-  work.window_target = window_target(c);
   return work;
+}
+template <class Policy>
+CartPoleTrainingOf<Policy> make_training(const CartPoleTrainConfiguration& c, const AdamTable& table) {
+  CartPoleTrainingOf<Policy> training{};
+  training.baseline = c.problem.baseline;
+  training.baseline_value = c.problem.baseline_value;
+  training.optimizer = make_optimizer_constants<float>(c.optimizer);
+  training.optimizer_kind = c.optimizer.kind;
+  const std::vector<float> parameters = given_parameters<Policy>(c.problem);
+  std::copy(parameters.begin(), parameters.end(), training.initial.parameter);
+  if constexpr (!Policy::Shape::kFixed) {
+    const auto shape = shape_of<Policy>(c.problem);
+    training.initial.from_seed = parameters.empty();
+    training.initial.hidden = initial_bounds(c.problem.hidden.initialisation, CartPole::kObservations, shape.units);
+    training.initial.output = initial_bounds(c.problem.hidden.initialisation, shape.units, 1);
+  }
+  training.updates = static_cast<std::uint32_t>(c.updates);
+  training.step = table.step.data();
+  training.root_scale = table.root_scale.data();
+  training.table_last = static_cast<std::uint32_t>(table.step.size() - 1);
+  training.window = static_cast<std::uint32_t>(window_of(c));
+  training.window_target = window_target(c);
+  return training;
 }
 
 // Lanes can train whole replicas where their 32-bit counters suffice.
@@ -150,93 +154,128 @@ bool lanes_can_train(const CartPoleTrainConfiguration& c) {
          c.batch * c.problem.environment.max_steps < (std::uint64_t{1} << 31);
 }
 
+// A row's training to or from the learner that steps it: copy(of_row, of_learner) of each parameter and its moments.
+template <class Learner, class Copy>
+void for_each_column(TrainingStates& states, std::uint64_t row, int parameters, Learner& learner, const Copy& copy) {
+  for (int i = 0; i < parameters; ++i) {
+    const auto column = static_cast<std::size_t>(i);
+    copy(states.table.parameters[column][row], learner.theta[i]);
+    copy(states.m[column][row], learner.m[i]);
+    copy(states.v[column][row], learner.v[i]);
+  }
+}
+
 // A lane advances about 20 M steps/s alone and a full set of lanes 500 M: few replicas with a large batch are better spread by episodes.
 Spread choose_spread(const CartPoleTrainConfiguration& c) {
   if (!lanes_can_train(c)) return Spread::episodes;
   return c.batch >= 64 && c.batch >= 4 * c.replicas ? Spread::episodes : Spread::replicas;
 }
-
-template <class Policy>
-Population train_replicas(const CartPoleTrainConfiguration& c, Backend& backend, const RunControl& control, TrainOutput output) {
-  const AdamTable table = make_table(c);
-  CartPoleTrainRequestOf<ReplicaWorkOf<Policy>> request;
-  request.work = make_replica_work<Policy>(c, table);
-  request.table = &table;
-  request.first_seed = c.seed;
-  request.replicas = c.replicas;
-  request.detail = detail_of(output, has_curve_quantiles(c));
-  return backend.train(request, control);
+// The spread asked for, or the best.
+Spread checked_spread(const CartPoleTrainConfiguration& c, Spread spread) {
+  if (spread == Spread::automatic) return choose_spread(c);
+  if (spread == Spread::replicas && !lanes_can_train(c))
+    throw ConfigurationError("--batch: too large for lanes that train whole replicas");
+  return spread;
 }
 
-// One replica after another, episodes of an update spread over the backend. failed_parameter: which one stopped being usable, if not
-// null and one did.
+// A request for the trainings of several configurations; the tables are those of its trainings.
 template <class Policy>
-Population train_episodes(const CartPoleTrainConfiguration& c, Backend& backend, const RunControl& control, TrainOutput output,
-                          int* failed_parameter = nullptr) {
-  Population population;
-  ReplicaTable& rows = population.table;
-  rows.first_seed = c.seed;
-  const auto shape = shape_of<Policy>(c.problem);
-  rows.parameters.resize(static_cast<std::size_t>(shape.parameters()));
-  CurveTotals& curve = population.curve;
-  curve.count.resize(c.updates);
-  curve.correct.resize(c.updates);
-  curve.squared.resize(c.updates);
-  const AdamTable table = make_table(c);
-  const ReplicaWorkOf<Policy> work = make_replica_work<Policy>(c, table);
-  const std::uint64_t window_updates = window_of(c);
-  const CartPoleTask task =
-      track_of(c.problem.baseline) == Track::gradient ? CartPoleTask::gradient : CartPoleTask::gradient_and_scores;
-  const TrainDetail detail = detail_of(output, has_curve_quantiles(c) && outcomes_fit(c));
-  std::vector<std::uint32_t> outcomes(detail.keeps_outcomes() ? c.updates * c.replicas : 0);
-  const RunControl inner{control.stop, nullptr};
+struct LaneRequest {
+  std::vector<AdamTable> tables;
+  CartPoleTrainRequestOf<Policy> request;
 
+  explicit LaneRequest(const std::vector<CartPoleTrainConfiguration>& configurations) {
+    request.work = make_replica_work<Policy>(configurations[0]);
+    tables.reserve(configurations.size());  // trainings point into it
+    for (const CartPoleTrainConfiguration& c : configurations) {
+      request.ranges.push_back({c.seed, c.replicas, static_cast<std::uint32_t>(tables.size())});
+      request.trainings.push_back(make_training<Policy>(c, tables.emplace_back(make_table(c))));
+    }
+  }
+};
+
+// One replica after another, episodes of an update spread over the backend, from row first_row of `states` on; outcomes are added to
+// `curve` if it is not null. failed_parameter: which one stopped being usable, if not null and one did.
+template <class Policy>
+void train_episodes(const CartPoleTrainConfiguration& c, TrainingStates& states, std::uint64_t first_row, Backend& backend,
+                    const RunControl& control, CurveTotals* curve = nullptr, int* failed_parameter = nullptr) {
+  const AdamTable table = make_table(c);
+  const CartPoleReplicaWorkOf<Policy> work = make_replica_work<Policy>(c);
+  const CartPoleTrainingOf<Policy> training = make_training<Policy>(c, table);
+  const int parameters = work.shape.parameters();
+  const CartPoleTask task = work.track == Track::gradient ? CartPoleTask::gradient : CartPoleTask::gradient_and_scores;
+  const RunControl inner{control.stop, nullptr, nullptr};
+  ReplicaTable& rows = states.table;
   for (std::uint64_t replica = 0; replica < c.replicas; ++replica) {
+    const std::uint64_t row = first_row + replica;
+    if (rows.status[row] != static_cast<std::uint8_t>(ReplicaStatus::unfinished)) continue;
     CartPoleWorkOf<Policy> episodes = make_work<Policy>(c.problem, false, c.seed + replica, c.batch, false);
+    StoppingWindow window(states, row, training.window, training.window_target);
     CartPoleLearnerOf<Policy> learner;
-    learner.start(work, c.seed + replica);
-    std::vector<std::uint64_t> window(window_updates);
-    std::uint64_t in_window = 0, made = 0, steps = 0;
-    ReplicaStatus status = ReplicaStatus::finished;
-    while (made < c.updates) {
+    for_each_column(states, row, parameters, learner, [](float& of_row, float& of_learner) { of_learner = of_row; });
+    std::uint64_t made = rows.updates[row];
+    ReplicaStatus status = ReplicaStatus::unfinished;
+    while (status == ReplicaStatus::unfinished && !is_set(control.pause)) {
       set_parameters(episodes.policy, learner.theta);
       const CartPoleSumsOf<Policy> sums = backend.gradient(episodes, made * c.batch, c.batch, task, inner);
-      const bool usable = learner.update(work, static_cast<std::uint32_t>(made), sums.gradient, sums.score, sums.return_sum,
-                                         sums.return_square, sums.steps);
+      const bool usable = learner.update(work, training, static_cast<std::uint32_t>(made), sums.gradient, sums.score,
+                                         sums.return_sum, sums.return_square, sums.steps);
       const std::uint64_t outcome = batch_outcome(work.game, c.batch, sums.steps, sums.terminated);
-      ++curve.count[made];
-      curve.correct[made].add(to_limbs(outcome));
-      curve.squared[made].add(to_limbs(static_cast<Wide>(outcome) * outcome));
-      if (detail.keeps_outcomes()) outcomes[made * c.replicas + replica] = static_cast<std::uint32_t>(outcome);
-      steps += sums.steps;
-      if (window_updates != 0) {
-        std::uint64_t& oldest = window[made % window_updates];
-        in_window += outcome - oldest;
-        oldest = outcome;
-      }
+      if (curve != nullptr) add_to_curve(*curve, made, outcome);
+      if (!states.outcomes.empty()) states.outcomes[made * rows.size() + row] = static_cast<std::uint32_t>(outcome);
+      rows.steps[row] += sums.steps;
+      const bool solved = window.add(made, outcome);
       ++made;
-      if (control.progress) control.progress(replica * c.updates + made, c.replicas * c.updates);
+      if (control.progress) control.progress(row * c.updates + made, rows.size() * c.updates);
       if (!usable) {
         status = ReplicaStatus::failed;
-        for (int i = shape.parameters() - 1; i >= 0; --i) {
-          if (failed_parameter != nullptr && !is_usable(shape, i, learner.theta[i])) *failed_parameter = i;
+        for (int i = parameters - 1; i >= 0; --i) {
+          if (failed_parameter != nullptr && !is_usable(work.shape, i, learner.theta[i])) *failed_parameter = i;
         }
         std::fill(std::begin(learner.theta), std::end(learner.theta), from_bits(kFailedParameterBits));
-        break;
-      }
-      if (window_updates != 0 && made >= window_updates && in_window >= work.window_target) {
+      } else if (solved) {
         status = ReplicaStatus::solved;
-        break;
+      } else if (made == c.updates) {
+        status = ReplicaStatus::finished;
       }
     }
-    rows.status.push_back(static_cast<std::uint8_t>(status));
-    rows.updates.push_back(static_cast<std::uint32_t>(made));
-    rows.steps.push_back(steps);
-    for (std::size_t i = 0; i < rows.parameters.size(); ++i) rows.parameters[i].push_back(learner.theta[i]);
+    for_each_column(states, row, parameters, learner, [](float& of_row, float& of_learner) { of_row = of_learner; });
+    rows.status[row] = static_cast<std::uint8_t>(status);
+    rows.updates[row] = static_cast<std::uint32_t>(made);
+    if (status == ReplicaStatus::unfinished) return;
   }
-  if (detail.summaries) summarise_population(population);
-  if (detail.curve_quantiles) population.curve_quantiles = curve_quantiles_sorting(c.updates, rows, outcomes);
-  if (detail.outcomes) population.outcomes = std::move(outcomes);
+}
+
+template <class Policy>
+TrainingStates fresh_states_of(const CartPoleTrainConfiguration& c, bool outcomes) {
+  const auto shape = shape_of<Policy>(c.problem);
+  TrainingStates states = empty_states(c, static_cast<std::size_t>(shape.parameters()), outcomes);
+  const AdamTable table = make_table(c);
+  const CartPoleTrainingOf<Policy> training = make_training<Policy>(c, table);
+  for (std::uint64_t row = 0; row < c.replicas; ++row) {
+    CartPoleLearnerOf<Policy> learner;
+    learner.start(shape, training, c.seed + row);
+    for_each_column(states, row, shape.parameters(), learner, [](float& of_row, float& of_learner) { of_row = of_learner; });
+  }
+  return states;
+}
+
+// Statistics and all of a population.
+template <class Policy>
+Population train_population(const CartPoleTrainConfiguration& c, Backend& backend, const RunControl& control, Spread spread) {
+  if (spread == Spread::replicas) {
+    LaneRequest<Policy> lanes({c});
+    lanes.request.detail = {true, has_curve_quantiles(c), false};
+    return backend.train(lanes.request, control);
+  }
+  Population population;
+  population.curve = empty_curve(c.updates);
+  TrainingStates states = fresh_states_of<Policy>(c, has_curve_quantiles(c) && outcomes_fit(c));
+  train_episodes<Policy>(c, states, 0, backend, {control.stop, control.progress, nullptr}, &population.curve);
+  population.table = std::move(states.table);
+  summarise_population(population);
+  if (!states.outcomes.empty())
+    population.curve_quantiles = curve_quantiles_sorting(c.updates, population.table, states.outcomes);
   return population;
 }
 
@@ -276,7 +315,8 @@ Failure explained_failure(const CartPoleTrainConfiguration& c, const ReplicaTabl
   again.updates = failure.update;
   int parameter = 0;
   with_policy(c.problem, [&]<class Policy>(Policy*) {
-    train_episodes<Policy>(again, backend, {control.stop, nullptr}, TrainOutput::rows, &parameter);
+    TrainingStates states = fresh_states_of<Policy>(again, false);
+    train_episodes<Policy>(again, states, 0, backend, {control.stop, nullptr, nullptr}, nullptr, &parameter);
   });
   failure.quantity = parameter_names(c.problem.hidden)[static_cast<std::size_t>(parameter)];
   return failure;
@@ -308,40 +348,64 @@ CartPoleTrainConfiguration solve_preset(std::uint32_t max_steps) {
   return c;
 }
 
-TrainResult train(const CartPoleTrainConfiguration& c, Backend& backend, const RunControl& control, Spread spread,
-                  TrainOutput output) {
+TrainResult train(const CartPoleTrainConfiguration& c, Backend& backend, const RunControl& control, Spread spread) {
   const FloatingEnvironment environment;
   validate(c);
-  if (output == TrainOutput::rows_and_outcomes && !outcomes_fit(c))
-    throw ConfigurationError("--batch: too large for the return of each update to be kept");
-  if (spread == Spread::automatic) spread = choose_spread(c);
-  if (spread == Spread::replicas && !lanes_can_train(c))
-    throw ConfigurationError("--batch: too large for lanes that train whole replicas");
-  Population population = with_policy(c.problem, [&]<class Policy>(Policy*) {
-    return spread == Spread::replicas ? train_replicas<Policy>(c, backend, control, output)
-                                      : train_episodes<Policy>(c, backend, control, output);
-  });
+  spread = checked_spread(c, spread);
+  Population population =
+      with_policy(c.problem, [&]<class Policy>(Policy*) { return train_population<Policy>(c, backend, control, spread); });
 
   TrainResult result;
-  if (output == TrainOutput::statistics) {
-    result.curve = make_curve(c, population);
-    result.parameters = std::move(population.parameters);
-    result.solved = population.solved_updates.count;
-    result.solved_updates = population.solved_updates;
-    result.solved_steps = population.solved_steps;
-    result.failed = explained_failure(c, population.table, backend, control);
-    result.digest = digest_of(population.table, c.batch);
-  }
+  result.curve = make_curve(c, population);
+  result.parameters = std::move(population.parameters);
+  result.solved = population.solved_updates.count;
+  result.solved_updates = population.solved_updates;
+  result.solved_steps = population.solved_steps;
+  result.failed = explained_failure(c, population.table, backend, control);
+  result.digest = digest_of(population.table, c.batch);
   for (const std::uint64_t n : population.curve.count) result.optimizer_updates += n;
   result.episodes = result.optimizer_updates * c.batch;
   for (const std::uint64_t n : population.table.steps) result.steps += n;
-  result.outcomes = std::move(population.outcomes);
   result.table = std::move(population.table);
   return result;
 }
 
 TrainResult train(const CartPoleTrainConfiguration& configuration, Backend& backend, const RunControl& control) {
   return train(configuration, backend, control, Spread::automatic);
+}
+
+TrainingStates fresh_states(const CartPoleTrainConfiguration& c, bool outcomes) {
+  validate(c);
+  if (outcomes && !outcomes_fit(c)) throw ConfigurationError("--batch: too large for the return of each update to be kept");
+  return with_policy(c.problem, [&]<class Policy>(Policy*) { return fresh_states_of<Policy>(c, outcomes); });
+}
+
+void train_on(const std::vector<CartPoleTrainConfiguration>& configurations, TrainingStates& states, Backend& backend,
+              const RunControl& control, Spread spread) {
+  const FloatingEnvironment environment;
+  CartPoleTrainConfiguration first = configurations[0];
+  first.replicas = states.table.size();
+  spread = checked_spread(first, spread);
+  with_policy(first.problem, [&]<class Policy>(Policy*) {
+    if (spread == Spread::replicas) {
+      LaneRequest<Policy> lanes(configurations);
+      lanes.request.states = &states;
+      backend.train(lanes.request, control);
+    } else {
+      std::uint64_t row = 0;
+      for (const CartPoleTrainConfiguration& c : configurations) {
+        train_episodes<Policy>(c, states, row, backend, control);
+        row += c.replicas;
+      }
+    }
+  });
+}
+
+SharedByLanes shared_by_lanes(const CartPoleTrainConfiguration& c) {
+  const CartPoleProblem& p = c.problem;
+  return {p.environment, p.hidden.units,      p.hidden.units == 0 ? Activation::tanh : p.hidden.activation,
+          p.gamma,       p.reward_scale,      p.entropy_bonus,
+          c.batch,       track_of(p.baseline)};
 }
 
 bool outcomes_fit(const CartPoleTrainConfiguration& c) { return c.batch <= 0xffffffffu / largest_outcome(c.problem.environment); }

@@ -15,9 +15,10 @@ void cart_pole_evaluate(const CartPoleWork& work, std::uint64_t first, std::uint
   evaluate_work(work, first, count, counts);
 }
 
-void cart_pole_train(const CartPoleReplicaWork& work, std::uint64_t first_seed, const ReplicaQueue& queue, std::uint32_t lanes,
-                     const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch, const StopQuestion& stop) {
-  train_work(work, first_seed, queue, lanes, rows, curve, scratch, stop);
+void cart_pole_train(const CartPoleReplicaWork& work, const CartPoleGroups<LinearPolicy>& groups, const ReplicaQueue& queue,
+                     std::uint32_t lanes, const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch,
+                     const StopQuestion& stop) {
+  train_work(work, groups, queue, lanes, rows, curve, scratch, stop);
 }
 
 }  // namespace fryer::FRYER_EXECUTOR

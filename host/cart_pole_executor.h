@@ -40,12 +40,14 @@ struct ReplicaFlight<HiddenLayerPolicy> {
 void cart_pole_gradient(const CartPoleWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task,
                         CartPoleSums& sums);
 void cart_pole_evaluate(const CartPoleWork& work, std::uint64_t first, std::uint64_t count, std::uint64_t* counts);
-void cart_pole_train(const CartPoleReplicaWork& work, std::uint64_t first_seed, const ReplicaQueue& queue, std::uint32_t lanes,
-                     const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch, const StopQuestion& stop);
+void cart_pole_train(const CartPoleReplicaWork& work, const CartPoleGroups<LinearPolicy>& groups, const ReplicaQueue& queue,
+                     std::uint32_t lanes, const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch,
+                     const StopQuestion& stop);
 
 void hidden_gradient(const HiddenWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task, HiddenSums& sums);
 void hidden_evaluate(const HiddenWork& work, std::uint64_t first, std::uint64_t count, std::uint64_t* counts);
-void hidden_train(const HiddenReplicaWork& work, std::uint64_t first_seed, const ReplicaQueue& queue, std::uint32_t lanes,
-                  const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch, const StopQuestion& stop);
+void hidden_train(const HiddenReplicaWork& work, const CartPoleGroups<HiddenLayerPolicy>& groups, const ReplicaQueue& queue,
+                  std::uint32_t lanes, const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch,
+                  const StopQuestion& stop);
 
 }  // namespace fryer::FRYER_EXECUTOR

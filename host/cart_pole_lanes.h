@@ -300,6 +300,7 @@ struct ReplicaBundle {
   WordOf<Real> in_batch, batch_steps, batch_terminated;
   LaneFixedSum<Real> gradient[kParameters], score[kScores], returns[2];
   CartPoleLearnerOf<Policy> learners[kLanes];
+  const CartPoleTrainingOf<Policy>* training[kLanes];
   std::uint32_t seed_low[kLanes], updates[kLanes];
   std::uint64_t row[kLanes], total_steps[kLanes], in_window[kLanes];
   bool busy[kLanes];  // idle lanes go on training a seed that nobody counts, until the last busy one ends
@@ -307,11 +308,9 @@ struct ReplicaBundle {
   RandomBlock<WordOf<Real>> words;
 };
 
-// Work: CartPoleReplicaWork or HiddenReplicaWork.
-template <class Work, bool kGeneral, Track kTrack>
+template <class Policy, bool kGeneral, Track kTrack>
 class ReplicaTrainer {
  public:
-  using Policy = typename Work::Kind;
   using ReplicaReal = typename ReplicaFlight<Policy>::Real;
   using ReplicaWord = WordOf<ReplicaReal>;
   using ReplicaMask = MaskOf<ReplicaReal>;
@@ -320,9 +319,15 @@ class ReplicaTrainer {
   static constexpr int kReplicaVectors = LaneTypes<ReplicaReal>::kVectors, kReplicaBundles = ReplicaFlight<Policy>::kBundles;
   static constexpr int kParameters = Policy::kParameters;
 
-  ReplicaTrainer(const Work& work, std::uint64_t first_seed, const ReplicaQueue& queue, std::uint32_t lanes,
-                 const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch)
-      : work_(work), first_seed_(first_seed), queue_(queue), rows_(rows), curve_(curve), scratch_(scratch) {
+  ReplicaTrainer(const CartPoleReplicaWorkOf<Policy>& work, const CartPoleGroups<Policy>& groups, const ReplicaQueue& queue,
+                 std::uint32_t lanes, const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch)
+      : work_(work),
+        groups_(groups),
+        seed_high_(static_cast<std::uint32_t>(groups.group[0].first_seed >> 32)),
+        queue_(queue),
+        rows_(rows),
+        curve_(curve),
+        scratch_(scratch) {
     const ReplicaMask every = less(ReplicaReal(0.0f), ReplicaReal(1.0f));
     for (Bundle& r : bundles_) {
       if (lanes == 0) return;
@@ -343,6 +348,16 @@ class ReplicaTrainer {
     }
   }
   bool running() const { return count_ != 0; }
+
+  // Leaves every training after the last update it made.
+  void leave() {
+    if (rows_.m == nullptr) return;
+    for (int b = 0; b < count_; ++b) {
+      for (std::uint32_t lane = 0; lane < kBundleLanes; ++lane) {
+        if (active_[b]->busy[lane]) save_row(*active_[b], lane);
+      }
+    }
+  }
 
   // Not inlined, and the question whether to stop stands outside: no vector register survives a call.
   __attribute__((noinline)) void advance(std::uint32_t blocks) {
@@ -427,7 +442,8 @@ class ReplicaTrainer {
         for (int i = 0; i < 2; ++i) returns[i] = r.returns[i].take(lane);
       }
       const std::uint32_t update = r.updates[lane]++;
-      const bool usable = r.learners[lane].update(work_, update, gradient, score, returns[0], returns[1], steps);
+      const bool usable =
+          r.learners[lane].update(work_, *r.training[lane], update, gradient, score, returns[0], returns[1], steps);
       r.total_steps[lane] += steps;
       if (r.busy[lane]) count_update(r, lane, update, outcome);
       if (ended_training(r, lane, usable, outcome)) {
@@ -443,25 +459,29 @@ class ReplicaTrainer {
   }
 
   void count_update(const Bundle& r, std::uint32_t lane, std::uint32_t update, std::uint64_t outcome) const {
-    const std::uint64_t square = outcome * outcome;
-    curve_.count[update] += 1;
-    curve_.outcome[update] += outcome;
-    curve_.square_high[update] += square >> 32;
-    curve_.square_low[update] += square & 0xffffffffu;
+    __atomic_fetch_add(queue_.finished, std::uint64_t{1}, __ATOMIC_RELAXED);
+    if (curve_.count != nullptr) {
+      const std::uint64_t square = outcome * outcome;
+      curve_.count[update] += 1;
+      curve_.outcome[update] += outcome;
+      curve_.square_high[update] += square >> 32;
+      curve_.square_low[update] += square & 0xffffffffu;
+    }
     if (rows_.outcome != nullptr) rows_.outcome[update * rows_.stride + r.row[lane]] = static_cast<std::uint32_t>(outcome);
   }
 
   // Whether the lane's training ended with the update just made; then its row is written.
   bool ended_training(Bundle& r, std::uint32_t lane, bool usable, std::uint64_t outcome) {
+    const CartPoleTrainingOf<Policy>& training = *r.training[lane];
     const std::uint32_t made = r.updates[lane];
     bool solved = false;
-    if (work_.window != 0) {
-      std::uint64_t& oldest = window(r, lane)[(made - 1) % work_.window];
+    if (training.window != 0) {
+      std::uint64_t& oldest = window(r, lane)[(made - 1) % training.window];
       r.in_window[lane] += outcome - oldest;
       oldest = outcome;
-      solved = made >= work_.window && r.in_window[lane] >= work_.window_target;
+      solved = made >= training.window && r.in_window[lane] >= training.window_target;
     }
-    if (usable && !solved && made < work_.updates) return false;
+    if (usable && !solved && made < training.updates) return false;
     if (r.busy[lane]) {
       const ReplicaStatus status = !usable ? ReplicaStatus::failed : solved ? ReplicaStatus::solved : ReplicaStatus::finished;
       const std::uint64_t row = r.row[lane];
@@ -472,29 +492,69 @@ class ReplicaTrainer {
         rows_.parameter[i][row] = status == ReplicaStatus::failed ? from_bits(kFailedParameterBits) : r.learners[lane].theta[i];
       }
       --r.busy_lanes;
-      __atomic_fetch_add(queue_.finished, std::uint64_t{1}, __ATOMIC_RELAXED);
+      __atomic_fetch_add(queue_.finished, std::uint64_t{training.updates - made}, __ATOMIC_RELAXED);
     }
     return true;
   }
 
   std::uint64_t* window(const Bundle& r, std::uint32_t lane) const {
     const auto bundle = static_cast<std::uint32_t>(&r - bundles_);
-    return scratch_ + std::uint64_t{bundle * kBundleLanes + lane} * work_.window;
+    return scratch_ + std::uint64_t{bundle * kBundleLanes + lane} * groups_.window;
   }
 
-  // The queue's next replica in a lane, if it may have one and there is one: everything of it but its key and its episode.
+  // The queue's next unfinished row in a lane, if it may have one and there is one: everything of it but its key and its episode.
   void take(Bundle& r, std::uint32_t lane, bool may) {
-    const std::uint64_t row = may ? __atomic_fetch_add(queue_.next, std::uint64_t{1}, __ATOMIC_RELAXED) : queue_.replicas;
-    r.busy[lane] = row < queue_.replicas;
+    std::uint64_t row = queue_.replicas;
+    while (may) {
+      row = __atomic_fetch_add(queue_.next, std::uint64_t{1}, __ATOMIC_RELAXED);
+      may = rows_.m != nullptr && row < queue_.replicas &&
+            rows_.status[row] != static_cast<std::uint8_t>(ReplicaStatus::unfinished);
+    }
+    const bool busy = row < queue_.replicas;
+    const ReplicaGroup& group = group_of(groups_.group, groups_.groups, busy ? row : 0);
+    const std::uint64_t seed = group.first_seed + (row - group.first_row);
+    const CartPoleTrainingOf<Policy>& training = groups_.training[group.training];
+    r.busy[lane] = busy;
     r.row[lane] = row;
-    r.seed_low[lane] = static_cast<std::uint32_t>(first_seed_ + row);
+    r.seed_low[lane] = static_cast<std::uint32_t>(seed);
+    r.training[lane] = &training;
     r.updates[lane] = 0;
     r.total_steps[lane] = r.in_window[lane] = 0;
-    for (std::uint32_t i = 0; i < work_.window; ++i) window(r, lane)[i] = 0;
-    r.busy_lanes += r.busy[lane] ? 1 : 0;
-    r.learners[lane].start(work_, first_seed_ + row);
-    set_lane<std::uint32_t>(r.number, lane, 0);
+    for (std::uint32_t i = 0; i < training.window; ++i) window(r, lane)[i] = 0;
+    r.busy_lanes += busy ? 1 : 0;
+    if (busy && rows_.m != nullptr) {
+      load_row(r, lane);
+    } else {
+      r.learners[lane].start(work_.shape, training, seed);
+    }
+    set_lane<std::uint32_t>(r.number, lane, r.updates[lane] * work_.batch);
     show_policy(r, lane);
+  }
+  // A training as its row has it.
+  void load_row(Bundle& r, std::uint32_t lane) const {
+    const std::uint64_t row = r.row[lane];
+    CartPoleLearnerOf<Policy>& learner = r.learners[lane];
+    for (int i = 0; i < work_.shape.parameters(); ++i) {
+      learner.theta[i] = rows_.parameter[i][row];
+      learner.m[i] = rows_.m[i][row];
+      learner.v[i] = rows_.v[i][row];
+    }
+    r.updates[lane] = rows_.updates[row];
+    r.total_steps[lane] = rows_.steps[row];
+    for (std::uint32_t i = 0; i < r.training[lane]->window; ++i)
+      r.in_window[lane] += window(r, lane)[i] = rows_.recent[i * rows_.stride + row];
+  }
+  void save_row(const Bundle& r, std::uint32_t lane) const {
+    const std::uint64_t row = r.row[lane];
+    const CartPoleLearnerOf<Policy>& learner = r.learners[lane];
+    for (int i = 0; i < work_.shape.parameters(); ++i) {
+      rows_.parameter[i][row] = learner.theta[i];
+      rows_.m[i][row] = learner.m[i];
+      rows_.v[i][row] = learner.v[i];
+    }
+    rows_.updates[row] = r.updates[lane];
+    rows_.steps[row] = r.total_steps[lane];
+    for (std::uint32_t i = 0; i < r.training[lane]->window; ++i) rows_.recent[i * rows_.stride + row] = window(r, lane)[i];
   }
   static void show_policy(Bundle& r, std::uint32_t lane) {
     const float* const theta = r.learners[lane].theta;
@@ -508,7 +568,7 @@ class ReplicaTrainer {
   void schedule_keys(Bundle& r) const {
     ReplicaWord seeds;
     load(r.seed_low, seeds);
-    r.key.schedule(seeds, static_cast<std::uint32_t>(first_seed_ >> 32));
+    r.key.schedule(seeds, seed_high_);
   }
   void drop_idle_bundles() {
     int kept = 0;
@@ -518,8 +578,9 @@ class ReplicaTrainer {
     count_ = kept;
   }
 
-  const Work work_;
-  const std::uint64_t first_seed_;
+  const CartPoleReplicaWorkOf<Policy> work_;
+  const CartPoleGroups<Policy> groups_;
+  const std::uint32_t seed_high_;
   const ReplicaQueue queue_;
   const CartPoleRows rows_;
   const CartPoleCurve curve_;
@@ -532,25 +593,26 @@ class ReplicaTrainer {
 // Blocks between two questions whether to stop: milliseconds.
 constexpr std::uint32_t kBlocksBetweenQuestions = 8192;
 
-template <bool kGeneral, Track kTrack, class Work>
-void train_of(const Work& work, std::uint64_t first_seed, const ReplicaQueue& queue, std::uint32_t lanes,
-              const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch, const StopQuestion& stop) {
-  ReplicaTrainer<Work, kGeneral, kTrack> trainer(work, first_seed, queue, lanes, rows, curve, scratch);
+template <bool kGeneral, Track kTrack, class Policy>
+void train_of(const CartPoleReplicaWorkOf<Policy>& work, const CartPoleGroups<Policy>& groups, const ReplicaQueue& queue,
+              std::uint32_t lanes, const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch,
+              const StopQuestion& stop) {
+  ReplicaTrainer<Policy, kGeneral, kTrack> trainer(work, groups, queue, lanes, rows, curve, scratch);
   for (trainer.advance(kBlocksBetweenQuestions); trainer.running(); trainer.advance(kBlocksBetweenQuestions)) {
-    if (stop.ask(stop.context)) return;
+    if (stop.ask(stop.context)) return trainer.leave();
   }
 }
 
-template <class Work>
-void train_work(const Work& work, std::uint64_t first_seed, const ReplicaQueue& queue, std::uint32_t lanes,
-                const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch, const StopQuestion& stop) {
+template <class Policy>
+void train_work(const CartPoleReplicaWorkOf<Policy>& work, const CartPoleGroups<Policy>& groups, const ReplicaQueue& queue,
+                std::uint32_t lanes, const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch,
+                const StopQuestion& stop) {
   const bool general = work.game.general;
-  const auto call = [&](auto* program)
-                        FRYER_INLINE_LAMBDA { program(work, first_seed, queue, lanes, rows, curve, scratch, stop); };
-  if (track_of(work.baseline) == Track::gradient) {
-    call(general ? &train_of<true, Track::gradient, Work> : &train_of<false, Track::gradient, Work>);
+  const auto call = [&](auto* program) FRYER_INLINE_LAMBDA { program(work, groups, queue, lanes, rows, curve, scratch, stop); };
+  if (work.track == Track::gradient) {
+    call(general ? &train_of<true, Track::gradient, Policy> : &train_of<false, Track::gradient, Policy>);
   } else {
-    call(general ? &train_of<true, Track::gradient_and_scores, Work> : &train_of<false, Track::gradient_and_scores, Work>);
+    call(general ? &train_of<true, Track::gradient_and_scores, Policy> : &train_of<false, Track::gradient_and_scores, Policy>);
   }
 }
 

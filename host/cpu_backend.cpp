@@ -13,8 +13,10 @@
 #include <mutex>
 
 #include "fryer/core/error.h"
+#include "fryer/engine/replica_queues.h"
 #include "host/floating_environment.h"
 #include "host/statistics.h"
+#include "host/training_support.h"
 
 namespace fryer {
 namespace {
@@ -56,7 +58,7 @@ void check_finite(const Work& work) {
 }
 
 // The stop token as lane executors ask for it.
-bool is_set(const void* stop) { return stop != nullptr && static_cast<const StopToken*>(stop)->load(std::memory_order_relaxed); }
+bool is_stopped(const void* stop) { return is_set(static_cast<const StopToken*>(stop)); }
 
 class CpuBackend final : public Backend {
  public:
@@ -132,7 +134,7 @@ class CpuBackend final : public Backend {
                                 correct.empty() ? nullptr : correct.data() + offset,
                                 replicas};
       executor_.train(work, request.first_seed + offset, length, rows, {w.count.data(), w.correct.data(), w.squared.data()},
-                      w.scratch.data(), {is_set, control.stop});
+                      w.scratch.data(), {is_stopped, control.stop});
     });
 
     CurveTotals& curve = population.curve;
@@ -175,11 +177,10 @@ class CpuBackend final : public Backend {
     return cart_pole_evaluate(executor_.hidden_evaluate, work, first, count, control);
   }
   Population train(const CartPoleTrainRequest& request, const RunControl& control) override {
-    return cart_pole_train(executor_.cart_pole_train, executor_.cart_pole_replica_lanes, kCartPoleParameters, request, control);
+    return cart_pole_train(executor_.cart_pole_train, executor_.cart_pole_replica_lanes, request, control);
   }
   Population train(const HiddenTrainRequest& request, const RunControl& control) override {
-    return cart_pole_train(executor_.hidden_train, executor_.hidden_replica_lanes, request.work.shape.parameters(), request,
-                           control);
+    return cart_pole_train(executor_.hidden_train, executor_.hidden_replica_lanes, request, control);
   }
 
  private:
@@ -218,13 +219,13 @@ class CpuBackend final : public Backend {
     return total;
   }
 
-  // replica_lanes: in flight on a worker; parameters: of the policy.
-  template <class Work>
-  using TrainFunction = void (*)(const Work&, std::uint64_t, const ReplicaQueue&, std::uint32_t, const CartPoleRows&,
-                                 const CartPoleCurve&, std::uint64_t*, const StopQuestion&);
-  template <class Work>
-  Population cart_pole_train(TrainFunction<Work> program, std::uint32_t replica_lanes, int parameters,
-                             const CartPoleTrainRequestOf<Work>& request, const RunControl& control);
+  template <class Policy>
+  using TrainFunction = void (*)(const CartPoleReplicaWorkOf<Policy>&, const CartPoleGroups<Policy>&, const ReplicaQueue&,
+                                 std::uint32_t, const CartPoleRows&, const CartPoleCurve&, std::uint64_t*, const StopQuestion&);
+  // replica_lanes: in flight on a worker.
+  template <class Policy>
+  Population cart_pole_train(TrainFunction<Policy> program, std::uint32_t replica_lanes,
+                             const CartPoleTrainRequestOf<Policy>& request, const RunControl& control);
 
   // A piece of CartPole is a few milliseconds, or a second of the scalar executor where episodes are long; lanes idle at its end for
   // about half an episode each.
@@ -281,63 +282,93 @@ class CpuBackend final : public Backend {
   BackendInfo info_;
 };
 
+// What the trainings of a request had made before it: of those that ended, all that they needed.
+template <class Policy>
+std::uint64_t updates_behind(const CartPoleTrainRequestOf<Policy>& request) {
+  const ReplicaTable& table = request.states->table;
+  std::uint64_t sum = 0, row = 0;
+  for (const SeedRange& range : request.ranges) {
+    for (const std::uint64_t end = row + range.replicas; row < end; ++row) {
+      const bool unfinished = table.status[row] == static_cast<std::uint8_t>(ReplicaStatus::unfinished);
+      sum += unfinished ? table.updates[row] : request.trainings[range.training].updates;
+    }
+  }
+  return sum;
+}
+
 // Workers share one queue of replicas, so that early stoppers leave no lane idle while there are others to train.
-template <class Work>
-Population CpuBackend::cart_pole_train(TrainFunction<Work> program, std::uint32_t replica_lanes, int parameters,
-                                       const CartPoleTrainRequestOf<Work>& request, const RunControl& control) {
-  Work work = request.work;
-  work.step = request.table->step.data();
-  work.root_scale = request.table->root_scale.data();
-  const std::uint64_t updates = work.updates, replicas = request.replicas;
+template <class Policy>
+Population CpuBackend::cart_pole_train(TrainFunction<Policy> program, std::uint32_t replica_lanes,
+                                       const CartPoleTrainRequestOf<Policy>& request, const RunControl& control) {
+  const std::uint64_t updates = request.updates(), replicas = request.replicas(), window = request.window();
+  const auto parameters = static_cast<std::size_t>(request.work.shape.parameters());
+  TrainingStates* const states = request.states;
   Population population;
-  ReplicaTable& table = population.table;
-  table.first_seed = request.first_seed;
-  table.status.resize(replicas);
-  table.updates.resize(replicas);
-  table.steps.resize(replicas);
-  table.parameters.assign(static_cast<std::size_t>(parameters), std::vector<float>(replicas));
-  std::vector<std::uint32_t> outcomes(request.detail.keeps_outcomes() ? updates * replicas : 0);
+  if (states == nullptr) population.table = empty_rows(request.ranges[0].first_seed, replicas, parameters);
+  ReplicaTable& table = states != nullptr ? states->table : population.table;
+  if (states == nullptr && request.detail.keeps_outcomes()) population.outcomes.resize(updates * replicas);
+  std::vector<std::uint32_t>& outcomes = states != nullptr ? states->outcomes : population.outcomes;
 
   struct Curve {
     std::vector<std::uint64_t> sums;  // count, outcome, square_high, square_low of each update
   };
-  Workers<Curve> curves([&] { return Curve{std::vector<std::uint64_t>(4 * updates)}; });
-  constexpr std::uint64_t kSpan = std::uint64_t{1} << 32;
+  const std::uint64_t curve_updates = states == nullptr ? updates : 0;
+  Workers<Curve> curves([&] { return Curve{std::vector<std::uint64_t>(4 * curve_updates)}; });
   std::mutex reporting;
-  for (std::uint64_t base = 0; base < replicas;) {  // seeds of one high word at a time
-    const std::uint64_t first_seed = request.first_seed + base;
-    const std::uint64_t length = std::min(replicas - base, kSpan - (first_seed & (kSpan - 1)));
-    std::uint64_t next = 0, finished = 0;
-    const ReplicaQueue queue = {length, &next, &finished};
-    std::vector<float*> columns;
-    for (std::vector<float>& column : table.parameters) columns.push_back(column.data() + base);
-    const CartPoleRows rows = {table.status.data() + base,
-                               table.updates.data() + base,
-                               table.steps.data() + base,
-                               columns.data(),
-                               outcomes.empty() ? nullptr : outcomes.data() + base,
-                               replicas};
+  std::uint64_t finished = 0, planned = 0;
+  for (const SeedRange& range : request.ranges) planned += range.replicas * request.trainings[range.training].updates;
+  if (states != nullptr) finished = updates_behind(request);
+  for (const ReplicaQueuePart& part : queues_of(request.ranges)) {
+    std::uint64_t next = 0;
+    const ReplicaQueue queue = {part.rows, &next, &finished};
+    const CartPoleGroups<Policy> groups = {request.trainings.data(), part.groups.data(),
+                                           static_cast<std::uint32_t>(part.groups.size()), static_cast<std::uint32_t>(window)};
+    const auto pointers = [&](std::vector<std::vector<float>>& columns) {
+      std::vector<float*> all;
+      for (std::vector<float>& column : columns) all.push_back(column.data() + part.first_row);
+      return all;
+    };
+    std::vector<float*> theta = pointers(table.parameters), m, v;
+    CartPoleRows rows = {table.status.data() + part.first_row,
+                         table.updates.data() + part.first_row,
+                         table.steps.data() + part.first_row,
+                         theta.data(),
+                         outcomes.empty() ? nullptr : outcomes.data() + part.first_row,
+                         replicas,
+                         nullptr,
+                         nullptr,
+                         nullptr};
+    if (states != nullptr) {
+      m = pointers(states->m);
+      v = pointers(states->v);
+      rows.m = m.data();
+      rows.v = v.data();
+      rows.recent = states->recent.data() + part.first_row;
+    }
 
     // Asked by every worker every few milliseconds; tells the progress too.
     const auto question = [&] {
       if (control.progress) {
         const std::unique_lock lock(reporting, std::try_to_lock);
-        if (lock) control.progress((base + __atomic_load_n(&finished, __ATOMIC_RELAXED)) * updates, replicas * updates);
+        if (lock) control.progress(__atomic_load_n(&finished, __ATOMIC_RELAXED), planned);
       }
-      return is_set(control.stop);
+      return is_set(control.stop) || (states != nullptr && is_set(control.pause));
     };
     using Question = decltype(question);
     const StopQuestion stop = {[](const void* context) { return (*static_cast<const Question*>(context))(); }, &question};
 
     // Few replicas are dealt out evenly; each worker's lanes are filled from the first on, and idle bundles cost nothing.
-    const std::uint64_t workers = std::min<std::uint64_t>(info_.threads, length);
-    const auto lanes = static_cast<std::uint32_t>(std::min<std::uint64_t>(replica_lanes, (length + workers - 1) / workers));
+    const std::uint64_t workers = std::min<std::uint64_t>(info_.threads, part.rows);
+    const auto lanes = static_cast<std::uint32_t>(std::min<std::uint64_t>(replica_lanes, (part.rows + workers - 1) / workers));
     const auto work_on = [&](std::uint64_t) {
       const FloatingEnvironment environment;
-      std::vector<std::uint64_t> scratch(std::uint64_t{replica_lanes} * work.window);
-      std::uint64_t* const sums = curves.local().sums.data();
-      program(work, first_seed, queue, lanes, rows, {sums, sums + updates, sums + 2 * updates, sums + 3 * updates},
-              scratch.data(), stop);
+      std::vector<std::uint64_t> scratch(std::uint64_t{replica_lanes} * window);
+      CartPoleCurve curve{};
+      if (curve_updates != 0) {
+        std::uint64_t* const sums = curves.local().sums.data();
+        curve = {sums, sums + updates, sums + 2 * updates, sums + 3 * updates};
+      }
+      program(request.work, groups, queue, lanes, rows, curve, scratch.data(), stop);
     };
     if (workers == 1) {
       work_on(0);
@@ -345,14 +376,12 @@ Population CpuBackend::cart_pole_train(TrainFunction<Work> program, std::uint32_
       arena_.execute([&] { oneapi::tbb::parallel_for(std::uint64_t{0}, workers, work_on, oneapi::tbb::simple_partitioner()); });
     }
     if (is_set(control.stop)) throw Stopped();
-    base += length;
   }
-  if (control.progress) control.progress(replicas * updates, replicas * updates);
+  if (states != nullptr) return population;
+  if (control.progress) control.progress(planned, planned);
 
   CurveTotals& curve = population.curve;
-  curve.count.resize(updates);
-  curve.correct.resize(updates);
-  curve.squared.resize(updates);
+  curve = empty_curve(updates);
   for (const Curve& part : curves) {
     const auto at = [&](std::uint64_t column, std::uint64_t u) { return part.sums[column * updates + u]; };
     for (std::uint64_t u = 0; u < updates; ++u) {
@@ -367,7 +396,7 @@ Population CpuBackend::cart_pole_train(TrainFunction<Work> program, std::uint32_
     if (request.detail.summaries) summarise_population(population);
     if (request.detail.curve_quantiles) population.curve_quantiles = curve_quantiles_sorting(updates, table, outcomes);
   });
-  if (request.detail.outcomes) population.outcomes = std::move(outcomes);
+  if (!request.detail.outcomes) population.outcomes.clear();
   return population;
 }
 

@@ -73,7 +73,14 @@ Spread choose_spread(const TrainConfiguration& c, unsigned threads) {
   return c.batch >= 4096 && c.replicas < 64 * std::uint64_t{threads} ? Spread::episodes : Spread::replicas;
 }
 
-Population train_replicas(const TrainConfiguration& c, Backend& backend, const RunControl& control, TrainOutput output) {
+Spread checked_spread(const TrainConfiguration& c, Spread spread, unsigned threads) {
+  if (spread == Spread::automatic) return choose_spread(c, threads);
+  if (spread == Spread::replicas && !lanes_can_train(c))
+    throw ConfigurationError("--batch: too large for lanes that train whole replicas");
+  return spread;
+}
+
+Population train_replicas(const TrainConfiguration& c, const TrainDetail& detail, Backend& backend, const RunControl& control) {
   const AdamTable table = make_table(c);
   TrainRequest request;
   ReplicaWork& work = request.work;
@@ -95,88 +102,88 @@ Population train_replicas(const TrainConfiguration& c, Backend& backend, const R
   request.table = &table;
   request.first_seed = c.seed;
   request.replicas = c.replicas;
-  // For a batch of one the counts give the quantiles; one replica has none.
-  request.detail = detail_of(output, c.batch > 1 && has_curve_quantiles(c));
+  request.detail = detail;
   return backend.train(request, control);
 }
 
-// One replica after another, episodes of an update spread over the backend.
+// One replica after another, episodes of an update spread over the backend; outcomes are added to `curve` if it is not null.
 // failed_parameter: set to 0 (weight) or 1 (bias) where a parameter stops being finite, if not null.
-Population train_episodes(const TrainConfiguration& c, Backend& backend, const RunControl& control, TrainOutput output,
-                          int* failed_parameter = nullptr) {
-  Population population;
-  ReplicaTable& table = population.table;
-  table.first_seed = c.seed;
-  table.parameters.resize(2);
-  CurveTotals& curve = population.curve;
-  curve.count.resize(c.updates);
-  curve.correct.resize(c.updates);
-  curve.squared.resize(c.updates);
+void train_episodes(const TrainConfiguration& c, TrainingStates& states, Backend& backend, const RunControl& control,
+                    CurveTotals* curve = nullptr, int* failed_parameter = nullptr) {
   const OptimizerConstants<float> constants = make_optimizer_constants<float>(c.optimizer);
+  const AdamTable table = make_table(c);
   const Threshold threshold = make_threshold(c);
   const bool more = correct_pays_more(c.problem.environment);
-  const TrainDetail detail = detail_of(output, has_curve_quantiles(c) && outcomes_fit(c));
-  std::vector<std::uint32_t> outcomes(detail.keeps_outcomes() ? c.updates * c.replicas : 0);
-  const RunControl inner{control.stop, nullptr};
-
-  for (std::uint64_t replica = 0; replica < c.replicas; ++replica) {
-    EpisodeWork work = make_episode_work(c.problem, Purpose::action, c.seed + replica, c.batch);
-    float theta[2] = {static_cast<float>(c.problem.weight), static_cast<float>(c.problem.bias)};
-    float m[2] = {0, 0}, v[2] = {0, 0};
-    AdamSchedule schedule(c.optimizer);
-    std::vector<std::uint64_t> last(threshold.updates);
-    std::uint64_t in_window = 0, made = 0;
-    ReplicaStatus status = ReplicaStatus::finished;
-    while (made < c.updates) {
+  const RunControl inner{control.stop, nullptr, nullptr};
+  ReplicaTable& rows = states.table;
+  for (std::uint64_t row = 0; row < rows.size(); ++row) {
+    if (rows.status[row] != static_cast<std::uint8_t>(ReplicaStatus::unfinished)) continue;
+    EpisodeWork work = make_episode_work(c.problem, Purpose::action, c.seed + row, c.batch);
+    StoppingWindow window(states, row, threshold.updates, threshold.successes);
+    float theta[2], m[2], v[2];
+    for (std::size_t i = 0; i < 2; ++i) {
+      theta[i] = rows.parameters[i][row];
+      m[i] = states.m[i][row];
+      v[i] = states.v[i][row];
+    }
+    std::uint64_t made = rows.updates[row];
+    ReplicaStatus status = ReplicaStatus::unfinished;
+    while (status == ReplicaStatus::unfinished && !is_set(control.pause)) {
       work.policy = lane_policy(theta[0], theta[1]);
       const GradientSums sums = backend.gradient(work, made * c.batch, c.batch, c.problem.learn_weight, Moments::first, inner);
-      const AdamSchedule::Factors factors = schedule.next();
+      const std::size_t entry = std::min<std::size_t>(made, table.step.size() - 1);
       for (int i = c.problem.learn_weight ? 0 : 1; i < 2; ++i) {
         const float gradient = mean_from_fixed(sums.gradient[i], work.fixed_point.unit);
         if (c.optimizer.kind == OptimizerSettings::Kind::adam) {
-          adam_step(constants, static_cast<float>(factors.step), static_cast<float>(factors.root_scale), gradient, m[i], v[i],
-                    theta[i]);
+          adam_step(constants, table.step[entry], table.root_scale[entry], gradient, m[i], v[i], theta[i]);
         } else {
           sgd_step(constants, gradient, theta[i]);
         }
       }
       const std::uint64_t k = sums.correct;
-      ++curve.count[made];
-      curve.correct[made].add(to_limbs(k));
-      curve.squared[made].add(to_limbs(static_cast<Wide>(k) * k));
-      const std::uint64_t success = more ? k : c.batch - k;
-      if (detail.keeps_outcomes()) outcomes[made * c.replicas + replica] = static_cast<std::uint32_t>(k);
-      if (threshold.updates != 0) {
-        std::uint64_t& oldest = last[made % threshold.updates];
-        in_window += success - oldest;
-        oldest = success;
-      }
+      if (curve != nullptr) add_to_curve(*curve, made, k);
+      if (!states.outcomes.empty()) states.outcomes[made * rows.size() + row] = static_cast<std::uint32_t>(k);
+      const bool solved = window.add(made, more ? k : c.batch - k);
       ++made;
-      if (control.progress) control.progress(replica * c.updates + made, c.replicas * c.updates);
+      if (control.progress) control.progress(row * c.updates + made, rows.size() * c.updates);
       if (!is_finite(theta[0]) || !is_finite(theta[1])) {
         status = ReplicaStatus::failed;
         if (failed_parameter != nullptr) *failed_parameter = is_finite(theta[0]) ? 1 : 0;
         theta[0] = theta[1] = from_bits(kFailedParameterBits);
-        break;
-      }
-      if (threshold.updates != 0 && made >= threshold.updates && in_window >= threshold.successes) {
+      } else if (solved) {
         status = ReplicaStatus::solved;
-        break;
+      } else if (made == c.updates) {
+        status = ReplicaStatus::finished;
       }
     }
-    table.status.push_back(static_cast<std::uint8_t>(status));
-    table.updates.push_back(static_cast<std::uint32_t>(made));
-    table.parameters[0].push_back(theta[0]);
-    table.parameters[1].push_back(theta[1]);
-  }
-  if (detail.summaries) summarise_population(population);
-  if (detail.curve_quantiles) {
-    if (!more) {  // quantiles are of successes
-      for (std::uint32_t& k : outcomes) k = static_cast<std::uint32_t>(c.batch) - k;
+    for (std::size_t i = 0; i < 2; ++i) {
+      rows.parameters[i][row] = theta[i];
+      states.m[i][row] = m[i];
+      states.v[i][row] = v[i];
     }
-    population.curve_quantiles = curve_quantiles_sorting(c.updates, table, outcomes);
+    rows.status[row] = static_cast<std::uint8_t>(status);
+    rows.updates[row] = static_cast<std::uint32_t>(made);
+    if (status == ReplicaStatus::unfinished) return;
   }
-  if (detail.outcomes) population.outcomes = std::move(outcomes);
+}
+
+// Statistics and all of a population.
+Population train_population(const TrainConfiguration& c, Backend& backend, const RunControl& control, Spread spread) {
+  // For a batch of one the counts give the quantiles; one replica has none.
+  if (spread == Spread::replicas)
+    return train_replicas(c, {true, c.batch > 1 && has_curve_quantiles(c), false}, backend, control);
+  Population population;
+  population.curve = empty_curve(c.updates);
+  TrainingStates states = fresh_states(c, has_curve_quantiles(c) && outcomes_fit(c));
+  train_episodes(c, states, backend, {control.stop, control.progress, nullptr}, &population.curve);
+  population.table = std::move(states.table);
+  summarise_population(population);
+  if (!states.outcomes.empty()) {
+    if (!correct_pays_more(c.problem.environment)) {  // quantiles are of successes
+      for (std::uint32_t& k : states.outcomes) k = static_cast<std::uint32_t>(c.batch) - k;
+    }
+    population.curve_quantiles = curve_quantiles_sorting(c.updates, population.table, states.outcomes);
+  }
   return population;
 }
 
@@ -225,7 +232,8 @@ Failure explained_failure(const TrainConfiguration& c, const ReplicaTable& table
     again.seed = failure.seed;
     again.replicas = 1;
     again.updates = failure.update;
-    train_episodes(again, backend, {control.stop, nullptr}, TrainOutput::rows, &parameter);
+    TrainingStates states = fresh_states(again, false);
+    train_episodes(again, states, backend, {control.stop, nullptr, nullptr}, nullptr, &parameter);
   }
   failure.quantity = parameter == 0 ? "weight" : "bias";
   return failure;
@@ -243,36 +251,49 @@ Returns returns_of(const FryShack::Settings& s, std::uint64_t k, std::uint64_t n
 
 }  // namespace
 
-TrainResult train(const TrainConfiguration& c, Backend& backend, const RunControl& control, Spread spread, TrainOutput output) {
+TrainResult train(const TrainConfiguration& c, Backend& backend, const RunControl& control, Spread spread) {
   const FloatingEnvironment environment;
   validate(c);
-  if (output == TrainOutput::rows_and_outcomes && !outcomes_fit(c))
-    throw ConfigurationError("--batch: too large for the return of each update to be kept");
-  if (spread == Spread::automatic) spread = choose_spread(c, backend.info().threads);
-  if (spread == Spread::replicas && !lanes_can_train(c))
-    throw ConfigurationError("--batch: too large for lanes that train whole replicas");
-  Population population =
-      spread == Spread::replicas ? train_replicas(c, backend, control, output) : train_episodes(c, backend, control, output);
+  Population population = train_population(c, backend, control, checked_spread(c, spread, backend.info().threads));
 
   TrainResult result;
-  if (output == TrainOutput::statistics) {
-    result.curve = make_curve(c, population);
-    result.parameters = population.parameters;
-    result.solved = population.solved_updates.count;
-    result.solved_updates = population.solved_updates;
-    result.failed = explained_failure(c, population.table, backend, control);
-    result.digest = digest_of(population.table, c.batch);
-  }
+  result.curve = make_curve(c, population);
+  result.parameters = population.parameters;
+  result.solved = population.solved_updates.count;
+  result.solved_updates = population.solved_updates;
+  result.failed = explained_failure(c, population.table, backend, control);
+  result.digest = digest_of(population.table, c.batch);
   for (const std::uint64_t n : population.curve.count) result.optimizer_updates += n;
   result.episodes = result.optimizer_updates * c.batch;
   result.steps = result.episodes * FryShack::kStepsPerEpisode;
-  result.outcomes = std::move(population.outcomes);
   result.table = std::move(population.table);
   return result;
 }
 
 TrainResult train(const TrainConfiguration& configuration, Backend& backend, const RunControl& control) {
   return train(configuration, backend, control, Spread::automatic);
+}
+
+TrainingStates fresh_states(const TrainConfiguration& c, bool outcomes) {
+  validate(c);
+  if (outcomes && !outcomes_fit(c)) throw ConfigurationError("--batch: too large for the return of each update to be kept");
+  TrainingStates states = empty_states(c, 2, outcomes);
+  states.table.steps.clear();  // every episode is one step
+  std::fill(states.table.parameters[0].begin(), states.table.parameters[0].end(), static_cast<float>(c.problem.weight));
+  std::fill(states.table.parameters[1].begin(), states.table.parameters[1].end(), static_cast<float>(c.problem.bias));
+  return states;
+}
+
+void train_on(const TrainConfiguration& given, TrainingStates& states, Backend& backend, const RunControl& control,
+              Spread spread) {
+  const FloatingEnvironment environment;
+  TrainConfiguration c = given;
+  c.seed = states.table.first_seed;
+  c.replicas = states.table.size();
+  if (checked_spread(c, spread, backend.info().threads) == Spread::episodes) return train_episodes(c, states, backend, control);
+  Population population = train_replicas(c, {false, false, !states.outcomes.empty()}, backend, control);
+  states.table = std::move(population.table);
+  states.outcomes = std::move(population.outcomes);
 }
 
 bool outcomes_fit(const TrainConfiguration& c) { return c.batch <= 0xffffffffu; }

@@ -1,40 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two ways to spread a training over the machine. The driver chooses by shape; tests force each, since both give the same bits.
+// What a study needs beyond run.h: the two ways to spread a training over the machine, and trainings that share lanes and can be left and
+// gone on with.
 #pragma once
+
+#include <tuple>
 
 #include "fryer/engine/run.h"
 
 namespace fryer {
 
+// The driver chooses by shape; tests force each, since both give the same bits.
 enum class Spread {
   automatic,
   replicas,  // a lane trains a replica from start to finish
   episodes,  // lanes are the episodes of one update; the host steps the optimizer
 };
 
-// What a training gives: everything; or, for a study, which has its own statistics, rows, with the outcome of every update's batch or without.
-// Then curve, summaries, the failed parameter's name and the digest are left out.
-enum class TrainOutput { statistics, rows, rows_and_outcomes };
+TrainResult train(const TrainConfiguration& configuration, Backend& backend, const RunControl& control, Spread spread);
+TrainResult train(const CartPoleTrainConfiguration& configuration, Backend& backend, const RunControl& control, Spread spread);
 
-TrainResult train(const TrainConfiguration& configuration, Backend& backend, const RunControl& control, Spread spread,
-                  TrainOutput output = TrainOutput::statistics);
-TrainResult train(const CartPoleTrainConfiguration& configuration, Backend& backend, const RunControl& control, Spread spread,
-                  TrainOutput output = TrainOutput::statistics);
+// The trainings of a configuration before their first update. outcomes: whether to keep the outcome of every update's batch. Throws
+// ConfigurationError.
+TrainingStates fresh_states(const TrainConfiguration& configuration, bool outcomes);
+TrainingStates fresh_states(const CartPoleTrainConfiguration& configuration, bool outcomes);
 
-// Trainings interrupted between two updates: all that going on needs. Columns are by replica, as in ReplicaTable.
-struct InterruptedTrainings {
-  ReplicaTable table;  // status unfinished: updates and steps made so far, parameters as they stand; others have ended
-  std::vector<std::vector<float>> m, v;  // Adam's moments, by parameter
-  std::vector<std::uint64_t>
-      recent;  // (window, replicas): what --until looks back on, update u in row u % window; empty without it
-  std::vector<std::uint32_t> outcomes;  // as TrainResult::outcomes; empty where they are not kept
-};
+// Goes on with the unfinished trainings of `states` until all have ended, or until control.pause: then some are unfinished still, each
+// after a whole update. (The fry shack's that lanes train are short, and are not left.) What it comes to does not depend on how often
+// or where they were left. Progress is in units of one update. Throws DeviceError, Stopped: then the states mean nothing.
+void train_on(const TrainConfiguration& configuration, TrainingStates& states, Backend& backend, const RunControl& control,
+              Spread spread = Spread::automatic);
+// The same of several configurations, which share lanes: rows are those of the first, of the second, ... Columns that depend on the
+// configuration have the size of the largest.
+void train_on(const std::vector<CartPoleTrainConfiguration>& configurations, TrainingStates& states, Backend& backend,
+              const RunControl& control, Spread spread = Spread::automatic);
 
-// Whether the outcome of a batch fits the 32 bits that TrainResult::outcomes has for it. Where it does not they cannot be asked for.
+// What configurations must have in common for their trainings to share lanes.
+using SharedByLanes = std::tuple<CartPole::Settings, std::uint64_t, Activation, double, double, double, std::uint64_t, Track>;
+SharedByLanes shared_by_lanes(const CartPoleTrainConfiguration& configuration);
+
+// Whether the outcome of a batch fits the 32 bits that TrainingStates::outcomes has for it. Where it does not they cannot be kept.
 bool outcomes_fit(const TrainConfiguration& configuration);
 bool outcomes_fit(const CartPoleTrainConfiguration& configuration);
 
-// Mean return of `episodes` whose outcomes (TrainResult::outcomes) sum to `sum`: what --until compares.
+// Mean return of `episodes` whose outcomes sum to `sum`: what --until compares.
 double mean_return_of(const TrainConfiguration& configuration, double sum, double episodes);
 double mean_return_of(const CartPoleTrainConfiguration& configuration, double sum, double episodes);
 

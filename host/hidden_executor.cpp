@@ -15,9 +15,10 @@ void hidden_evaluate(const HiddenWork& work, std::uint64_t first, std::uint64_t 
   evaluate_work(work, first, count, counts);
 }
 
-void hidden_train(const HiddenReplicaWork& work, std::uint64_t first_seed, const ReplicaQueue& queue, std::uint32_t lanes,
-                  const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch, const StopQuestion& stop) {
-  train_work(work, first_seed, queue, lanes, rows, curve, scratch, stop);
+void hidden_train(const HiddenReplicaWork& work, const CartPoleGroups<HiddenLayerPolicy>& groups, const ReplicaQueue& queue,
+                  std::uint32_t lanes, const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch,
+                  const StopQuestion& stop) {
+  train_work(work, groups, queue, lanes, rows, curve, scratch, stop);
 }
 
 }  // namespace fryer::FRYER_EXECUTOR

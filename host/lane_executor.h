@@ -27,27 +27,39 @@ struct ReplicaRows {
   std::uint64_t stride;
 };
 
-// The same for CartPole, which has more parameters and counts its steps. outcome: batch_outcome() of each batch, (updates, stride), or
-// null.
+// The same for CartPole, which has more parameters and counts its steps.
 struct CartPoleRows {
   std::uint8_t* status;
   std::uint32_t* updates;
   std::uint64_t* steps;
   float* const* parameter;  // one array for each
-  std::uint32_t* outcome;
+  std::uint32_t* outcome;   // batch_outcome() of each batch, (updates, stride), or null
   std::uint64_t stride;
+  // Where trainings start in their middle and may be left there: then only rows whose status is `unfinished` are trained, from their
+  // updates, steps and parameters as they stand, and these. Or null.
+  float *const *m, *const *v;  // Adam's moments
+  std::uint64_t* recent;       // (window, stride): outcomes of the last updates, update u in row u % window
 };
 
-// Sums over replicas for each update; squares in two limbs of 32 bits.
+// Sums over replicas for each update; squares in two limbs of 32 bits; or null.
 struct CartPoleCurve {
   std::uint64_t *count, *outcome, *square_high, *square_low;
 };
 
-// Replicas that several workers share: a lane takes the next one when its own has ended. Counters are changed atomically.
+// Rows that several workers share: a lane takes the next one when its own has ended. Counters are changed atomically.
 struct ReplicaQueue {
-  std::uint64_t replicas;   // with seeds first_seed + 0 .. replicas - 1, of one high word
+  std::uint64_t replicas;   // rows; all seeds have one high word
   std::uint64_t* next;      // the first replica not yet taken
-  std::uint64_t* finished;  // those that have ended
+  std::uint64_t* finished;  // updates made, and those that a training which stopped early did not need
+};
+
+// What rows train with. The first group begins at row 0.
+template <class Policy>
+struct CartPoleGroups {
+  const CartPoleTrainingOf<Policy>* training;
+  const ReplicaGroup* group;
+  std::uint32_t groups;
+  std::uint32_t window;  // the largest of any training
 };
 
 // Whether to stop at once: asked by trainings every few milliseconds; their rows then mean nothing.
@@ -79,7 +91,7 @@ struct LaneExecutor {
   // Trains replicas of the queue, `lanes` at once (at most cart_pole_replica_lanes), until none is left. scratch: 64-bit words, `window`
   // for each lane that there is.
   std::uint32_t cart_pole_replica_lanes;
-  void (*cart_pole_train)(const CartPoleReplicaWork& work, std::uint64_t first_seed, const ReplicaQueue& queue,
+  void (*cart_pole_train)(const CartPoleReplicaWork& work, const CartPoleGroups<LinearPolicy>& groups, const ReplicaQueue& queue,
                           std::uint32_t lanes, const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch,
                           const StopQuestion& stop);
 
@@ -87,8 +99,9 @@ struct LaneExecutor {
   void (*hidden_gradient)(const HiddenWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task, HiddenSums& sums);
   void (*hidden_evaluate)(const HiddenWork& work, std::uint64_t first, std::uint64_t count, std::uint64_t* counts);
   std::uint32_t hidden_replica_lanes;
-  void (*hidden_train)(const HiddenReplicaWork& work, std::uint64_t first_seed, const ReplicaQueue& queue, std::uint32_t lanes,
-                       const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch, const StopQuestion& stop);
+  void (*hidden_train)(const HiddenReplicaWork& work, const CartPoleGroups<HiddenLayerPolicy>& groups, const ReplicaQueue& queue,
+                       std::uint32_t lanes, const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch,
+                       const StopQuestion& stop);
 };
 
 namespace scalar {

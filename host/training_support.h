@@ -2,10 +2,12 @@
 // What training and estimating have in common for every environment: curves, stopping windows, Adam's table, estimates with errors.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
 #include "fryer/engine/configuration.h"
+#include "fryer/engine/replica_queues.h"
 #include "fryer/engine/results.h"
 #include "host/driver.h"
 
@@ -27,12 +29,6 @@ inline bool has_curve_quantiles(const TrainingSettings& c) {
   return c.replicas > 1 && c.replicas <= kMostCurveNumbers / c.updates;
 }
 
-// What a backend is asked for; curve_quantiles where the statistics have them.
-inline TrainDetail detail_of(TrainOutput output, bool curve_quantiles) {
-  const bool statistics = output == TrainOutput::statistics;
-  return {statistics, statistics && curve_quantiles, output == TrainOutput::rows_and_outcomes};
-}
-
 inline AdamTable make_table(const TrainingSettings& c) {
   return AdamTable(c.optimizer, c.optimizer.kind == OptimizerSettings::Kind::adam ? c.updates : 1);
 }
@@ -40,6 +36,50 @@ inline AdamTable make_table(const TrainingSettings& c) {
 // Updates that --until looks back on: at least 100 episodes.
 inline std::uint64_t window_of(std::uint64_t batch) { return (100 + batch - 1) / batch; }
 inline std::uint64_t window_of(const TrainingSettings& c) { return c.until ? window_of(c.batch) : 0; }
+
+// Rows for trainings of which none has made an update; parameters, moments and what depends on the environment are the caller's.
+inline TrainingStates empty_states(const TrainingSettings& c, std::size_t parameters, bool outcomes) {
+  TrainingStates states;
+  states.table = empty_rows(c.seed, c.replicas, parameters);
+  std::fill(states.table.status.begin(), states.table.status.end(), static_cast<std::uint8_t>(ReplicaStatus::unfinished));
+  states.m = states.v = states.table.parameters;
+  states.recent.resize(window_of(c) * c.replicas);
+  if (outcomes) states.outcomes.resize(c.updates * c.replicas);
+  return states;
+}
+
+// What --until looks back on, of one training; its outcomes stand in a column of TrainingStates::recent.
+class StoppingWindow {
+ public:
+  StoppingWindow(TrainingStates& states, std::uint64_t row, std::uint64_t window, std::uint64_t target)
+      : column_(states.recent.data() + row), stride_(states.table.size()), window_(window), target_(target) {
+    for (std::uint64_t i = 0; i < window; ++i) sum_ += column_[i * stride_];
+  }
+  // Of update number `update` (from 0). Returns whether the training has reached its target.
+  bool add(std::uint64_t update, std::uint64_t outcome) {
+    if (window_ == 0) return false;
+    std::uint64_t& oldest = column_[update % window_ * stride_];
+    sum_ += outcome - oldest;
+    oldest = outcome;
+    return update + 1 >= window_ && sum_ >= target_;
+  }
+
+ private:
+  std::uint64_t* column_;
+  std::uint64_t stride_, window_, target_, sum_ = 0;
+};
+
+// Adds the outcome of an update's batch to a curve of one.
+inline void add_to_curve(CurveTotals& curve, std::uint64_t update, std::uint64_t outcome) {
+  ++curve.count[update];
+  curve.correct[update].add(to_limbs(outcome));
+  curve.squared[update].add(to_limbs(static_cast<Wide>(outcome) * outcome));
+}
+inline CurveTotals empty_curve(std::uint64_t updates) {
+  return {std::vector<std::uint64_t>(updates), std::vector<WideSum>(updates), std::vector<WideSum>(updates)};
+}
+
+inline bool is_set(const StopToken* token) { return token != nullptr && token->load(std::memory_order_relaxed); }
 
 // The smallest number in [0, most] for which reached(number) holds, a monotone question; most + 1 if none does.
 template <class Reached>

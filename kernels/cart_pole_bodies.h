@@ -273,9 +273,13 @@ struct CartPoleRowMemoryOf {
   float* parameter[Policy::kParameters];  // those beyond the policy's parameters are not used
   std::uint32_t* outcome;                 // (updates, stride): batch_outcome() of each batch made, or null
   std::uint64_t stride;
+  // Where trainings start in their middle: then only rows whose status is `unfinished` are trained, from their updates, steps and
+  // parameters as they stand, and these. Or null.
+  const float *m, *v;           // (parameters, stride): Adam's moments
+  const std::uint32_t* recent;  // (window, stride): outcomes of the last updates, update u in row u % window
 };
 
-// Sums over the replicas that made each update, CartPoleReplicaWork::updates elements each, added to; squares in two limbs of 32 bits.
+// Sums over the replicas that made each update, as many elements each, added to; squares in two limbs of 32 bits; or null.
 struct CartPoleCurveMemory {
   std::uint64_t *count, *outcome, *square_high, *square_low;
 };
@@ -293,7 +297,8 @@ struct CartPoleWarpMemoryOf {
   Column<std::uint32_t> episodes, steps, terminated;
 
   Column<float> theta[kParameters], m[kParameters], v[kParameters];
-  Column<std::uint32_t> updates, slot;  // slot: of the window, for the next update
+  Column<std::uint32_t> training, seed_low;  // training: index
+  Column<std::uint32_t> updates, slot;       // slot: of the window, for the next update
   Column<std::uint64_t> total_steps, in_window;
 
   Column<std::uint32_t> row, number, blocks;
@@ -303,9 +308,12 @@ struct CartPoleWarpMemoryOf {
 // One launch of trainings. Lanes live from launch to launch in `lanes` and take replicas from `next`.
 template <class Policy>
 struct CartPoleLaunchOf {
-  std::uint32_t seed_low, seed_high;
-  std::uint32_t key_high[kPhiloxRounds];  // seed_high's part of the key schedule: as an argument it costs no instruction
-  std::uint32_t replicas;                 // below 2^31, of one high word
+  const CartPoleTrainingOf<Policy>* training;
+  const ReplicaGroup* group;  // the first begins at row 0
+  std::uint32_t groups;
+  std::uint32_t seed_high;                // of all seeds
+  std::uint32_t key_high[kPhiloxRounds];  // its part of the key schedule: as an argument it costs no instruction
+  std::uint32_t replicas;                 // below 2^31
   std::uint64_t* next;                    // the first replica not yet taken
   std::uint64_t* running;                 // lanes that still train one at the end of the launch are added to it
   std::uint32_t blocks;                   // of four steps, that each lane plays in this launch at most; below 2^31
@@ -319,11 +327,11 @@ struct CartPoleLaunchOf {
 using CartPoleLaunch = CartPoleLaunchOf<LinearPolicy>;
 using HiddenLaunch = CartPoleLaunchOf<HiddenLayerPolicy>;
 
-// The rare part of a lane's training: what an episode's and a batch's end change. Work: CartPoleReplicaWork or HiddenReplicaWork.
-template <bool kGeneral, Track kTrack, WarpLike Warp, class Work>
+// The rare part of a lane's training: what an episode's and a batch's end change.
+template <bool kGeneral, Track kTrack, WarpLike Warp, class Policy>
 class CartPoleBatches {
  public:
-  using Policy = typename Work::Kind;
+  using Work = CartPoleReplicaWorkOf<Policy>;
   using Launch = CartPoleLaunchOf<Policy>;
   using Lane = CartPoleLane<Policy, kGeneral, kTrack>;
 
@@ -336,18 +344,32 @@ class CartPoleBatches {
         lanes_(place.warps * kWarpLanes),
         lane_(warp.lane()) {}
 
-  // The next replica, or none: then row() is launch.replicas or more. Everything of it but key and episode.
+  // The next replica, or launch.replicas if there is none. Everything of it but key and episode.
   FRYER_LANE std::uint32_t take() {
-    const std::uint64_t taken = warp_.take(launch_.next);
+    const CartPoleRowMemoryOf<Policy>& rows = launch_.rows;
+    const bool from_rows = rows.m != nullptr;
+    std::uint64_t taken;
+    do {
+      taken = warp_.take(launch_.next);
+    } while (from_rows && taken < launch_.replicas && rows.status[taken] != static_cast<std::uint8_t>(ReplicaStatus::unfinished));
+    const auto row = static_cast<std::uint32_t>(taken < launch_.replicas ? taken : launch_.replicas);
     clear_batch();
+    const ReplicaGroup& group = group_of(launch_.group, launch_.groups, row);
+    const std::uint64_t seed = group.first_seed + (row - group.first_row);
+    const CartPoleTrainingOf<Policy>& training = launch_.training[group.training];
+    memory_.training[lane_] = group.training;
+    memory_.seed_low[lane_] = static_cast<std::uint32_t>(seed);
     memory_.updates[lane_] = memory_.slot[lane_] = 0;
     memory_.total_steps[lane_] = memory_.in_window[lane_] = 0;
-    const auto row = static_cast<std::uint32_t>(taken < launch_.replicas ? taken : launch_.replicas);
     Learner learner;
-    learner.start(work_, std::uint64_t{launch_.seed_high} << 32 | (launch_.seed_low + row));
+    learner.start(work_.shape, training, seed);
+    if (from_rows && row < launch_.replicas) load_row(row, training, learner);
     store(learner);
     return row;
   }
+  // Of the replica in this lane: its seed, and the number of its next episode.
+  FRYER_LANE std::uint32_t seed_low() const { return memory_.seed_low[lane_]; }
+  FRYER_LANE std::uint32_t next_number() const { return memory_.updates[lane_] * work_.batch; }
 
   // An episode of replica `row` has ended. Returns whether its batch is full.
   FRYER_LANE bool add(const Lane& lane) const {
@@ -367,6 +389,7 @@ class CartPoleBatches {
 
   // The step of a full batch. Returns whether the training ended with it; then its row is written.
   FRYER_LANE bool update(std::uint32_t row) const {
+    const CartPoleTrainingOf<Policy>& training = launch_.training[memory_.training[lane_]];
     const std::uint32_t update = memory_.updates[lane_], made = update + 1, steps = memory_.steps[lane_];
     const std::uint64_t outcome = batch_outcome(work_.game, work_.batch, steps, memory_.terminated[lane_]);
     std::int64_t gradient[kParameters], score[kParameters] = {}, returns[2] = {};
@@ -380,33 +403,35 @@ class CartPoleBatches {
     });
     if constexpr (kScores) FRYER_UNROLL
       for (int i = 0; i < 2; ++i) returns[i] = memory_.returns[i][lane_];
-    const bool usable = learner.update(work_, update, gradient, score, returns[0], returns[1], steps);
+    const bool usable = learner.update(work_, training, update, gradient, score, returns[0], returns[1], steps);
     store(learner);
     clear_batch();
     const std::uint64_t total_steps = memory_.total_steps[lane_] + steps;
     memory_.total_steps[lane_] = total_steps;
     memory_.updates[lane_] = made;
 
-    const std::uint64_t square = outcome * outcome;
-    warp_.add(launch_.curve.count + update, std::uint64_t{1});
-    warp_.add(launch_.curve.outcome + update, outcome);
-    warp_.add(launch_.curve.square_high + update, square >> 32);
-    warp_.add(launch_.curve.square_low + update, square & 0xffffffffu);
+    if (launch_.curve.count != nullptr) {
+      const std::uint64_t square = outcome * outcome;
+      warp_.add(launch_.curve.count + update, std::uint64_t{1});
+      warp_.add(launch_.curve.outcome + update, outcome);
+      warp_.add(launch_.curve.square_high + update, square >> 32);
+      warp_.add(launch_.curve.square_low + update, square & 0xffffffffu);
+    }
     if (launch_.rows.outcome != nullptr) {
       launch_.rows.outcome[update * launch_.rows.stride + row] = static_cast<std::uint32_t>(outcome);
     }
 
     bool solved = false;
-    if (work_.window != 0) {
+    if (training.window != 0) {
       const std::uint32_t slot = memory_.slot[lane_];
       std::uint32_t* const oldest = ring_ + std::uint64_t{slot} * lanes_;
-      const std::uint64_t in_window = memory_.in_window[lane_] + outcome - (made > work_.window ? *oldest : 0);
+      const std::uint64_t in_window = memory_.in_window[lane_] + outcome - (made > training.window ? *oldest : 0);
       *oldest = static_cast<std::uint32_t>(outcome);
       memory_.in_window[lane_] = in_window;
-      memory_.slot[lane_] = slot + 1 == work_.window ? 0 : slot + 1;
-      solved = made >= work_.window && in_window >= work_.window_target;
+      memory_.slot[lane_] = slot + 1 == training.window ? 0 : slot + 1;
+      solved = made >= training.window && in_window >= training.window_target;
     }
-    if (usable && !solved && made < work_.updates) return false;
+    if (usable && !solved && made < training.updates) return false;
     const ReplicaStatus status = !usable ? ReplicaStatus::failed : solved ? ReplicaStatus::solved : ReplicaStatus::finished;
     launch_.rows.status[row] = static_cast<std::uint8_t>(status);
     launch_.rows.updates[row] = made;
@@ -482,6 +507,26 @@ class CartPoleBatches {
       for (int i = 0; i < 2; ++i) memory_.returns[i][lane_] = 0;
     memory_.episodes[lane_] = memory_.steps[lane_] = memory_.terminated[lane_] = 0;
   }
+  // A training as its row has it, but for its key and episode.
+  FRYER_LANE void load_row(std::uint32_t row, const CartPoleTrainingOf<Policy>& training, Learner& learner) const {
+    const CartPoleRowMemoryOf<Policy>& rows = launch_.rows;
+    for_each([&](int i) FRYER_INLINE_LAMBDA {
+      learner.theta[i] = rows.parameter[i][row];
+      learner.m[i] = rows.m[static_cast<std::uint64_t>(i) * rows.stride + row];
+      learner.v[i] = rows.v[static_cast<std::uint64_t>(i) * rows.stride + row];
+    });
+    const std::uint32_t updates = rows.updates[row], window = training.window;
+    memory_.updates[lane_] = updates;
+    memory_.total_steps[lane_] = rows.steps[row];
+    memory_.slot[lane_] = window != 0 ? updates % window : 0;
+    std::uint64_t in_window = 0;
+    for (std::uint32_t i = 0; i < window; ++i) {
+      const std::uint32_t outcome = rows.recent[i * rows.stride + row];
+      ring_[std::uint64_t{i} * lanes_] = outcome;
+      in_window += outcome;
+    }
+    memory_.in_window[lane_] = in_window;
+  }
   FRYER_LANE void store(const Learner& learner) const {
     for_each([&](int i) FRYER_INLINE_LAMBDA {
       memory_.theta[i][lane_] = learner.theta[i];
@@ -501,11 +546,10 @@ class CartPoleBatches {
 // In the loop stand an episode's state, the policy and the seed's key; all else is in memory. A lane without a replica goes on playing
 // episodes that nobody counts, until its warp has none either. Blocks of the launch are counted without an instruction: all lanes of a
 // warp have played equally many, `began` + the episode's, so each episode's limit is also the launch's.
-template <bool kGeneral, Track kTrack, WarpLike Warp, class Work>
-FRYER_LANE void cart_pole_train_body(const Warp& warp, WarpPlace place, const Work& work,
-                                     const CartPoleLaunchOf<typename Work::Kind>& launch) {
-  using Policy = typename Work::Kind;
-  CartPoleBatches<kGeneral, kTrack, Warp, Work> batches(warp, place, work, launch);
+template <bool kGeneral, Track kTrack, WarpLike Warp, class Policy>
+FRYER_LANE void cart_pole_train_body(const Warp& warp, WarpPlace place, const CartPoleReplicaWorkOf<Policy>& work,
+                                     const CartPoleLaunchOf<Policy>& launch) {
+  CartPoleBatches<kGeneral, kTrack, Warp, Policy> batches(warp, place, work, launch);
   const CartPoleGame& game = work.game;
   CartPoleLane<Policy, kGeneral, kTrack> lane{};
   LaneKey<float> key;
@@ -513,7 +557,7 @@ FRYER_LANE void cart_pole_train_body(const Warp& warp, WarpPlace place, const Wo
   if constexpr (!Policy::Shape::kFixed) policy.network = work.shape;
   std::uint32_t row, number, began, limit;
   const auto begin_replica = [&]() FRYER_INLINE_LAMBDA {
-    key.schedule(launch.seed_low + row, launch.seed_high);
+    key.schedule(batches.seed_low(), launch.seed_high);
     FRYER_UNROLL for (int round = 0; round < kPhiloxRounds; ++round) key.high[round] = launch.key_high[round];
   };
   const auto begin_episode = [&](std::uint32_t now) FRYER_INLINE_LAMBDA {
@@ -532,7 +576,7 @@ FRYER_LANE void cart_pole_train_body(const Warp& warp, WarpPlace place, const Wo
     began = 0 - lane.blocks;
   } else {
     row = batches.take();
-    number = 0;
+    number = batches.next_number();
     begin_replica();
     begin_episode(0);
   }
@@ -551,7 +595,7 @@ FRYER_LANE void cart_pole_train_body(const Warp& warp, WarpPlace place, const Wo
       if (row < launch.replicas && batches.add(lane)) {
         if (batches.update(row)) {
           row = batches.take();
-          number = 0;
+          number = batches.next_number();
           begin_replica();
         }
         batches.show(policy);

@@ -3,6 +3,9 @@
 // device memory until its statistics are made. A template over the Device, so that tests run it on warps of host threads.
 #pragma once
 
+#include <map>
+
+#include "fryer/engine/replica_queues.h"
 #include "kernels/cart_pole_bodies.h"
 #include "kernels/device_runs.h"
 
@@ -58,33 +61,51 @@ class CartPoleRuns {
     return total;
   }
 
-  // Work: CartPoleReplicaWork or HiddenReplicaWork.
-  template <class Work>
-  Population train(const CartPoleTrainRequestOf<Work>& request, const RunControl& control) {
+  template <class Policy>
+  Population train(const CartPoleTrainRequestOf<Policy>& request, const RunControl& control) {
     runs_.device.use();
-    Work work = request.work;
-    const std::uint64_t replicas = request.replicas, updates = work.updates;
-    const bool outcomes = request.detail.keeps_outcomes();
-    check_memory(work, replicas, outcomes);
+    TrainingStates* const states = request.states;
+    const std::uint64_t replicas = request.replicas(), updates = request.updates();
+    const bool outcomes = states != nullptr ? !states->outcomes.empty() : request.detail.keeps_outcomes();
+    check_memory(request, outcomes);
 
-    const auto table_memory = runs_.copy_table(*request.table);
-    work.step = table_memory.step.data();
-    work.root_scale = table_memory.root_scale.data();
-    const Rows rows(replicas, work.shape.parameters(), outcomes ? updates * replicas : 0);
-    const Buffer<std::uint64_t> curve(4 * updates);
-    runs_.device.clear(curve.data(), curve.size());
-    const auto column = [&](std::uint64_t i) { return curve.data() + i * updates; };
-    const CartPoleCurveMemory curve_memory = {column(0), column(1), column(2), column(3)};
-    runs_.for_each_piece(request.first_seed, replicas, kMostReplicas,
-                         [&](const Piece& piece) { train_piece(work, piece, rows, curve_memory, control); });
+    const Settings<Policy> settings(runs_, request.trainings);
+    const Rows rows(replicas, request.work.shape.parameters(), outcomes ? updates * replicas : 0);
+    const StateMemory state_memory = states != nullptr ? copy_states(*states, rows) : StateMemory{};
+    const Buffer<std::uint64_t> curve(states == nullptr ? 4 * updates : 0);
+    CartPoleCurveMemory curve_memory{};
+    if (states == nullptr) {
+      runs_.device.clear(curve.data(), curve.size());
+      const auto column = [&](std::uint64_t i) { return curve.data() + i * updates; };
+      curve_memory = {column(0), column(1), column(2), column(3)};
+    }
+    std::vector<LeftTraining> left;
+    for (const ReplicaQueuePart& part : queues_of(request.ranges, kMostReplicas)) {
+      CartPoleLaunchOf<Policy> launch{};
+      launch.training = settings.trainings.data();
+      launch.rows = rows.template from<Policy>(part.first_row);
+      if (states != nullptr) {
+        launch.rows.m = state_memory.m.data() + part.first_row;
+        launch.rows.v = state_memory.v.data() + part.first_row;
+        launch.rows.recent = state_memory.recent.data() + part.first_row;
+      }
+      launch.curve = curve_memory;
+      train_part(request, part, launch, control, left);
+    }
 
     Population population;
-    ReplicaTable& table = population.table;
-    table.first_seed = request.first_seed;
+    ReplicaTable& table = states != nullptr ? states->table : population.table;
+    if (states == nullptr) table.first_seed = request.ranges[0].first_seed;
     runs_.copy_column(table.status, rows.status);
     runs_.copy_column(table.updates, rows.updates);
     runs_.copy_column(table.steps, rows.steps);
-    for (const Buffer<float>& parameter : rows.parameter) runs_.copy_column(table.parameters.emplace_back(), parameter);
+    table.parameters.resize(rows.parameter.size());
+    for (std::size_t i = 0; i < rows.parameter.size(); ++i) runs_.copy_column(table.parameters[i], rows.parameter[i]);
+    if (states != nullptr) {
+      if (outcomes) runs_.copy_column(states->outcomes, rows.outcome);
+      for (const LeftTraining& training : left) store(training, *states);
+      return population;
+    }
     std::vector<std::uint64_t> sums;
     runs_.copy_column(sums, curve);
     CurveTotals& totals = population.curve;
@@ -158,53 +179,156 @@ class CartPoleRuns {
     }
   };
 
-  // All memory of a training at once, before it starts.
-  template <class Work>
-  void check_memory(const Work& work, std::uint64_t replicas, bool outcomes) {
-    const double n = static_cast<double>(replicas), updates = static_cast<double>(work.updates);
-    const auto lanes = static_cast<double>(runs_.device.cart_pole_lanes(work, replicas));
-    runs_.check_memory(replicas,
-                       Rows::bytes(work.shape.parameters()) * n + 40 * updates + (outcomes ? 4 * n * updates : 0) +
-                           lanes * (sizeof(CartPoleWarpMemoryOf<typename Work::Kind>) / kWarpLanes + 4.0 * work.window) +
-                           static_cast<double>(runs_.device.cart_pole_statistics_bytes(work.updates, replicas, outcomes)));
+  // The settings of all trainings with their tables, which several may share.
+  template <class Policy>
+  struct Settings {
+    std::vector<typename DeviceRuns<Device>::TableMemory> tables;
+    Buffer<CartPoleTrainingOf<Policy>> trainings;
+
+    Settings(DeviceRuns<Device>& runs, std::vector<CartPoleTrainingOf<Policy>> given) : trainings(given.size()) {
+      std::map<const float*, std::size_t> copied;  // by its first column in the host's memory
+      for (CartPoleTrainingOf<Policy>& training : given) {
+        const auto [found, is_new] = copied.try_emplace(training.step, tables.size());
+        if (is_new) tables.push_back(runs.copy_table(training.step, training.root_scale, std::size_t{training.table_last} + 1));
+        training.step = tables[found->second].step.data();
+        training.root_scale = tables[found->second].root_scale.data();
+      }
+      runs.device.copy_to_device(trainings, given.data());
+    }
+  };
+
+  // What trainings need besides their rows to start in their middle.
+  struct StateMemory {
+    Buffer<float> m{0}, v{0};
+    Buffer<std::uint32_t> recent{0};
+  };
+  // Fills the rows too.
+  StateMemory copy_states(const TrainingStates& states, const Rows& rows) {
+    const ReplicaTable& table = states.table;
+    Device& device = runs_.device;
+    device.copy_to_device(rows.status, table.status.data());
+    device.copy_to_device(rows.updates, table.updates.data());
+    device.copy_to_device(rows.steps, table.steps.data());
+    if (!states.outcomes.empty()) device.copy_to_device(rows.outcome, states.outcomes.data());
+    std::vector<float> m, v;
+    for (std::size_t i = 0; i < rows.parameter.size(); ++i) {
+      device.copy_to_device(rows.parameter[i], table.parameters[i].data());
+      m.insert(m.end(), states.m[i].begin(), states.m[i].end());
+      v.insert(v.end(), states.v[i].begin(), states.v[i].end());
+    }
+    // An outcome of a batch that lanes play is below 2^31.
+    const std::vector<std::uint32_t> recent(states.recent.begin(), states.recent.end());
+    StateMemory memory = {Buffer<float>(m.size()), Buffer<float>(v.size()), Buffer<std::uint32_t>(recent.size())};
+    device.copy_to_device(memory.m, m.data());
+    device.copy_to_device(memory.v, v.data());
+    device.copy_to_device(memory.recent, recent.data());
+    device.wait();
+    return memory;
   }
 
-  template <class Work>
-  void train_piece(const Work& work, const Piece& piece, const Rows& rows, const CartPoleCurveMemory& curve,
-                   const RunControl& control) {
-    using Policy = typename Work::Kind;
-    const std::uint64_t lanes = runs_.device.cart_pole_lanes(work, piece.replicas);
+  // A training that a pause left between two updates.
+  struct LeftTraining {
+    std::uint64_t row;
+    std::uint32_t updates;
+    std::uint64_t steps;
+    std::vector<float> theta, m, v;
+    std::vector<std::uint32_t> recent;  // update u at u % window of its training
+  };
+  static void store(const LeftTraining& training, TrainingStates& states) {
+    states.table.updates[training.row] = training.updates;
+    states.table.steps[training.row] = training.steps;
+    for (std::size_t i = 0; i < training.theta.size(); ++i) {
+      states.table.parameters[i][training.row] = training.theta[i];
+      states.m[i][training.row] = training.m[i];
+      states.v[i][training.row] = training.v[i];
+    }
+    for (std::size_t i = 0; i < training.recent.size(); ++i)
+      states.recent[i * states.table.size() + training.row] = training.recent[i];
+  }
+  // Of every lane that still trains a row.
+  template <class Policy>
+  void leave(const CartPoleTrainRequestOf<Policy>& request, const ReplicaQueuePart& part,
+             const Buffer<CartPoleWarpMemoryOf<Policy>>& memory, const Buffer<std::uint32_t>& ring,
+             std::vector<LeftTraining>& left) {
+    std::vector<CartPoleWarpMemoryOf<Policy>> warps;
+    std::vector<std::uint32_t> outcomes;
+    runs_.copy_column(warps, memory);
+    runs_.copy_column(outcomes, ring);
+    const std::uint64_t lanes = warps.size() * kWarpLanes;
+    for (std::uint64_t at = 0; at < lanes; ++at) {
+      const CartPoleWarpMemoryOf<Policy>& warp = warps[at / kWarpLanes];
+      const std::uint64_t lane = at % kWarpLanes;
+      if (warp.row[lane] >= part.rows) continue;
+      LeftTraining training = {part.first_row + warp.row[lane], warp.updates[lane], warp.total_steps[lane], {}, {}, {}, {}};
+      for (int i = 0; i < request.work.shape.parameters(); ++i) {
+        training.theta.push_back(warp.theta[i][lane]);
+        training.m.push_back(warp.m[i][lane]);
+        training.v.push_back(warp.v[i][lane]);
+      }
+      const std::uint32_t window = request.trainings[warp.training[lane]].window;
+      for (std::uint64_t slot = 0; slot < std::min(window, training.updates); ++slot)
+        training.recent.push_back(outcomes[slot * lanes + at]);
+      left.push_back(std::move(training));
+    }
+  }
+
+  // All memory of a training at once, before it starts.
+  template <class Policy>
+  void check_memory(const CartPoleTrainRequestOf<Policy>& request, bool outcomes) {
+    const std::uint64_t replicas = request.replicas(), most_updates = request.updates();
+    const double n = static_cast<double>(replicas), updates = static_cast<double>(most_updates);
+    const int parameters = request.work.shape.parameters();
+    const double window = static_cast<double>(request.window());
+    const auto lanes = static_cast<double>(runs_.device.cart_pole_lanes(request.work, replicas));
+    const double states = request.states != nullptr ? n * (8 * parameters + 4 * window) : 0;
+    runs_.check_memory(replicas,
+                       Rows::bytes(parameters) * n + states + 40 * updates * static_cast<double>(request.trainings.size()) +
+                           (outcomes ? 4 * n * updates : 0) +
+                           lanes * (sizeof(CartPoleWarpMemoryOf<Policy>) / kWarpLanes + 4.0 * window) +
+                           static_cast<double>(runs_.device.cart_pole_statistics_bytes(most_updates, replicas, outcomes)));
+  }
+
+  // launch: but for what is of the part.
+  template <class Policy>
+  void train_part(const CartPoleTrainRequestOf<Policy>& request, const ReplicaQueuePart& part, CartPoleLaunchOf<Policy>& launch,
+                  const RunControl& control, std::vector<LeftTraining>& left) {
+    const std::uint64_t lanes = runs_.device.cart_pole_lanes(request.work, part.rows);
+    const std::uint64_t updates = request.updates(), replicas = request.replicas();
     const Buffer<CartPoleWarpMemoryOf<Policy>> memory(lanes / kWarpLanes);
-    const Buffer<std::uint32_t> ring(lanes * work.window);
-    const Buffer<std::uint64_t> counters(2);  // replicas taken, lanes still running
+    const Buffer<std::uint32_t> ring(lanes * request.window());
+    const Buffer<ReplicaGroup> groups(part.groups.size());
+    const Buffer<std::uint64_t> counters(2);  // rows taken, lanes still running
+    runs_.device.copy_to_device(groups, part.groups.data());
     runs_.device.clear(counters.data(), 2);
-    CartPoleLaunchOf<Policy> launch{};
-    launch.seed_low = static_cast<std::uint32_t>(piece.first_seed);
-    launch.seed_high = static_cast<std::uint32_t>(piece.first_seed >> 32);
-    runs_.copy_key(launch.key_high, piece.first_seed);
-    launch.replicas = static_cast<std::uint32_t>(piece.replicas);
+    launch.group = groups.data();
+    launch.groups = static_cast<std::uint32_t>(part.groups.size());
+    launch.seed_high = static_cast<std::uint32_t>(part.groups[0].first_seed >> 32);
+    runs_.copy_key(launch.key_high, part.groups[0].first_seed);
+    launch.replicas = static_cast<std::uint32_t>(part.rows);
     launch.next = counters.data();
     launch.running = counters.data() + 1;
-    launch.rows = rows.template from<Policy>(piece.first_row);
-    launch.curve = curve;
     launch.lanes = memory.data();
     launch.ring = ring.data();
     // In blocks of one lane.
     const std::uint64_t fixed =
         runs_.options.chunk != 0 ? std::max<std::uint64_t>(runs_.options.chunk / (kStepsPerBlock * lanes), 1) : 0;
-    Pacer pacer(for_parameters(work.shape, kFirstBlocks), fixed, runs_.options.seconds_per_launch);
+    Pacer pacer(for_parameters(request.work.shape, kFirstBlocks), fixed, runs_.options.seconds_per_launch);
     std::uint64_t now[2];
     do {
       runs_.check_stop(control);
+      if (request.states != nullptr && control.pause != nullptr && control.pause->load(std::memory_order_relaxed)) {
+        if (launch.resume) leave(request, part, memory, ring, left);
+        return;
+      }
       launch.blocks = static_cast<std::uint32_t>(std::min(pacer.size(), kMostBlocks));
       const auto start = DeviceRuns<Device>::Clock::now();
       runs_.device.clear(launch.running, 1);
-      runs_.device.launch_train(work, launch, lanes);
+      runs_.device.launch_train(request.work, launch, lanes);
       runs_.device.copy_to_host(now, counters.data(), 2);
       pacer.took(launch.blocks, runs_.seconds_since(start));
       launch.resume = true;
-      const std::uint64_t ended = std::min(now[0], piece.replicas) - now[1];
-      runs_.report(control, (piece.first_row + ended) * work.updates, piece.all * work.updates);
+      const std::uint64_t ended = std::min(now[0], part.rows) - now[1];
+      runs_.report(control, (part.first_row + ended) * updates, replicas * updates);
     } while (now[1] != 0);
   }
 

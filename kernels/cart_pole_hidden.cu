@@ -71,7 +71,7 @@ void launch_evaluate_of(const Grid& grid, const HiddenWork& work, const Policy& 
 template <class Body>
 void with_kind(const HiddenReplicaWork& work, const Body& body) {
   const bool general = work.game.general;
-  if (track_of(work.baseline) == Track::gradient) {
+  if (work.track == Track::gradient) {
     general ? body.template operator()<true, Track::gradient>() : body.template operator()<false, Track::gradient>();
   } else {
     general ? body.template operator()<true, Track::gradient_and_scores>()

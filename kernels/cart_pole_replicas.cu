@@ -27,7 +27,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks<kGeneral, kTrack>)
 template <class Body>
 void with_kind(const CartPoleReplicaWork& work, const Body& body) {
   const bool general = work.game.general;
-  if (track_of(work.baseline) == Track::gradient) {
+  if (work.track == Track::gradient) {
     general ? body.template operator()<true, Track::gradient>() : body.template operator()<false, Track::gradient>();
   } else {
     general ? body.template operator()<true, Track::gradient_and_scores>()

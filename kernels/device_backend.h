@@ -70,7 +70,8 @@ class DeviceBackend final : public Backend {
     }
     check_memory(work, replicas, outcomes);
 
-    const auto table_memory = runs_.copy_table(*request.table);
+    const auto table_memory =
+        runs_.copy_table(request.table->step.data(), request.table->root_scale.data(), request.table->step.size());
     work.step = table_memory.step.data();
     work.root_scale = table_memory.root_scale.data();
     const Rows rows(replicas, outcomes ? updates * replicas : 0);

@@ -106,10 +106,10 @@ class DeviceRuns {
   struct TableMemory {
     Buffer<float> step, root_scale;
   };
-  TableMemory copy_table(const AdamTable& table) {
-    TableMemory memory = {Buffer<float>(table.step.size()), Buffer<float>(table.root_scale.size())};
-    device.copy_to_device(memory.step, table.step.data());
-    device.copy_to_device(memory.root_scale, table.root_scale.data());
+  TableMemory copy_table(const float* step, const float* root_scale, std::size_t entries) {
+    TableMemory memory = {Buffer<float>(entries), Buffer<float>(entries)};
+    device.copy_to_device(memory.step, step);
+    device.copy_to_device(memory.root_scale, root_scale);
     return memory;
   }
 

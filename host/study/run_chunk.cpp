@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// See run_chunk.h. Trainings of a chunk run together; evaluations, gradients, and trainings whose parameters are drawn, one replica after
-// another: each is a run of its own, spread over the backend by episodes.
+// See run_chunk.h. Trainings run together; evaluations and gradients one replica after another: each is a run of its own, spread over the
+// backend by episodes.
 #include "host/study/run_chunk.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <type_traits>
 
 #include "fryer/core/error.h"
 #include "fryer/core/philox.h"
 #include "fryer/engine/registry.h"
 #include "host/digest.h"
-#include "host/driver.h"
+#include "host/study/training_states.h"
 #include "host/training_support.h"
 
 namespace fryer::study {
@@ -65,15 +66,12 @@ void set_parameter(CartPoleProblem& problem, std::size_t i, double value) {
   }
 }
 
-// The parameters that the replica with this seed draws.
-template <class AnyProblem>
-void draw_parameters(const std::vector<Draw>& distribution, std::uint64_t seed, AnyProblem& problem) {
-  for (const Draw& draw : distribution) {
-    const RandomBlock<std::uint32_t> words = random_block(seed, Purpose::initialisation, 0, draw.index / 4);
-    const std::uint32_t word[] = {words.x, words.y, words.z, words.w};
-    const double u = static_cast<double>(word[draw.index % 4] >> 8) * 0x1p-24;
-    set_parameter(problem, draw.index, static_cast<double>(static_cast<float>(draw.low + u * (draw.high - draw.low))));
-  }
+// The value of a drawn parameter of the replica with this seed.
+double drawn_parameter(const Draw& draw, std::uint64_t seed) {
+  const RandomBlock<std::uint32_t> words = random_block(seed, Purpose::initialisation, 0, draw.index / 4);
+  const std::uint32_t word[] = {words.x, words.y, words.z, words.w};
+  const double u = static_cast<double>(word[draw.index % 4] >> 8) * 0x1p-24;
+  return static_cast<double>(static_cast<float>(draw.low + u * (draw.high - draw.low)));
 }
 
 // ---- evaluations
@@ -151,7 +149,7 @@ bool is_failed(const ReplicaTable& table, std::uint64_t i) {
 }
 
 template <class Configuration>
-void add_curve(const Configuration& c, const Record& record, const TrainResult& r, std::vector<Column>& columns) {
+void add_curve(const Configuration& c, const Record& record, const TrainingStates& r, std::vector<Column>& columns) {
   const std::uint64_t replicas = r.table.size();
   const auto add_point = [&](std::uint64_t update) {  // from 1
     std::vector<double> values(replicas, kNoValue);
@@ -168,7 +166,7 @@ void add_curve(const Configuration& c, const Record& record, const TrainResult& 
 
 // Thresholds and the final return: means over the last `window` updates, as --until looks at them.
 template <class Configuration>
-void add_window_means(const Configuration& c, const Record& record, const TrainResult& r, std::vector<Column>& columns) {
+void add_window_means(const Configuration& c, const Record& record, const TrainingStates& r, std::vector<Column>& columns) {
   const std::uint64_t replicas = r.table.size(), window = window_of(c.batch);
   const double batch = static_cast<double>(c.batch);
   const std::size_t thresholds = record.thresholds.size();
@@ -203,48 +201,53 @@ void add_window_means(const Configuration& c, const Record& record, const TrainR
   if (keeps_final_return(record, c)) columns.push_back(column_of(ColumnKind::final_return, final_return));
 }
 
-// One replica's training as row `i` of `all`, whose columns have their size.
-void store_row(TrainResult& all, std::uint64_t i, std::uint64_t replicas, const TrainResult& one) {
-  ReplicaTable& to = all.table;
-  if (i == 0) {
-    to.status.resize(replicas);
-    to.updates.resize(replicas);
-    to.steps.resize(one.table.steps.empty() ? 0 : replicas);
-    to.parameters.assign(one.table.parameters.size(), std::vector<float>(replicas));
-    all.outcomes.resize(one.outcomes.size() * replicas);
+// The configuration of a piece: with its seeds.
+template <class Configuration>
+Configuration configuration_of(const Plan& plan, const Piece& piece) {
+  Configuration c = std::get<Configuration>(*plan.cells[piece.cell].run);
+  c.seed = plan.first_seed + piece.range.first;
+  c.replicas = piece.range.count;
+  return c;
+}
+
+// The trainings of a piece before their first update.
+template <class Configuration>
+TrainingStates first_states(const Plan& plan, const Configuration& c) {
+  TrainingStates states = fresh_states(c, needs_outcomes(plan.record, c));
+  for (const Draw& draw : plan.distribution) {
+    for (std::uint64_t i = 0; i < c.replicas; ++i)
+      states.table.parameters[draw.index][i] = static_cast<float>(drawn_parameter(draw, c.seed + i));
   }
-  to.status[i] = one.table.status[0];
-  to.updates[i] = one.table.updates[0];
-  if (!to.steps.empty()) to.steps[i] = one.table.steps[0];
-  for (std::size_t j = 0; j < to.parameters.size(); ++j) to.parameters[j][i] = one.table.parameters[j][0];
-  for (std::uint64_t u = 0; u < one.outcomes.size(); ++u) all.outcomes[u * replicas + i] = one.outcomes[u];
+  return states;
+}
+
+// All trainings of a launch, until they end or are left. Returns whether they have ended.
+template <class Configuration>
+bool train_pieces(const Plan& plan, Launch& launch, Backend& backend, const RunControl& control) {
+  std::vector<Configuration> configurations;
+  for (const Piece& piece : launch.pieces) configurations.push_back(configuration_of<Configuration>(plan, piece));
+  if (launch.begun.empty()) {
+    for (const Configuration& c : configurations) launch.begun.push_back(first_states(plan, c));
+  }
+  if constexpr (std::is_same_v<Configuration, TrainConfiguration>) {
+    train_on(configurations[0], launch.begun[0], backend, control);
+  } else {
+    TrainingStates all = join(std::move(launch.begun));
+    train_on(configurations, all, backend, control);
+    launch.begun.clear();
+    for (std::uint64_t row = 0; const Configuration& c : configurations) {
+      launch.begun.push_back(slice(all, row, c.replicas, c.updates, window_of(c)));
+      launch.begun.back().table.first_seed = c.seed;
+      row += c.replicas;
+    }
+  }
+  return std::all_of(launch.begun.begin(), launch.begun.end(), [](const TrainingStates& states) { return all_ended(states); });
 }
 
 template <class Configuration>
-TrainResult train_rows(const Plan& plan, Configuration c, const Range& range, Backend& backend, const RunControl& control) {
-  const TrainOutput output = needs_outcomes(plan.record, c) ? TrainOutput::rows_and_outcomes : TrainOutput::rows;
-  c.seed = plan.first_seed + range.first;
-  c.replicas = range.count;
-  if (plan.distribution.empty()) {
-    return train(c, backend, control, Spread::automatic, output);
-  }
-  TrainResult all;
-  for_each_replica(range, control, [&](std::uint64_t i, const RunControl& inner) {
-    Configuration one = c;
-    one.seed = c.seed + i;
-    one.replicas = 1;
-    draw_parameters(plan.distribution, one.seed, one.problem);
-    store_row(all, i, range.count, train(one, backend, inner, Spread::automatic, output));
-  });
-  all.table.first_seed = c.seed;
-  return all;
-}
-
-template <class Configuration>
-void run_trainings(const Plan& plan, const Configuration& c, Chunk& chunk, std::uint64_t key, Backend& backend,
-                   const RunControl& control) {
+void store_trainings(const Plan& plan, const Configuration& c, const TrainingStates& r, Chunk& chunk, std::uint64_t key,
+                     Backend& backend, const RunControl& control) {
   const std::uint64_t replicas = chunk.range.count;
-  const TrainResult r = train_rows(plan, c, chunk.range, backend, control);
   const ReplicaTable& table = r.table;
   chunk.digest = digest_of(table, c.batch, key);
   std::vector<std::uint64_t> episodes, steps;
@@ -321,9 +324,12 @@ void run_evaluations(const Plan& plan, Configuration c, Chunk& chunk, std::uint6
   Evaluations evaluations;
   for_each_replica(chunk.range, control, [&](std::uint64_t i, const RunControl& one) {
     c.seed = plan.first_seed + chunk.range.first + i;
-    draw_parameters(plan.distribution, c.seed, c.problem);
-    for (std::size_t j = 0; j < drawn.size(); ++j)
-      drawn[j].push_back(static_cast<float>(parameter(c.problem, plan.distribution[j].index)));
+    for (std::size_t j = 0; j < drawn.size(); ++j) {
+      const Draw& draw = plan.distribution[j];
+      const double value = drawn_parameter(draw, c.seed);
+      set_parameter(c.problem, draw.index, value);
+      drawn[j].push_back(static_cast<float>(value));
+    }
     const EvaluateResult r = evaluate(c, backend, one);
     chunk.digest += hash_words(std::vector<std::uint64_t>{c.seed, r.digest}, key);
     episodes.push_back(r.episodes);
@@ -385,23 +391,55 @@ void run_gradients(const Plan& plan, Configuration c, Chunk& chunk, std::uint64_
 
 }  // namespace
 
-Chunk run_chunk(const Plan& plan, std::uint64_t cell, const Range& range, Backend& backend, const RunControl& control) {
-  Chunk chunk;
-  chunk.cell = cell;
-  chunk.range = range;
-  const std::uint64_t key = cell_key(plan, plan.cells[cell]);
+std::vector<Chunk> run_launch(const Plan& plan, Launch& launch, Backend& backend, const RunControl& control) {
+  std::vector<Chunk> chunks;
   std::visit(
       [&]<class Configuration>(const Configuration& c) {
         if constexpr (kIsTraining<Configuration>) {
-          run_trainings(plan, c, chunk, key, backend, control);
-        } else if constexpr (requires { c.greedy; }) {
-          run_evaluations(plan, c, chunk, key, backend, control);
-        } else {
-          run_gradients(plan, c, chunk, key, backend, control);
+          if (!train_pieces<Configuration>(plan, launch, backend, control)) return;
         }
+        for (std::size_t i = 0; i < launch.pieces.size(); ++i) {
+          const Piece& piece = launch.pieces[i];
+          Chunk chunk;
+          chunk.cell = piece.cell;
+          chunk.range = piece.range;
+          const std::uint64_t key = cell_key(plan, plan.cells[piece.cell]);
+          if constexpr (kIsTraining<Configuration>) {
+            store_trainings(plan, configuration_of<Configuration>(plan, piece), launch.begun[i], chunk, key, backend, control);
+            launch.begun[i] = {};
+          } else if constexpr (requires { c.greedy; }) {
+            run_evaluations(plan, c, chunk, key, backend, control);
+          } else {
+            run_gradients(plan, c, chunk, key, backend, control);
+          }
+          chunks.push_back(std::move(chunk));
+        }
+        launch.begun.clear();
       },
-      *plan.cells[cell].run);
-  return chunk;
+      *plan.cells[launch.pieces[0].cell].run);
+  return chunks;
+}
+
+Chunk run_chunk(const Plan& plan, std::uint64_t cell, const Range& range, Backend& backend, const RunControl& control) {
+  Launch launch = {{{cell, range}}, {}};
+  return std::move(run_launch(plan, launch, backend, {control.stop, control.progress, nullptr})[0]);
+}
+
+std::vector<std::uint64_t> kinds_of_cells(const Plan& plan) {
+  std::vector<std::uint64_t> kinds;
+  std::map<std::pair<SharedByLanes, bool>, std::uint64_t> known;  // bool: whether outcomes are kept
+  std::uint64_t next = 0;
+  for (const Cell& cell : plan.cells) {
+    const auto* c = std::get_if<CartPoleTrainConfiguration>(&*cell.run);
+    if (c == nullptr) {
+      kinds.push_back(next++);
+      continue;
+    }
+    const auto [found, is_new] = known.try_emplace({shared_by_lanes(*c), needs_outcomes(plan.record, *c)}, next);
+    if (is_new) ++next;
+    kinds.push_back(found->second);
+  }
+  return kinds;
 }
 
 std::uint64_t largest_chunk(const Plan& plan, std::uint64_t cell) {
@@ -429,9 +467,7 @@ bool outcomes_can_be_kept(const Cell& cell) {
 }
 
 bool trains_in_lanes(const Plan& plan, std::uint64_t cell) {
-  const bool training =
-      std::visit([]<class Configuration>(const Configuration&) { return kIsTraining<Configuration>; }, *plan.cells[cell].run);
-  return training && plan.distribution.empty();
+  return std::visit([]<class Configuration>(const Configuration&) { return kIsTraining<Configuration>; }, *plan.cells[cell].run);
 }
 
 WorkEstimate estimate(const Plan& plan, std::uint64_t cell, std::uint64_t replicas) {

@@ -1,16 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-// One chunk of a study on one backend: replicas of a cell, run and turned into columns. What it gives depends on the plan, the cell and the
-// range alone, never on the backend or on how the study was cut.
+// Chunks of a study on one backend: replicas of a cell, run and turned into columns. What a chunk has depends on the plan, the cell and
+// the range alone, never on the backend, on what ran beside it, or on how the study was cut.
 #pragma once
 
-#include "fryer/engine/run.h"
+#include "host/driver.h"
 #include "host/study/store.h"
 
 namespace fryer::study {
 
-// `plan`'s cells have `run`. Throws what train(), evaluate() and gradient() throw; a replica that fails is a row. Progress is
-// in units of its own: updates or replicas.
+// Replicas of a cell.
+struct Piece {
+  std::uint64_t cell = 0;
+  Range range;
+};
+
+// Pieces that run together, each to become a chunk: one of any cell, or several of cells whose trainings may share lanes.
+struct Launch {
+  std::vector<Piece> pieces;
+  // Where the trainings of each piece stand, if they were begun before; else empty.
+  std::vector<TrainingStates> begun;
+};
+
+// Runs a launch to its end: then `chunks` has one for each piece, and nothing is begun any more. Or until control.pause: then there are
+// no chunks, and launch.begun says where the trainings stand. `plan`'s cells have `run`. Throws what train_on(), evaluate() and
+// gradient() throw; a replica that fails is a row. Progress is in units of its own: updates or replicas.
+std::vector<Chunk> run_launch(const Plan& plan, Launch& launch, Backend& backend, const RunControl& control);
+// One piece.
 Chunk run_chunk(const Plan& plan, std::uint64_t cell, const Range& range, Backend& backend, const RunControl& control);
+
+// Equal numbers: cells whose trainings may share lanes. Numbers ascend with the first cell of each kind.
+std::vector<std::uint64_t> kinds_of_cells(const Plan& plan);
 
 // Replicas that a chunk of this cell may have at most, by what it keeps in memory while it runs (about 128 MB) and what a chunk may hold.
 std::uint64_t largest_chunk(const Plan& plan, std::uint64_t cell);

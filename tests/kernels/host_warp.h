@@ -98,8 +98,8 @@ void with_kind(const ReplicaWork& work, const Body& body) {
 template <class Policy, class Body>
 void with_kind(const CartPoleReplicaWorkOf<Policy>& work, const Body& body) {
   const auto track = [&]<bool kGeneral>() {
-    track_of(work.baseline) == Track::gradient ? body.template operator()<kGeneral, Track::gradient>()
-                                               : body.template operator()<kGeneral, Track::gradient_and_scores>();
+    work.track == Track::gradient ? body.template operator()<kGeneral, Track::gradient>()
+                                  : body.template operator()<kGeneral, Track::gradient_and_scores>();
   };
   work.game.general ? track.template operator()<true>() : track.template operator()<false>();
 }
@@ -220,8 +220,8 @@ class HostWarps {
   std::uint64_t cart_pole_lanes(const CartPoleReplicaWorkOf<Policy>&, std::uint64_t) {
     return std::uint64_t{warps_} * kWarpLanes;
   }
-  template <class Work>
-  void launch_train(const Work& work, const CartPoleLaunchOf<typename Work::Kind>& launch, std::uint64_t lanes) {
+  template <class Policy>
+  void launch_train(const CartPoleReplicaWorkOf<Policy>& work, const CartPoleLaunchOf<Policy>& launch, std::uint64_t lanes) {
     with_kind(work, [&]<bool kGeneral, Track kTrack>() {
       run_warps(static_cast<std::uint32_t>(lanes / kWarpLanes), [&](const HostWarp& warp, WarpPlace place) {
         cart_pole_train_body<kGeneral, kTrack>(warp, place, work, launch);

@@ -209,55 +209,60 @@ TEST(CartPoleBodies, StartQueueDealsOutEveryEpisodeOnce) {
 
 // ---- replicas
 
-template <class Work>
+template <class Policy>
 struct TrainingCaseOf {
   std::string name;
-  CartPoleTrainRequestOf<Work> request;
+  CartPoleTrainRequestOf<Policy> request;  // of one training and one range of seeds
   std::shared_ptr<AdamTable> table;
+  CartPoleTrainingOf<Policy>& settings() { return request.trainings[0]; }
+  const CartPoleTrainingOf<Policy>& settings() const { return request.trainings[0]; }
 };
-using TrainingCase = TrainingCaseOf<CartPoleReplicaWork>;
-using HiddenTrainingCase = TrainingCaseOf<HiddenReplicaWork>;
+using TrainingCase = TrainingCaseOf<LinearPolicy>;
+using HiddenTrainingCase = TrainingCaseOf<HiddenLayerPolicy>;
 
 struct Stop {
   std::uint32_t window;
   double mean_outcome;
 };
 
-template <class Work>
-TrainingCaseOf<Work> training_of(const std::string& name, const CartPole::Settings& s, bool general,
-                                 const typename Work::Kind::Shape& shape, Baseline baseline, std::uint32_t batch,
-                                 std::uint32_t updates, double learning_rate, Stop stop, double entropy_bonus) {
+template <class Policy>
+TrainingCaseOf<Policy> training_of(const std::string& name, const CartPole::Settings& s, bool general,
+                                   const typename Policy::Shape& shape, Baseline baseline, std::uint32_t batch,
+                                   std::uint32_t updates, double learning_rate, Stop stop, double entropy_bonus) {
   OptimizerSettings optimizer;
   optimizer.learning_rate = learning_rate;
   if (batch == 1) optimizer.kind = OptimizerSettings::Kind::sgd;
-  TrainingCaseOf<Work> c;
+  TrainingCaseOf<Policy> c;
   c.name = name;
   c.table = std::make_shared<AdamTable>(optimizer, updates / 2 + 1);  // later updates take its last entry
-  Work& work = c.request.work;
-  work = {};
+  CartPoleReplicaWorkOf<Policy>& work = c.request.work;
   work.shape = shape;
   work.game = make_game(s, 0.99, general, 1, entropy_bonus);
-  work.fixed_point = make_fixed_point<typename Work::Kind>(s, work.game, 0.99, batch, shape);
-  work.baseline = baseline;
-  work.baseline_value = 5.5;
-  work.optimizer = make_optimizer_constants<float>(optimizer);
-  work.optimizer_kind = optimizer.kind;
-  work.updates = updates;
+  work.fixed_point = make_fixed_point<Policy>(s, work.game, 0.99, batch, shape);
+  work.track = track_of(baseline);
   work.batch = batch;
-  work.table_last = static_cast<std::uint32_t>(c.table->step.size() - 1);
-  work.window = stop.window;
-  work.window_target = static_cast<std::uint64_t>(std::ceil(stop.mean_outcome * stop.window * batch));
-  c.request.table = c.table.get();
-  c.request.first_seed = (std::uint64_t{3} << 32) + 11;
+  CartPoleTrainingOf<Policy> t{};
+  t.baseline = baseline;
+  t.baseline_value = 5.5;
+  t.optimizer = make_optimizer_constants<float>(optimizer);
+  t.optimizer_kind = optimizer.kind;
+  t.updates = updates;
+  t.step = c.table->step.data();
+  t.root_scale = c.table->root_scale.data();
+  t.table_last = static_cast<std::uint32_t>(c.table->step.size() - 1);
+  t.window = stop.window;
+  t.window_target = static_cast<std::uint64_t>(std::ceil(stop.mean_outcome * stop.window * batch));
+  c.request.trainings = {t};
+  c.request.ranges = {{(std::uint64_t{3} << 32) + 11, 1, 0}};
   return c;
 }
 
 TrainingCase training(const std::string& name, const CartPole::Settings& s, bool general, Baseline baseline, std::uint32_t batch,
                       std::uint32_t updates, double learning_rate, Stop stop, double entropy_bonus = 0) {
   TrainingCase c =
-      training_of<CartPoleReplicaWork>(name, s, general, {}, baseline, batch, updates, learning_rate, stop, entropy_bonus);
-  c.request.work.initial[2] = 0.5f;
-  c.request.work.initial[4] = -0.25f;
+      training_of<LinearPolicy>(name, s, general, {}, baseline, batch, updates, learning_rate, stop, entropy_bonus);
+  c.settings().initial.parameter[2] = 0.5f;
+  c.settings().initial.parameter[4] = -0.25f;
   return c;
 }
 
@@ -297,7 +302,7 @@ struct Trained {
         parameter(static_cast<std::size_t>(parameters), std::vector<float>(replicas)) {}
   template <class Policy>
   CartPoleRowMemoryOf<Policy> rows() {
-    CartPoleRowMemoryOf<Policy> r = {status.data(), updates.data(), steps.data(), {}, outcome.data(), status.size()};
+    CartPoleRowMemoryOf<Policy> r = {status.data(), updates.data(), steps.data(), {}, outcome.data(), status.size(), nullptr, nullptr, nullptr};
     for (std::size_t i = 0; i < parameter.size(); ++i) r.parameter[i] = parameter[i].data();
     return r;
   }
@@ -319,48 +324,44 @@ struct Trained {
   }
 };
 
-template <class Work>
-Work with_table(const TrainingCaseOf<Work>& c) {
-  Work work = c.request.work;
-  work.step = c.table->step.data();
-  work.root_scale = c.table->root_scale.data();
-  return work;
-}
-
 auto train_program(const CartPoleReplicaWork&) { return scalar::lane_executor().cart_pole_train; }
 auto train_program(const HiddenReplicaWork&) { return scalar::lane_executor().hidden_train; }
 
-template <class Work>
-Trained train_scalar(const TrainingCaseOf<Work>& c, std::uint64_t replicas) {
-  const Work work = with_table(c);
-  Trained t(replicas, work.updates, work.shape.parameters());
-  std::vector<std::uint64_t> scratch(scalar::lane_executor().cart_pole_replica_lanes * std::size_t{work.window} + 1);
+template <class Policy>
+Trained train_scalar(const TrainingCaseOf<Policy>& c, std::uint64_t replicas) {
+  const CartPoleTrainingOf<Policy>& training = c.settings();
+  Trained t(replicas, training.updates, c.request.work.shape.parameters());
+  std::vector<std::uint64_t> scratch(scalar::lane_executor().cart_pole_replica_lanes * std::size_t{training.window} + 1);
   std::uint64_t next = 0, finished = 0;
-  const auto r = t.rows<typename Work::Kind>();
+  const auto r = t.rows<Policy>();
   const CartPoleCurveMemory curve = t.curves();
-  const CartPoleRows rows = {r.status, r.updates, r.steps, r.parameter, r.outcome, r.stride};
-  train_program(work)(work, c.request.first_seed, {replicas, &next, &finished}, 1, rows,
-                      {curve.count, curve.outcome, curve.square_high, curve.square_low}, scratch.data(),
-                      {[](const void*) { return false; }, nullptr});
-  EXPECT_EQ(finished, replicas);
+  const CartPoleRows rows = {r.status, r.updates, r.steps, r.parameter, r.outcome, r.stride, nullptr, nullptr, nullptr};
+  const ReplicaGroup group = {0, c.request.ranges[0].first_seed, 0};
+  train_program(c.request.work)(c.request.work, {&training, &group, 1, training.window}, {replicas, &next, &finished}, 1, rows,
+                                {curve.count, curve.outcome, curve.square_high, curve.square_low}, scratch.data(),
+                                {[](const void*) { return false; }, nullptr});
+  EXPECT_EQ(finished, replicas * training.updates);
   return t;
 }
 
 // blocks: that each lane plays in a launch.
-template <class Work>
-Trained train_in_warps(const TrainingCaseOf<Work>& c, std::uint64_t replicas, std::uint32_t warps, std::uint32_t blocks) {
-  using Policy = typename Work::Kind;
-  const Work work = with_table(c);
-  Trained t(replicas, work.updates, work.shape.parameters());
+template <class Policy>
+Trained train_in_warps(const TrainingCaseOf<Policy>& c, std::uint64_t replicas, std::uint32_t warps, std::uint32_t blocks) {
+  const CartPoleTrainingOf<Policy>& training = c.settings();
+  const std::uint64_t first_seed = c.request.ranges[0].first_seed;
+  Trained t(replicas, training.updates, c.request.work.shape.parameters());
   HostWarps device(warps);
   const std::uint64_t lanes = std::uint64_t{warps} * kWarpLanes;
   const HostWarps::Buffer<CartPoleWarpMemoryOf<Policy>> memory(warps);
-  const HostWarps::Buffer<std::uint32_t> ring(lanes * work.window);
+  const HostWarps::Buffer<std::uint32_t> ring(lanes * training.window);
+  const ReplicaGroup group = {0, first_seed, 0};
   std::uint64_t next = 0, running = 0;
   CartPoleLaunchOf<Policy> launch{};
-  launch.seed_low = static_cast<std::uint32_t>(c.request.first_seed);
-  launch.seed_high = static_cast<std::uint32_t>(c.request.first_seed >> 32);
-  const UniformKey key = make_uniform_key(c.request.first_seed);
+  launch.training = &training;
+  launch.group = &group;
+  launch.groups = 1;
+  launch.seed_high = static_cast<std::uint32_t>(first_seed >> 32);
+  const UniformKey key = make_uniform_key(first_seed);
   std::copy(std::begin(key.high), std::end(key.high), launch.key_high);
   launch.replicas = static_cast<std::uint32_t>(replicas);
   launch.next = &next;
@@ -372,7 +373,7 @@ Trained train_in_warps(const TrainingCaseOf<Work>& c, std::uint64_t replicas, st
   launch.ring = ring.data();
   do {
     running = 0;
-    device.launch_train(work, launch, lanes);
+    device.launch_train(c.request.work, launch, lanes);
     launch.resume = true;
   } while (running != 0);
   EXPECT_GE(next, replicas);
@@ -505,19 +506,20 @@ HiddenTrainingCase hidden_training(const HiddenShape<4>& shape, bool general, Ba
   const std::string name = name_of(shape) + (general ? ", general program, " : ", ") + "baseline " +
                            std::to_string(static_cast<int>(baseline)) + ", batch " + std::to_string(batch);
   HiddenTrainingCase c =
-      training_of<HiddenReplicaWork>(name, s, general, shape, baseline, batch, updates, learning_rate, stop, entropy_bonus);
-  HiddenReplicaWork& work = c.request.work;
-  work.from_seed = true;
-  work.hidden = initial_bounds(Initialisation::torch, CartPole::kObservations, shape.units);
-  work.output = initial_bounds(Initialisation::torch, shape.units, 1);
+      training_of<HiddenLayerPolicy>(name, s, general, shape, baseline, batch, updates, learning_rate, stop, entropy_bonus);
+  InitialParameters<HiddenLayerPolicy>& initial = c.settings().initial;
+  initial.from_seed = true;
+  initial.hidden = initial_bounds(Initialisation::torch, CartPole::kObservations, shape.units);
+  initial.output = initial_bounds(Initialisation::torch, shape.units, 1);
   return c;
 }
 
 std::vector<HiddenTrainingCase> hidden_training_cases() {
   HiddenTrainingCase given = hidden_training(kShapes[2], false, Baseline::mean, 2, 5, 0.1, {0, 0});
   given.name += ", parameters given";
-  given.request.work.from_seed = false;
-  for (int i = 0; i < kShapes[2].parameters(); ++i) given.request.work.initial[i] = 0.125f * static_cast<float>(i % 7 - 3);
+  given.settings().initial.from_seed = false;
+  for (int i = 0; i < kShapes[2].parameters(); ++i)
+    given.settings().initial.parameter[i] = 0.125f * static_cast<float>(i % 7 - 3);
   return {hidden_training(kShapes[0], false, Baseline::none, 3, 6, 0.1, {0, 0}),
           hidden_training(kShapes[1], true, Baseline::standardize, 2, 6, 0.2, {2, 23}),
           hidden_training(kShapes[3], false, Baseline::standardize, 3, 6, 0.1, {2, 24}),
@@ -566,13 +568,12 @@ void expect_equal(const Summary& a, const Summary& b) {
 }
 
 // Curves, summaries and quantiles too; seeds across a multiple of 2^32, in several launches.
-template <class Work>
-void expect_the_cpus_population(TrainingCaseOf<Work> c) {
+template <class Policy>
+void expect_the_cpus_population(TrainingCaseOf<Policy> c) {
   SCOPED_TRACE(c.name);
   CudaOptions options;
   options.chunk = 20'000;
-  c.request.replicas = 70;
-  c.request.first_seed = (std::uint64_t{1} << 32) - 41;
+  c.request.ranges = {{(std::uint64_t{1} << 32) - 41, 70, 0}};
   c.request.detail.curve_quantiles = c.request.detail.outcomes = true;
   const Population expected = scalar_backend()->train(c.request, {}), got = warp_backend(2, options)->train(c.request, {});
   EXPECT_EQ(got.table.first_seed, expected.table.first_seed);
@@ -581,7 +582,7 @@ void expect_the_cpus_population(TrainingCaseOf<Work> c) {
   EXPECT_EQ(got.table.steps, expected.table.steps);
   ASSERT_EQ(got.table.parameters.size(), expected.table.parameters.size());
   for (std::size_t i = 0; i < expected.table.parameters.size(); ++i) {
-    for (std::size_t r = 0; r < c.request.replicas; ++r) {
+    for (std::size_t r = 0; r < c.request.replicas(); ++r) {
       ASSERT_EQ(to_bits(got.table.parameters[i][r]), to_bits(expected.table.parameters[i][r])) << i << " of replica " << r;
     }
   }
@@ -598,13 +599,13 @@ void expect_the_cpus_population(TrainingCaseOf<Work> c) {
 
 TEST(CartPoleWarpBackend, GivesTheCpusPopulation) {
   for (const TrainingCase& c : training_cases()) {
-    if (c.request.work.window != 0 || c.name == "all fail at once") expect_the_cpus_population(c);
+    if (c.settings().window != 0 || c.name == "all fail at once") expect_the_cpus_population(c);
   }
 }
 
 TEST(HiddenWarpBackend, GivesTheCpusPopulation) {
   for (const HiddenTrainingCase& c : hidden_training_cases()) {
-    if (c.request.work.window != 0) expect_the_cpus_population(c);
+    if (c.settings().window != 0) expect_the_cpus_population(c);
   }
 }
 
@@ -662,7 +663,7 @@ TEST(CartPoleWarpBackend, StopsBetweenLaunches) {
   int calls = 0;
   const RunControl control = {&stop, [&](std::uint64_t, std::uint64_t) { stop = ++calls == 3; }};
   TrainingCase c = training_cases()[0];
-  c.request.replicas = 100;
+  c.request.ranges[0].replicas = 100;
   EXPECT_THROW(warp_backend(1, options)->train(c.request, control), Stopped);
   EXPECT_EQ(calls, 3);
 }
@@ -671,7 +672,7 @@ TEST(CartPoleWarpBackend, ReportsProgressUpToTheEnd) {
   CudaOptions options;
   options.chunk = 5000;
   TrainingCase c = training_cases()[3];
-  c.request.replicas = 70;
+  c.request.ranges[0].replicas = 70;
   std::uint64_t last = 0, planned = 0, calls = 0;
   warp_backend(1, options)->train(c.request, {nullptr, [&](std::uint64_t finished, std::uint64_t of) {
                                                 EXPECT_GE(finished, last);
@@ -679,14 +680,14 @@ TEST(CartPoleWarpBackend, ReportsProgressUpToTheEnd) {
                                                 planned = of;
                                                 ++calls;
                                               }});
-  EXPECT_EQ(last, c.request.replicas * c.request.work.updates);
+  EXPECT_EQ(last, c.request.replicas() * c.settings().updates);
   EXPECT_EQ(planned, last);
   EXPECT_GT(calls, 3u);
 }
 
 TEST(CartPoleWarpBackend, RefusesWhatItCannotDo) {
   TrainingCase c = training_cases()[0];
-  c.request.replicas = 1'000'000;
+  c.request.ranges[0].replicas = 1'000'000;
   try {
     warp_backend(1, {}, true, 20'000'000)->train(c.request, {});
     FAIL() << "45 MB in 20 MB";

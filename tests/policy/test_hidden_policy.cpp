@@ -185,21 +185,20 @@ TEST(HiddenLearner, IsPyTorchs) {
 
 // ---- initialisation
 
-HiddenReplicaWork work_of(int units, Initialisation initialisation) {
-  HiddenReplicaWork work{};
-  work.shape = {units, Activation::tanh};
-  work.from_seed = true;
-  work.hidden = initial_bounds(initialisation, 4, units);
-  work.output = initial_bounds(initialisation, units, 1);
-  return work;
+HiddenTraining training_of(int units, Initialisation initialisation) {
+  HiddenTraining training{};
+  training.initial.from_seed = true;
+  training.initial.hidden = initial_bounds(initialisation, 4, units);
+  training.initial.output = initial_bounds(initialisation, units, 1);
+  return training;
 }
 
 TEST(Initialisation, IsByTheAddressOfEachParameter) {
   const std::uint64_t seed = (std::uint64_t{5} << 32) + 77;
-  const HiddenReplicaWork work = work_of(6, Initialisation::torch);
+  const HiddenShape<4> shape{6, Activation::tanh};
   CartPoleLearnerOf<HiddenLayerPolicy> learner;
-  learner.start(work, seed);
-  for (int i = 0; i < work.shape.parameters(); ++i) {
+  learner.start(shape, training_of(6, Initialisation::torch), seed);
+  for (int i = 0; i < shape.parameters(); ++i) {
     const auto words = random_block(seed, Purpose::initialisation, 0, static_cast<std::uint64_t>(i / 4));
     const std::uint32_t word[4] = {words.x, words.y, words.z, words.w};
     const double u = static_cast<double>(word[i % 4] >> 8) * 0x1p-24;
@@ -217,19 +216,20 @@ TEST(Initialisation, HasItsBoundsAndBiases) {
     bool biases;
   };
   const int units = 8;
+  const HiddenShape<4> shape{units, Activation::tanh};
   const std::vector<Case> cases = {{Initialisation::torch, 0.5, 1 / std::sqrt(8.0), true},
                                    {Initialisation::glorot, std::sqrt(6.0 / 12), std::sqrt(6.0 / 9), false},
                                    {Initialisation::he, std::sqrt(6.0 / 4), std::sqrt(6.0 / 8), false},
                                    {Initialisation::zero, 0, 0, false}};
   for (const Case& c : cases) {
-    const HiddenReplicaWork work = work_of(units, c.initialisation);
+    const HiddenTraining training = training_of(units, c.initialisation);
     double largest_hidden = 0, largest_output = 0;
     for (std::uint64_t seed = 0; seed < 200; ++seed) {
       CartPoleLearnerOf<HiddenLayerPolicy> learner;
-      learner.start(work, seed);
-      for (int i = 0; i < work.shape.parameters(); ++i) {
+      learner.start(shape, training, seed);
+      for (int i = 0; i < shape.parameters(); ++i) {
         const double x = std::fabs(static_cast<double>(learner.theta[i]));
-        const bool hidden = i < work.shape.output_weight(0), bias = i == work.shape.output_bias() || (hidden && i >= 4 * units);
+        const bool hidden = i < shape.output_weight(0), bias = i == shape.output_bias() || (hidden && i >= 4 * units);
         double& largest = hidden ? largest_hidden : largest_output;
         if (bias && !c.biases) {
           ASSERT_EQ(to_bits(learner.theta[i]), 0u) << i;

@@ -160,7 +160,7 @@ TEST(TrainingChunk, KeepsNoReturnsOfBatchesThatAreTooLarge) {
   c.batch = 200'000'000;
   const Plan plan = plan_of("train", "CartPole-v1", c);
   EXPECT_FALSE(outcomes_can_be_kept(plan.cells[0]));
-  EXPECT_THROW(train(c, *backend(), {}, Spread::automatic, TrainOutput::rows_and_outcomes), ConfigurationError);
+  EXPECT_THROW(fresh_states(c, true), ConfigurationError);
   c.batch = 0xffffffffu / 500;
   EXPECT_TRUE(outcomes_can_be_kept(plan_of("train", "CartPole-v1", c).cells[0]));
   EXPECT_FALSE(outcomes_can_be_kept(plan_of("train", "FryShack-v0",

@@ -3,6 +3,7 @@
 // the same bits from every backend. Implemented in host/ (CPU) and kernels/ (CUDA); chosen by make_backend().
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -23,6 +24,7 @@ using Progress = std::function<void(std::uint64_t finished, std::uint64_t planne
 struct RunControl {
   const StopToken* stop = nullptr;
   Progress progress;
+  const StopToken* pause = nullptr;  // polled likewise by trainings that can be gone on with; they are left between two updates
 };
 
 struct BackendInfo {
@@ -47,15 +49,42 @@ struct TrainRequest {
   TrainDetail detail;
 };
 
-template <class Work>
-struct CartPoleTrainRequestOf {
-  Work work;  // its table pointers are ignored: the backend takes them from `table`
-  const AdamTable* table = nullptr;
-  std::uint64_t first_seed = 0, replicas = 0;
-  TrainDetail detail;
+// Seeds first_seed .. first_seed + replicas - 1, with the same settings.
+struct SeedRange {
+  std::uint64_t first_seed, replicas;
+  std::uint32_t training;  // index of its settings
 };
-using CartPoleTrainRequest = CartPoleTrainRequestOf<CartPoleReplicaWork>;
-using HiddenTrainRequest = CartPoleTrainRequestOf<HiddenReplicaWork>;
+
+// Replicas that train side by side: rows are those of the ranges, one after another.
+template <class Policy>
+struct CartPoleTrainRequestOf {
+  CartPoleReplicaWorkOf<Policy> work;
+  std::vector<CartPoleTrainingOf<Policy>> trainings;  // tables in the host's memory
+  std::vector<SeedRange> ranges;                      // none is empty
+  TrainDetail detail;
+  // Where given, rows, outcomes and what else a training has between its updates stand there: those unfinished are gone on with until
+  // they end, or until RunControl::pause. The population is then empty, without curve and summaries.
+  TrainingStates* states = nullptr;
+
+  std::uint64_t replicas() const {
+    std::uint64_t n = 0;
+    for (const SeedRange& range : ranges) n += range.replicas;
+    return n;
+  }
+  // The most of any training.
+  std::uint64_t updates() const {
+    std::uint64_t n = 0;
+    for (const auto& training : trainings) n = std::max<std::uint64_t>(n, training.updates);
+    return n;
+  }
+  std::uint64_t window() const {
+    std::uint64_t n = 0;
+    for (const auto& training : trainings) n = std::max<std::uint64_t>(n, training.window);
+    return n;
+  }
+};
+using CartPoleTrainRequest = CartPoleTrainRequestOf<LinearPolicy>;
+using HiddenTrainRequest = CartPoleTrainRequestOf<HiddenLayerPolicy>;
 
 class Backend {
  public:

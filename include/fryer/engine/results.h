@@ -66,6 +66,15 @@ struct Population {
   std::vector<std::uint32_t> outcomes;
 };
 
+// Trainings between two updates: all that going on with them needs. Columns are by replica, as in ReplicaTable.
+struct TrainingStates {
+  ReplicaTable table;  // status unfinished: updates and steps made so far, parameters as they stand; others have ended
+  std::vector<std::vector<float>> m, v;  // Adam's moments, by parameter
+  // (window, replicas): what --until looks back on, update u (from 0) in row u % window of its training; empty without it
+  std::vector<std::uint64_t> recent;
+  std::vector<std::uint32_t> outcomes;  // as Population's; empty where they are not kept
+};
+
 // The first training that failed, by seed.
 struct Failure {
   std::uint64_t count = 0;

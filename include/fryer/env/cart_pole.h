@@ -6,6 +6,8 @@
 // Run by lanes, one episode each; knows no policy.
 #pragma once
 
+#include <compare>
+
 #include "fryer/core/math.h"
 #include "fryer/core/philox.h"
 
@@ -33,6 +35,7 @@ struct CartPole {
     // Reward 1 on every step; or, if this is set, 0, and -1 on the step that terminates (a truncated step has 0).
     bool sutton_barto_reward = false;
     std::uint32_t max_steps = kMaxStepsV1;
+    auto operator<=>(const Settings&) const = default;
   };
 
   // The settings as lanes use them, narrowed once.

@@ -456,31 +456,66 @@ inline CartPoleFixedPointOf<LinearPolicy> make_fixed_point(const CartPole::Setti
 
 // ---- replicas
 
-// Settings shared by all replicas of a run; the tables are the executor's memory.
+// What replicas have in common that train side by side in lanes. Trivially copyable: it is a kernel argument.
 template <class Policy>
 struct CartPoleReplicaWorkOf {
   using Kind = Policy;
   CartPoleGame game;
   CartPoleFixedPointOf<Policy> fixed_point;
+  Track track;          // of every training's baseline
+  std::uint32_t batch;  // batch * max_steps < 2^31
+  typename Policy::Shape shape;
+};
+
+// The parameters that a replica starts from: the same for all,
+template <class Policy>
+struct InitialParameters {
+  float parameter[Policy::kParameters];
+};
+// or, with a hidden layer, drawn from its own seed.
+template <>
+struct InitialParameters<HiddenLayerPolicy> {
+  float parameter[HiddenLayerPolicy::kParameters];
+  bool from_seed;
+  InitialBounds hidden, output;  // of the layers
+};
+
+// The settings of a training that may differ between neighbouring lanes. The tables are the executor's memory.
+template <class Policy>
+struct CartPoleTrainingOf {
   Baseline baseline;
   double baseline_value;
   OptimizerConstants<float> optimizer;
   OptimizerSettings::Kind optimizer_kind;
-  float initial[Policy::kParameters];
-  std::uint32_t updates, batch;    // updates * batch < 2^32, batch * max_steps < 2^31
+  InitialParameters<Policy> initial;
+  std::uint32_t updates;           // updates * batch < 2^32
   const float *step, *root_scale;  // AdamTable's, entries 0 .. table_last
   std::uint32_t table_last;        // later updates use the last entry
   // Stop once the last `window` updates' outcomes sum to window_target or more; window 0: never.
   std::uint32_t window;
   std::uint64_t window_target;
-  typename Policy::Shape shape;
 };
 
-// A hidden layer's replicas may start each from its own seed instead of from `initial`.
-struct HiddenReplicaWork : CartPoleReplicaWorkOf<HiddenLayerPolicy> {
-  bool from_seed;
-  InitialBounds hidden, output;  // of the layers
+// Rows first_row on of a launch, up to the next group's: consecutive seeds from first_seed on that train with the same settings.
+struct ReplicaGroup {
+  std::uint64_t first_row, first_seed;
+  std::uint32_t training;  // index of a CartPoleTrainingOf
 };
+
+// The group of a row, of `count` groups in ascending order the first of which begins at row 0.
+FRYER_LANE const ReplicaGroup& group_of(const ReplicaGroup* groups, std::uint32_t count, std::uint64_t row) {
+  std::uint32_t first = 0;
+  while (count > 1) {
+    const std::uint32_t half = count / 2;
+    if (groups[first + half].first_row <= row) {
+      first += half;
+      count -= half;
+    } else {
+      count = half;
+    }
+  }
+  return groups[first];
+}
 
 // What a batch counts towards its mean return: its steps; or with the Sutton-Barto reward its episodes that were not terminated.
 FRYER_LANE std::uint64_t batch_outcome(const CartPoleGame& game, std::uint64_t batch, std::uint64_t steps,
@@ -488,22 +523,23 @@ FRYER_LANE std::uint64_t batch_outcome(const CartPoleGame& game, std::uint64_t b
   return game.unit_inside != 0 ? steps : batch - terminated;
 }
 
-// The parameters a replica starts from.
-FRYER_LANE void start_parameters(const CartPoleReplicaWorkOf<LinearPolicy>& work, std::uint64_t, float* theta) {
-  FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) theta[i] = work.initial[i];
+// The parameters that the replica with this seed starts from.
+FRYER_LANE void start_parameters(const LinearPolicy::Shape&, const InitialParameters<LinearPolicy>& initial, std::uint64_t,
+                                 float* theta) {
+  FRYER_UNROLL for (int i = 0; i < kCartPoleParameters; ++i) theta[i] = initial.parameter[i];
 }
-FRYER_LANE void start_parameters(const HiddenReplicaWork& work, std::uint64_t seed, float* theta) {
-  const HiddenShape<4> shape = work.shape;
+FRYER_LANE void start_parameters(const HiddenLayerPolicy::Shape& shape, const InitialParameters<HiddenLayerPolicy>& initial,
+                                 std::uint64_t seed, float* theta) {
   const int parameters = shape.parameters();
   RandomBlock<std::uint32_t> words{};
   for (int i = 0; i < parameters; ++i) {
-    if (!work.from_seed) {
-      theta[i] = work.initial[i];
+    if (!initial.from_seed) {
+      theta[i] = initial.parameter[i];
       continue;
     }
     if (i % 4 == 0) words = random_block(seed, Purpose::initialisation, 0, static_cast<std::uint64_t>(i / 4));
     const std::uint32_t word = i % 4 == 0 ? words.x : i % 4 == 1 ? words.y : i % 4 == 2 ? words.z : words.w;
-    const InitialBounds& layer = i < shape.output_weight(0) ? work.hidden : work.output;
+    const InitialBounds& layer = i < shape.output_weight(0) ? initial.hidden : initial.output;
     const bool is_bias = i >= shape.output_bias() || (i >= shape.bias(0) && i < shape.output_weight(0));
     theta[i] = initial_parameter(word, is_bias ? layer.bias : layer.weight);
   }
@@ -514,39 +550,32 @@ template <class Policy>
 struct CartPoleLearnerOf {
   float theta[Policy::kParameters], m[Policy::kParameters], v[Policy::kParameters];
 
-  // seed: the replica's, where the work starts from it.
-  template <class Work>
-  FRYER_LANE void start(const Work& work, std::uint64_t seed = 0) {
-    start_parameters(work, seed, theta);
+  FRYER_LANE void start(const typename Policy::Shape& shape, const CartPoleTrainingOf<Policy>& training, std::uint64_t seed) {
+    start_parameters(shape, training.initial, seed, theta);
     FRYER_UNROLL for (int i = 0; i < Policy::kParameters; ++i) m[i] = v[i] = 0.0f;
   }
   // The step of update number `update` (from 0). Returns whether every parameter is usable after it.
-  template <class Work>
-  FRYER_LANE bool update(const Work& work, std::uint32_t update, const std::int64_t* gradient, const std::int64_t* score,
-                         std::int64_t return_sum, std::int64_t return_square, std::uint64_t steps) {
-    const AdvantageTransform a =
-        advantage_transform(work.baseline, work.baseline_value, work.fixed_point.returns, return_sum, return_square, steps);
-    const std::uint32_t entry = at_most(update, work.table_last);
+  FRYER_LANE bool update(const CartPoleReplicaWorkOf<Policy>& work, const CartPoleTrainingOf<Policy>& training,
+                         std::uint32_t update, const std::int64_t* gradient, const std::int64_t* score, std::int64_t return_sum,
+                         std::int64_t return_square, std::uint64_t steps) {
+    const AdvantageTransform a = advantage_transform(training.baseline, training.baseline_value, work.fixed_point.returns,
+                                                     return_sum, return_square, steps);
+    const std::uint32_t entry = at_most(update, training.table_last);
     bool usable = true;
-    if constexpr (Policy::Shape::kFixed) {
-      FRYER_UNROLL for (int i = 0; i < Policy::kParameters; ++i) usable =
-          step(work, a, entry, i, gradient[i], score[i]) && usable;
-    } else {
-      const int parameters = work.shape.parameters();
-      for (int i = 0; i < parameters; ++i) usable = step(work, a, entry, i, gradient[i], score[i]) && usable;
-    }
+    for_each_parameter(work.shape, [&](int i) FRYER_INLINE_LAMBDA {
+      usable = step(work, training, a, entry, i, gradient[i], score[i]) && usable;
+    });
     return usable;
   }
 
  private:
-  template <class Work>
-  FRYER_LANE bool step(const Work& work, const AdvantageTransform& a, std::uint32_t entry, int i, std::int64_t gradient,
-                       std::int64_t score) {
-    const float g = batch_gradient(work.baseline, a, work.fixed_point.parameter[i], gradient, score);
-    if (work.optimizer_kind == OptimizerSettings::Kind::adam) {
-      adam_step(work.optimizer, work.step[entry], work.root_scale[entry], g, m[i], v[i], theta[i]);
+  FRYER_LANE bool step(const CartPoleReplicaWorkOf<Policy>& work, const CartPoleTrainingOf<Policy>& training,
+                       const AdvantageTransform& a, std::uint32_t entry, int i, std::int64_t gradient, std::int64_t score) {
+    const float g = batch_gradient(training.baseline, a, work.fixed_point.parameter[i], gradient, score);
+    if (training.optimizer_kind == OptimizerSettings::Kind::adam) {
+      adam_step(training.optimizer, training.step[entry], training.root_scale[entry], g, m[i], v[i], theta[i]);
     } else {
-      sgd_step(work.optimizer, g, theta[i]);
+      sgd_step(training.optimizer, g, theta[i]);
     }
     return is_usable(work.shape, i, theta[i]);
   }
@@ -558,8 +587,11 @@ using CartPoleFixedPoint = CartPoleFixedPointOf<LinearPolicy>;
 using CartPoleWork = CartPoleWorkOf<LinearPolicy>;
 using CartPoleSums = CartPoleSumsOf<LinearPolicy>;
 using CartPoleReplicaWork = CartPoleReplicaWorkOf<LinearPolicy>;
+using CartPoleTraining = CartPoleTrainingOf<LinearPolicy>;
 using CartPoleLearner = CartPoleLearnerOf<LinearPolicy>;
 using HiddenWork = CartPoleWorkOf<HiddenLayerPolicy>;
 using HiddenSums = CartPoleSumsOf<HiddenLayerPolicy>;
+using HiddenReplicaWork = CartPoleReplicaWorkOf<HiddenLayerPolicy>;
+using HiddenTraining = CartPoleTrainingOf<HiddenLayerPolicy>;
 
 }  // namespace fryer

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// How backends cut a request for trainings into queues that lanes take rows from: a lane's key schedule shares the seed's high word.
+#pragma once
+
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include "fryer/engine/backend.h"
+
+namespace fryer {
+
+// Rows first_row .. first_row + rows - 1 of a request, whose seeds have one high word; groups count rows from first_row.
+struct ReplicaQueuePart {
+  std::uint64_t first_row = 0, rows = 0;
+  std::vector<ReplicaGroup> groups;
+};
+
+// Parts of at most `most` rows, in order.
+inline std::vector<ReplicaQueuePart> queues_of(const std::vector<SeedRange>& ranges,
+                                               std::uint64_t most = std::numeric_limits<std::uint64_t>::max()) {
+  constexpr std::uint64_t kSpan = std::uint64_t{1} << 32;
+  std::vector<ReplicaQueuePart> parts;
+  std::uint64_t high = 0;
+  for (const SeedRange& range : ranges) {
+    for (std::uint64_t taken = 0; taken < range.replicas;) {
+      const std::uint64_t seed = range.first_seed + taken;
+      if (parts.empty() || seed / kSpan != high || parts.back().rows == most) {
+        const std::uint64_t first_row = parts.empty() ? 0 : parts.back().first_row + parts.back().rows;
+        parts.push_back({first_row, 0, {}});
+        high = seed / kSpan;
+      }
+      ReplicaQueuePart& part = parts.back();
+      const std::uint64_t count = std::min({range.replicas - taken, kSpan - seed % kSpan, most - part.rows});
+      part.groups.push_back({part.rows, seed, range.training});
+      part.rows += count;
+      taken += count;
+    }
+  }
+  return parts;
+}
+
+// Rows of `replicas` seeds, to be filled.
+inline ReplicaTable empty_rows(std::uint64_t first_seed, std::uint64_t replicas, std::size_t parameters) {
+  ReplicaTable table;
+  table.first_seed = first_seed;
+  table.status.resize(replicas);
+  table.updates.resize(replicas);
+  table.steps.resize(replicas);
+  table.parameters.assign(parameters, std::vector<float>(replicas));
+  return table;
+}
+
+}  // namespace fryer
