@@ -14,7 +14,6 @@
 #include <memory>
 
 #include "host/cli/signals.h"
-#include "host/study/new_file.h"
 #include "host/text.h"
 
 namespace fryer::cli {
@@ -24,18 +23,6 @@ constexpr std::size_t kLargestInput = std::size_t{1} << 30;
 constexpr std::size_t kBuffer = std::size_t{1} << 20;
 
 }  // namespace
-
-int write_all(int descriptor, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      return errno;
-    }
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return 0;
-}
 
 std::string read_file(const std::string& option, const std::string& path) {
   const auto fail = [&](const char* why) { throw FileError(fmt::format("{}: cannot read {}: {}", option, shown(path), why)); };
@@ -86,8 +73,8 @@ OutputFile::OutputFile(std::string option, std::string path)
   if (::stat(path_.c_str(), &status) == 0) {
     if (S_ISDIR(status.st_mode)) fail(EISDIR);
     if (!S_ISREG(status.st_mode)) {
-      descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
-      if (descriptor_ < 0) fail(errno);
+      device_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+      if (device_ < 0) fail(errno);
       return;
     }
     // An existing file that may not be written stays as it is, even where its directory would let us replace it.
@@ -99,23 +86,16 @@ OutputFile::OutputFile(std::string option, std::string path)
     fail(errno);
   }
   if (path_.ends_with('/')) fail(EISDIR);
-  temporary_ = study::hidden_name_beside(target_);
-  descriptor_ = ::mkostemp(temporary_.data(), O_CLOEXEC);
-  if (descriptor_ < 0) {
-    const int error = errno;
-    temporary_.clear();
-    fail(error);
-  }
-  // mkostemp made it private; the finished file has the rights that any new file gets, or those of the one it replaces.
+  if (const int error = temporary_.make(target_, study::TemporaryPath::Kind::file); error != 0) fail(error);
+  // It is private; the finished file has the rights that any new file gets, or those of the one it replaces.
   const mode_t mask = ::umask(0);
   ::umask(mask);
-  ::fchmod(descriptor_,
+  ::fchmod(temporary_.descriptor(),
            S_ISREG(status.st_mode) ? status.st_mode & 07777 : 0666 & ~mask);  // some file systems have no rights to set
 }
 
 OutputFile::~OutputFile() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  if (device_ >= 0) ::close(device_);
 }
 
 void OutputFile::fail(int error) const {
@@ -123,7 +103,7 @@ void OutputFile::fail(int error) const {
 }
 
 void OutputFile::flush() {
-  const int error = write_all(descriptor_, buffer_);
+  const int error = write_all(device_ >= 0 ? device_ : temporary_.descriptor(), buffer_);
   if (error != 0) fail(error);
   buffer_.clear();
 }
@@ -135,15 +115,14 @@ void OutputFile::write(std::string_view bytes) {
 
 void OutputFile::commit() {
   flush();
-  // A device or pipe has nothing to sync.
-  if (::fsync(descriptor_) != 0 && errno != EINVAL && errno != EROFS && errno != ENOTSUP) fail(errno);
-  const int closed = ::close(descriptor_);
-  descriptor_ = -1;
+  if (device_ < 0) {
+    if (const int error = temporary_.move_to(target_); error != 0) fail(error);
+    return;
+  }
+  if (const int error = study::sync_file(device_); error != 0) fail(error);
+  const int closed = ::close(device_);
+  device_ = -1;
   if (closed != 0) fail(errno);
-  if (temporary_.empty()) return;
-  if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail(errno);
-  temporary_.clear();
-  study::sync_folder_of(target_);
 }
 
 }  // namespace fryer::cli

@@ -7,8 +7,11 @@
 #include <string_view>
 
 #include "fryer/core/error.h"
+#include "host/study/temporary_path.h"
 
 namespace fryer::cli {
+
+using study::write_all;
 
 // The whole file. `option` names whose file it is, for the message. Throws FileError; also for one larger than 1 GiB.
 std::string read_file(const std::string& option, const std::string& path);
@@ -18,7 +21,8 @@ bool is_same_file(const std::string& a, const std::string& b);
 // Whether the path is what standard output goes to.
 bool is_standard_output(const std::string& path);
 
-// A file on its way. What is not committed leaves no trace. Devices and pipes (/dev/null) are written in place.
+// A file on its way. What is not committed leaves no trace, or, where the process is killed, a hidden file that the next run with the
+// same output removes. Devices and pipes (/dev/null) are written in place.
 class OutputFile {
  public:
   // Throws FileError where the file could not be written.
@@ -36,11 +40,9 @@ class OutputFile {
   [[noreturn]] void fail(int error) const;
   void flush();
 
-  std::string option_, path_, target_, temporary_, buffer_;
-  int descriptor_ = -1;
+  std::string option_, path_, target_, buffer_;
+  study::TemporaryPath temporary_;
+  int device_ = -1;  // instead of a temporary file
 };
-
-// All bytes to an open descriptor, however many calls it takes; 0, or the errno of the failure.
-int write_all(int descriptor, std::string_view bytes);
 
 }  // namespace fryer::cli

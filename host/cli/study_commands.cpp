@@ -13,14 +13,15 @@
 #include "host/study/export.h"
 #include "host/study/gnuplot.h"
 #include "host/study/report.h"
+#include "host/study/store_files.h"
 
 namespace fryer::cli {
 namespace {
 
 void refuse_same(const std::string& option, const std::string& output, const std::vector<std::string>& inputs) {
   for (const std::string& input : inputs) {
-    for (const char* const of_it : {"", "-wal", "-shm", "-journal"}) {
-      if (is_same_file(output, input + of_it))
+    for (const std::string_view suffix : study::kSuffixes) {
+      if (is_same_file(output, input + std::string(suffix)))
         throw ConfigurationError(fmt::format("{}: {} is the study's own file", option, shown_path(output)));
     }
   }

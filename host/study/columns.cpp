@@ -5,23 +5,21 @@
 //   offsets:    rows x `width` bits, value - minimum
 //   dictionary: u32 distinct values, each value - minimum in `width` bits, ascending; then their indices, rows x as few bits
 //               as count them
-// Packed bits fill bytes from the lowest bit up; each packed part begins on a byte.
+// packing.h says how bits fill bytes.
 #include "host/study/columns.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 #include <optional>
 #include <span>
 
 #include "fryer/core/error.h"
+#include "host/study/packing.h"
 
 namespace fryer::study {
 namespace {
-
-static_assert(std::endian::native == std::endian::little, "swap the bytes of numbers on a big-endian machine");
 
 constexpr std::uint8_t kFormat = 1;
 constexpr ColumnKind kLastKind = ColumnKind::expected_return;
@@ -30,73 +28,6 @@ constexpr ColumnType kLastType = ColumnType::real64;
 constexpr std::size_t kMostDistinct = 65'536;
 
 enum class Encoding : std::uint8_t { offsets = 0, dictionary = 1 };
-
-unsigned bits_of(std::uint64_t largest) { return static_cast<unsigned>(std::bit_width(largest)); }
-std::uint64_t packed_bytes(std::uint64_t count, unsigned width) { return (count * width + 7) / 8; }
-
-template <class Number>
-void put(std::string& bytes, Number number) {
-  char raw[sizeof number];
-  std::memcpy(raw, &number, sizeof number);
-  bytes.append(raw, sizeof raw);
-}
-
-// Appends value - minimum of each value, in `width` bits.
-template <class Values>
-void pack(std::string& bytes, const Values& values, std::uint64_t minimum, unsigned width) {
-  if (width == 0) return;
-  const std::size_t begin = bytes.size();
-  bytes.resize(begin + packed_bytes(values.size(), width));
-  char* to = bytes.data() + begin;
-  std::uint64_t word = 0;
-  unsigned filled = 0;
-  for (const std::uint64_t value : values) {
-    const std::uint64_t offset = value - minimum;
-    word |= offset << filled;
-    filled += width;
-    if (filled < 64) continue;
-    std::memcpy(to, &word, 8);
-    to += 8;
-    filled -= 64;
-    word = filled == 0 ? 0 : offset >> (width - filled);
-  }
-  std::memcpy(to, &word, (filled + 7) / 8);
-}
-
-// One value at a bit; reads nine bytes.
-std::uint64_t unpack_one(const char* bytes, std::uint64_t bit, unsigned width, std::uint64_t mask) {
-  std::uint64_t word;
-  std::memcpy(&word, bytes + bit / 8, 8);
-  const unsigned shift = bit % 8;
-  std::uint64_t value = word >> shift;
-  if (shift + width > 64) value |= std::uint64_t{static_cast<unsigned char>(bytes[bit / 8 + 8])} << (64 - shift);
-  return value & mask;
-}
-
-// The packed offsets; returns the largest.
-std::uint64_t unpack(std::string_view bytes, unsigned width, std::span<std::uint64_t> offsets) {
-  if (width == 0) {
-    std::fill(offsets.begin(), offsets.end(), 0);
-    return 0;
-  }
-  const std::uint64_t mask = ~std::uint64_t{0} >> (64 - width);
-  const std::uint64_t whole = bytes.size() < 9 ? 0 : (bytes.size() - 9) * 8 / width;  // these lie nine bytes before the end
-  const std::uint64_t fast = std::min<std::uint64_t>(offsets.size(), whole);
-  std::uint64_t largest = 0;
-  for (std::uint64_t i = 0; i < fast; ++i) {
-    offsets[i] = unpack_one(bytes.data(), i * width, width, mask);
-    largest = std::max(largest, offsets[i]);
-  }
-  // The last ones from a copy with room behind it.
-  const std::uint64_t begin = fast * width / 8;
-  std::string rest(bytes.substr(begin));
-  rest.append(9, '\0');
-  for (std::uint64_t i = fast; i < offsets.size(); ++i) {
-    offsets[i] = unpack_one(rest.data(), i * width - begin * 8, width, mask);
-    largest = std::max(largest, offsets[i]);
-  }
-  return largest;
-}
 
 struct Dictionary {
   std::vector<std::uint64_t> values;   // ascending
@@ -158,69 +89,48 @@ void put_column(std::string& bytes, const Column& column) {
   pack(bytes, dictionary->indices, 0, bits_of(dictionary->values.size() - 1));
 }
 
-[[noreturn]] void damaged(const std::string& what) { throw DamagedFileError("the columns of a chunk are damaged: " + what); }
-
-class Reader {
- public:
-  explicit Reader(std::string_view bytes) : rest_(bytes) {}
-
-  std::string_view take(std::uint64_t count) {
-    if (count > rest_.size()) damaged(fmt::format("they end {} bytes too early", count - rest_.size()));
-    const std::string_view taken = rest_.substr(0, count);
-    rest_.remove_prefix(count);
-    return taken;
-  }
-  template <class Number>
-  Number number() {
-    Number result;
-    std::memcpy(&result, take(sizeof result).data(), sizeof result);
-    return result;
-  }
-  template <class Enumeration>
-  Enumeration one_of(Enumeration last, const char* name) {
-    const auto result = number<std::uint8_t>();
-    if (result > static_cast<std::uint8_t>(last)) damaged(fmt::format("{} {} is not known", name, result));
-    return static_cast<Enumeration>(result);
-  }
-  bool at_end() const { return rest_.empty(); }
-
- private:
-  std::string_view rest_;
-};
+// One of an enumeration that ends with `last`.
+template <class Enumeration>
+Enumeration one_of(Reader& reader, Enumeration last, const char* name) {
+  const auto result = reader.number<std::uint8_t>();
+  if (result > static_cast<std::uint8_t>(last)) reader.damaged(fmt::format("{} {} is not known", name, result));
+  return static_cast<Enumeration>(result);
+}
 
 // Offsets as values; the sum must not pass what the column's type can hold.
-void add_minimum(std::span<std::uint64_t> offsets, std::uint64_t minimum, std::uint64_t largest, ColumnType type) {
+void add_minimum(const Reader& reader, std::span<std::uint64_t> offsets, std::uint64_t minimum, std::uint64_t largest,
+                 ColumnType type) {
   const std::uint64_t most = type == ColumnType::real32 ? 0xffffffffu : ~std::uint64_t{0};
-  if (minimum > most || largest > most - minimum) damaged("a value is too large for its type");
+  if (minimum > most || largest > most - minimum) reader.damaged("a value is too large for its type");
   for (std::uint64_t& offset : offsets) offset += minimum;
 }
 
 // The values of a column of this type, or nothing read but passed over.
 std::vector<std::uint64_t> take_values(Reader& reader, ColumnType type, std::uint64_t rows, bool wanted) {
-  const Encoding encoding = reader.one_of(Encoding::dictionary, "encoding");
+  const Encoding encoding = one_of(reader, Encoding::dictionary, "encoding");
   const auto width = reader.number<std::uint8_t>();
-  if (width > 64) damaged(fmt::format("a width of {} bits", width));
+  if (width > 64) reader.damaged(fmt::format("a width of {} bits", width));
   const auto minimum = reader.number<std::uint64_t>();
   std::vector<std::uint64_t> values;
   if (encoding == Encoding::offsets) {
     const std::string_view packed = reader.take(packed_bytes(rows, width));
     if (!wanted) return values;
     values.resize(rows);
-    add_minimum(values, minimum, unpack(packed, width, values), type);
+    add_minimum(reader, values, minimum, unpack(packed, width, values), type);
     return values;
   }
   const auto distinct = reader.number<std::uint32_t>();
   if (distinct == 0 || distinct > std::min<std::uint64_t>(rows, kMostDistinct)) {
-    damaged(fmt::format("{} distinct values in {} rows", distinct, rows));
+    reader.damaged(fmt::format("{} distinct values in {} rows", distinct, rows));
   }
   const unsigned index_width = bits_of(distinct - 1);
   const std::string_view packed_words = reader.take(packed_bytes(distinct, width));
   const std::string_view packed_indices = reader.take(packed_bytes(rows, index_width));
   if (!wanted) return values;
   std::vector<std::uint64_t> words(distinct);
-  add_minimum(words, minimum, unpack(packed_words, width, words), type);
+  add_minimum(reader, words, minimum, unpack(packed_words, width, words), type);
   values.resize(rows);
-  if (unpack(packed_indices, index_width, values) >= distinct) damaged("an index is beyond the distinct values");
+  if (unpack(packed_indices, index_width, values) >= distinct) reader.damaged("an index is beyond the distinct values");
   for (std::uint64_t& value : values) value = words[value];
   return values;
 }
@@ -288,18 +198,18 @@ std::string encode(const std::vector<Column>& columns, std::uint64_t rows) {
 }
 
 std::vector<Column> decode_some(std::string_view bytes, std::uint64_t rows, const std::function<bool(const Column&)>& wanted) {
-  Reader reader(bytes);
+  Reader reader(bytes, "the columns of a chunk");
   const auto format = reader.number<std::uint8_t>();
-  if (format != kFormat) damaged(fmt::format("format {} is not known", format));
+  if (format != kFormat) reader.damaged(fmt::format("format {} is not known", format));
   const auto count = reader.number<std::uint32_t>();
   const auto rows_there = reader.number<std::uint64_t>();
-  if (rows_there != rows) damaged(fmt::format("{} rows instead of {}", rows_there, rows));
-  if (rows > kMostValues || count * rows > kMostValues) damaged(fmt::format("{} columns of {} rows", count, rows));
+  if (rows_there != rows) reader.damaged(fmt::format("{} rows instead of {}", rows_there, rows));
+  if (rows > kMostValues || count * rows > kMostValues) reader.damaged(fmt::format("{} columns of {} rows", count, rows));
   std::vector<Column> columns;
   for (std::uint32_t i = 0; i < count; ++i) {
     Column column;
-    column.kind = reader.one_of(kLastKind, "column kind");
-    column.type = reader.one_of(kLastType, "column type");
+    column.kind = one_of(reader, kLastKind, "column kind");
+    column.type = one_of(reader, kLastType, "column type");
     const auto name_length = reader.number<std::uint16_t>();
     column.name = reader.take(name_length);
     column.at = reader.number<double>();
@@ -307,7 +217,7 @@ std::vector<Column> decode_some(std::string_view bytes, std::uint64_t rows, cons
     column.bits = take_values(reader, column.type, rows, keep);
     if (keep) columns.push_back(std::move(column));
   }
-  if (!reader.at_end()) damaged("bytes follow the last column");
+  if (reader.left() != 0) reader.damaged("bytes follow the last column");
   return columns;
 }
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A database on its way to its name. It is made inside a hidden folder beside its place, with whatever files SQLite puts beside
-// it, and moved when it is whole. A process that is killed meanwhile leaves that folder behind and nothing under the name.
+// it, and moved when it is whole. A process that is killed meanwhile leaves that folder behind and nothing under the name; the next
+// that makes or opens a database of that name to write to it removes the folder.
 #pragma once
 
 #include <string>
+
+#include "host/study/temporary_path.h"
 
 namespace fryer::study {
 
@@ -14,7 +17,6 @@ class NewFile {
   explicit NewFile(const std::string& path);
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;
-  ~NewFile();
 
   // Where to make the file.
   const std::string& inside() const { return inside_; }
@@ -22,16 +24,8 @@ class NewFile {
   void publish();
 
  private:
-  std::string path_, folder_, inside_;
+  std::string path_, inside_;
+  TemporaryPath folder_;
 };
-
-// ---- of any file that is made beside its place; the command line's too
-
-// The folder that holds a path.
-std::string folder_of(const std::string& path);
-// A hidden name in that folder, as mkdtemp(3) and mkstemp(3) want it: its last six letters are theirs to choose.
-std::string hidden_name_beside(const std::string& path);
-// So that a new name there survives a power cut. Some file systems have nothing to sync in a folder: that it fails is no error.
-void sync_folder_of(const std::string& path);
 
 }  // namespace fryer::study

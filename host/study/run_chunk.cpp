@@ -425,6 +425,20 @@ Chunk run_chunk(const Plan& plan, std::uint64_t cell, const Range& range, Backen
   return std::move(run_launch(plan, launch, backend, {control.stop, control.progress, nullptr})[0]);
 }
 
+bool fits(const Plan& plan, const Piece& piece, const TrainingStates& states) {
+  return std::visit(
+      [&]<class Configuration>(const Configuration&) {
+        if constexpr (kIsTraining<Configuration>) {
+          const Configuration c = configuration_of<Configuration>(plan, piece);
+          return have_equal_sizes(states, first_states(plan, c)) &&
+                 std::all_of(states.table.updates.begin(), states.table.updates.end(),
+                             [&](std::uint32_t updates) { return updates <= c.updates; });
+        }
+        return false;
+      },
+      *plan.cells[piece.cell].run);
+}
+
 std::vector<std::uint64_t> kinds_of_cells(const Plan& plan) {
   std::vector<std::uint64_t> kinds;
   std::map<std::pair<SharedByLanes, bool>, std::uint64_t> known;  // bool: whether outcomes are kept

@@ -28,6 +28,9 @@ std::vector<Chunk> run_launch(const Plan& plan, Launch& launch, Backend& backend
 // One piece.
 Chunk run_chunk(const Plan& plan, std::uint64_t cell, const Range& range, Backend& backend, const RunControl& control);
 
+// Whether states can be those of the piece's trainings: a size that is not theirs would lead beyond the end of a column.
+bool fits(const Plan& plan, const Piece& piece, const TrainingStates& states);
+
 // Equal numbers: cells whose trainings may share lanes. Numbers ascend with the first cell of each kind.
 std::vector<std::uint64_t> kinds_of_cells(const Plan& plan);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// See scheduler.h. A worker is a thread with a backend of its own. It takes a chunk that should last about two seconds, or as much as its share of
-// what is left, by the rate that replicas of the cell had so far; a chunk's last trainings leave lanes idle, so chunks are not smaller.
+// See scheduler.h. A worker is a thread with a backend of its own. It takes a launch that should last about two seconds, or as much as its
+// share of what is left, by the rate that replicas of its kind had so far; a launch's last trainings leave lanes idle, so launches are not
+// smaller. Small cells whose trainings may share lanes make up a launch together.
 #include "host/study/scheduler.h"
 
 #include <algorithm>
@@ -16,6 +17,7 @@
 #include "fryer/core/error.h"
 #include "host/cpu_backend.h"
 #include "host/study/run_chunk.h"
+#include "host/study/unfinished.h"
 
 namespace fryer::study {
 namespace {
@@ -27,39 +29,77 @@ constexpr double kChunkSeconds = 2;
 // The first chunk of a study measures: a set of lanes.
 constexpr std::uint64_t kFirstChunk = 128;
 
-// What is left to do, handed out piece by piece.
+// Trainings are left and written down this often, so that a kill loses no more of a long one, or less often where that takes longer than a
+// fiftieth of the time.
+constexpr double kSecondsBetweenSaves = 10;
+constexpr double kSaveShare = 0.02;
+// What a training is given to come to the end of its update when the user stops a study.
+constexpr double kSecondsToLeave = 3;
+
+// What is left to do, handed out launch by launch.
 class Work {
  public:
-  Work(const Plan& plan, const Store& store, std::size_t workers) : plan_(plan), workers_(workers) {
+  // begun: trainings that an earlier run left in their middle.
+  Work(const Plan& plan, const Store& store, std::size_t workers, std::vector<Unfinished> begun)
+      : plan_(plan), workers_(workers), kind_(kinds_of_cells(plan)) {
     for (std::uint64_t cell = 0; cell < plan.cells.size(); ++cell) {
       missing_.push_back(store.missing(cell));
       for (const Range& range : missing_.back()) left_ += range.count;
+      order_.push_back(cell);
     }
     rates_.resize(plan.cells.size());
+    std::stable_sort(order_.begin(), order_.end(), [&](std::uint64_t a, std::uint64_t b) { return kind_[a] < kind_[b]; });
+    for (Unfinished& one : begun) {
+      if (fits(plan, {one.cell, one.range}, one.trainings) && remove({one.cell, one.range})) begun_.push_back(std::move(one));
+    }
+    std::stable_sort(begun_.begin(), begun_.end(),
+                     [&](const Unfinished& a, const Unfinished& b) { return kind_[a.cell] < kind_[b.cell]; });
   }
 
-  struct Piece {
-    std::uint64_t cell;
-    Range range;
-  };
-  std::optional<Piece> take() {
+  std::optional<Launch> take() {
     const std::lock_guard lock(mutex_);
-    while (cell_ < missing_.size() && missing_[cell_].empty()) ++cell_;
-    if (cell_ == missing_.size()) return std::nullopt;
-    Range& range = missing_[cell_].front();
-    const Piece piece = {cell_, {range.first, std::min(range.count, chunk_size(cell_))}};
-    range.first += piece.range.count;
-    range.count -= piece.range.count;
-    if (range.count == 0) missing_[cell_].erase(missing_[cell_].begin());
-    left_ -= piece.range.count;
-    in_flight_ += piece.range.count;
-    return piece;
+    Launch launch;
+    std::uint64_t replicas = 0;
+    const auto add = [&](const Piece& piece) {
+      launch.pieces.push_back(piece);
+      replicas += piece.range.count;
+    };
+    while (!begun_.empty() && fits(launch, begun_.back().cell) && replicas < kFirstChunk) {
+      add({begun_.back().cell, begun_.back().range});
+      launch.begun.push_back(std::move(begun_.back().trainings));
+      begun_.pop_back();
+    }
+    if (launch.begun.empty()) {
+      for (; at_ < order_.size(); ++at_) {
+        const std::uint64_t cell = order_[at_];
+        if (!fits(launch, cell)) break;
+        std::vector<Range>& missing = missing_[cell];
+        const std::uint64_t wanted = launch_size(cell);
+        while (!missing.empty() && replicas < wanted) {
+          Range& range = missing.front();
+          const Range taken = {range.first, std::min(range.count, wanted - replicas)};
+          add({cell, taken});
+          range.first += taken.count;
+          range.count -= taken.count;
+          if (range.count == 0) missing.erase(missing.begin());
+        }
+        if (replicas >= wanted) break;
+      }
+    }
+    if (launch.pieces.empty()) return std::nullopt;
+    left_ -= replicas;
+    in_flight_ += replicas;
+    return launch;
   }
-  void took(const Piece& piece, double seconds) {
+  void took(const std::vector<Piece>& pieces, double seconds) {
     const std::lock_guard lock(mutex_);
-    in_flight_ -= piece.range.count;
-    for (Rate* rate : {&rates_[piece.cell], &all_}) {
-      rate->replicas += static_cast<double>(piece.range.count);
+    double replicas = 0;
+    for (const Piece& piece : pieces) {
+      in_flight_ -= piece.range.count;
+      replicas += static_cast<double>(piece.range.count);
+    }
+    for (Rate* rate : {&rates_[kind_[pieces[0].cell]], &all_}) {
+      rate->replicas += replicas;
       rate->seconds += seconds;
     }
   }
@@ -68,15 +108,33 @@ class Work {
   struct Rate {
     double replicas = 0, seconds = 0;
   };
-  std::uint64_t chunk_size(std::uint64_t cell) const {
-    const Rate& rate = rates_[cell].seconds > 0 ? rates_[cell] : all_;
-    // No worker takes more than its share. Where replicas train in lanes no chunk is below a set of them otherwise: it takes as long as its
+  bool fits(const Launch& launch, std::uint64_t cell) const {
+    return launch.pieces.empty() || kind_[launch.pieces[0].cell] == kind_[cell];
+  }
+  // Takes a piece out of what is missing; false if that lacks a part of it.
+  bool remove(const Piece& piece) {
+    std::vector<Range>& missing = missing_[piece.cell];
+    const std::uint64_t end = piece.range.first + piece.range.count;
+    for (auto it = missing.begin(); it != missing.end(); ++it) {
+      const Range before = {it->first, piece.range.first - it->first}, after = {end, it->first + it->count - end};
+      if (piece.range.first < it->first || end > it->first + it->count) continue;
+      it = missing.erase(it);
+      if (after.count != 0) it = missing.insert(it, after);
+      if (before.count != 0) missing.insert(it, before);
+      return true;
+    }
+    return false;
+  }
+  std::uint64_t launch_size(std::uint64_t cell) const {
+    const Rate& of_kind = rates_[kind_[cell]];
+    const Rate& rate = of_kind.seconds > 0 ? of_kind : all_;
+    // No worker takes more than its share. Where replicas train in lanes no launch is below a set of them otherwise: it takes as long as its
     // longest training.
     const double share = std::ceil(static_cast<double>(left_ + in_flight_) / static_cast<double>(workers_));
     const double least = std::min(share, trains_in_lanes(plan_, cell) ? static_cast<double>(kFirstChunk) : 1.0);
     double wanted = least;
     if (rate.seconds > 0) {
-      // Rounds of equal chunks, the last of which no worker starts alone.
+      // Rounds of equal launches, the last of which no worker starts alone.
       const double rounds = std::max(1.0, std::floor(share / (kChunkSeconds * rate.replicas / rate.seconds)));
       wanted = std::ceil(share / rounds);
     }
@@ -87,18 +145,24 @@ class Work {
   const Plan& plan_;
   const std::size_t workers_;
   std::mutex mutex_;
-  std::vector<std::vector<Range>> missing_;  // by cell, ascending
-  std::vector<Rate> rates_;                  // by cell
+  const std::vector<std::uint64_t> kind_;     // of each cell
+  std::vector<std::uint64_t> order_;          // of cells: kind by kind
+  std::vector<std::vector<Range>> missing_;   // by cell, ascending
+  std::vector<Rate> rates_;                   // by kind
+  std::vector<Unfinished> begun_;             // kind by kind
   Rate all_;
-  std::uint64_t left_ = 0, in_flight_ = 0, cell_ = 0;
+  std::uint64_t left_ = 0, in_flight_ = 0;
+  std::size_t at_ = 0;  // of order_: cells before it have nothing missing
 };
 
-// Finished chunks on their way to the one thread that writes. Workers wait while it is far behind, so memory stays bounded.
+// What workers have for the one thread that writes: finished chunks, and trainings that they left in their middle and go on with. They wait
+// while it is far behind, so memory stays bounded.
 class Finished {
  public:
   struct Item {
-    Chunk chunk;
-    std::string bytes;
+    std::vector<Chunk> chunks;
+    std::vector<std::string> bytes;  // encode() of each one's columns
+    Launch left;
   };
   // Returns false where nobody will write it any more.
   bool push(Item item) {
@@ -197,10 +261,39 @@ Workers make_workers(const Plan& plan, std::uint64_t missing, BackendChoice choi
   return workers;
 }
 
+namespace {
+
+// A worker as the calling thread sees it.
+struct Worker {
+  StopToken stop{false}, pause{false};
+  std::atomic<double> share{0};     // of its launch that is finished, in replicas
+  std::atomic<double> deadline{0};  // when its trainings are to be left, in seconds of run_study; 0: nothing to leave
+};
+
+// Tells what replica-equivalents a launch has come to.
+Progress share_of(const Launch& launch, std::atomic<double>& share) {
+  double replicas = 0;
+  for (const Piece& piece : launch.pieces) replicas += static_cast<double>(piece.range.count);
+  return [&share, replicas](std::uint64_t finished, std::uint64_t planned) {
+    share.store(replicas * static_cast<double>(finished) / static_cast<double>(planned), std::memory_order_relaxed);
+  };
+}
+
+}  // namespace
+
 void run_study(const Plan& plan, Store& store, const Workers& workers, const StudyControl& control) {
-  Work work(plan, store, workers.backends.size());
+  const auto began = Clock::now();
+  UnfinishedFile unfinished(store);
+  UnfinishedFile::Loaded begun = unfinished.load();
+  if (!begun.lost.empty() && control.warn) control.warn(begun.lost);
+  Work work(plan, store, workers.backends.size(), std::move(begun.pieces));
   Finished finished;
-  StopToken stop{false};  // the caller's, or a failure here
+  std::vector<Worker> states(workers.backends.size());
+  std::atomic<bool> ending_soon{false};  // the caller's wish, or a failure here
+  const auto stop_all = [&] {
+    ending_soon = true;
+    for (Worker& worker : states) worker.stop = true;
+  };
   StudyProgress progress = progress_so_far(plan, store);
   std::vector<std::uint64_t> left_of(plan.cells.size());
   for (std::uint64_t cell = 0; cell < plan.cells.size(); ++cell) {
@@ -208,66 +301,115 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
     progress.cells_done += left_of[cell] == 0;
   }
 
-  const auto serve = [&](Backend& backend) {
+  // Runs one launch to its end, leaving it now and then to be written down.
+  const auto run_to_the_end = [&](Launch& launch, Backend& backend, Worker& worker) {
+    const auto start = Clock::now();
+    const bool may_leave = trains_in_lanes(plan, launch.pieces[0].cell);
+    double between_saves = kSecondsBetweenSaves;
+    for (;;) {
+      worker.pause = false;
+      if (may_leave) worker.deadline = seconds_since(began) + between_saves;
+      std::vector<Chunk> chunks =
+          run_launch(plan, launch, backend, {&worker.stop, share_of(launch, worker.share), &worker.pause});
+      worker.deadline = 0;
+      if (!chunks.empty()) {
+        Finished::Item item;
+        double replicas = 0;
+        for (const Chunk& chunk : chunks) replicas += static_cast<double>(chunk.range.count);
+        for (Chunk& chunk : chunks) {
+          item.bytes.push_back(encode(chunk.columns, chunk.range.count));
+          chunk.columns.clear();
+        }
+        const double seconds = seconds_since(start);
+        for (Chunk& chunk : chunks) chunk.seconds = seconds * static_cast<double>(chunk.range.count) / replicas;
+        item.chunks = std::move(chunks);
+        work.took(launch.pieces, seconds);
+        worker.share = 0;
+        return finished.push(std::move(item));
+      }
+      const auto saving = Clock::now();
+      if (!finished.push({{}, {}, launch})) return false;
+      if (ending_soon) return false;
+      between_saves = std::max(kSecondsBetweenSaves, seconds_since(saving) / kSaveShare);
+    }
+  };
+  const auto serve = [&](Backend& backend, Worker& worker) {
     std::exception_ptr error;
     try {
-      while (!stop.load(std::memory_order_relaxed)) {
-        const auto piece = work.take();
-        if (!piece) break;
-        const auto start = Clock::now();
-        Finished::Item item{run_chunk(plan, piece->cell, piece->range, backend, {&stop, nullptr}), {}};
-        item.bytes = encode(item.chunk.columns, piece->range.count);
-        item.chunk.columns.clear();
-        item.chunk.seconds = seconds_since(start);
-        work.took(*piece, item.chunk.seconds);
-        if (!finished.push(std::move(item))) break;
+      while (!ending_soon) {
+        std::optional<Launch> launch = work.take();
+        if (!launch || !run_to_the_end(*launch, backend, worker)) break;
       }
     } catch (const Stopped&) {  // asked to
     } catch (...) {
       error = std::current_exception();
-      stop = true;
+      stop_all();
     }
+    worker.deadline = 0;
     finished.leave(error);
   };
   struct Ending {  // whatever ends this function, the workers end first, and wait for nobody
-    StopToken& stop;
+    const std::function<void()> stop_all;
     Finished& finished;
     std::vector<std::jthread> threads;
     ~Ending() {
-      stop = true;
+      stop_all();
       finished.close();
     }
-  } ending{stop, finished, {}};
+  } ending{stop_all, finished, {}};
   std::vector<std::jthread>& threads = ending.threads;
-  for (const std::unique_ptr<Backend>& worker : workers.backends) {
+  for (std::size_t i = 0; i < states.size(); ++i) {
     finished.enter();
-    threads.emplace_back([&serve, &worker] { serve(*worker); });
+    threads.emplace_back([&serve, &states, &workers, i] { serve(*workers.backends[i], states[i]); });
   }
 
   std::exception_ptr failure;
   auto last_told = Clock::now();
   const auto tell = [&] {
+    progress.under_way = 0;
+    for (const Worker& worker : states) progress.under_way += worker.share.load(std::memory_order_relaxed);
     if (control.progress) control.progress(progress);
     last_told = Clock::now();
   };
-  while (!finished.all_left()) {
-    if (control.stop != nullptr && control.stop->load()) stop = true;
-    const auto item = finished.pop(std::chrono::milliseconds(50));
-    if (item && !failure) {
-      try {
-        store.append(item->chunk, item->bytes);
-      } catch (...) {  // a full disk: what is committed stays
-        failure = std::current_exception();
-        stop = true;
-        finished.close();
-        continue;
-      }
-      const Chunk& chunk = item->chunk;
+  bool written_down = !begun.pieces.empty() || !begun.lost.empty();  // whether there may be a file of trainings begun
+  const auto write = [&](const Finished::Item& item) {
+    for (std::size_t i = 0; i < item.chunks.size(); ++i) {
+      const Chunk& chunk = item.chunks[i];
+      store.append(chunk, item.bytes[i]);
+      unfinished.erase(chunk.cell, chunk.range.first);
       progress.finished += chunk.range.count;
       progress.failed += chunk.failed;
       progress.solved += chunk.solved;
       left_of[chunk.cell] -= chunk.range.count;
       progress.cells_done += left_of[chunk.cell] == 0;
+    }
+    for (std::size_t i = 0; i < item.left.pieces.size(); ++i)
+      unfinished.set(item.left.pieces[i].cell, item.left.pieces[i].range, item.left.begun[i]);
+    written_down |= !item.left.pieces.empty();
+    if (written_down) unfinished.write();
+  };
+  std::optional<double> asked_to_stop;
+  while (!finished.all_left()) {
+    const double now = seconds_since(began);
+    if (!asked_to_stop && control.stop != nullptr && control.stop->load()) {
+      asked_to_stop = now;
+      ending_soon = true;
+    }
+    for (Worker& worker : states) {
+      const double deadline = worker.deadline;
+      if (asked_to_stop && (deadline == 0 || now > *asked_to_stop + kSecondsToLeave)) worker.stop = true;
+      if (deadline != 0 && (asked_to_stop || now > deadline)) worker.pause = true;
+    }
+    const auto item = finished.pop(std::chrono::milliseconds(50));
+    if (item && !failure) {
+      try {
+        write(*item);
+      } catch (...) {  // a full disk: what is committed stays
+        failure = std::current_exception();
+        stop_all();
+        finished.close();
+        continue;
+      }
     }
     if (seconds_since(last_told) > 0.2) tell();
   }

@@ -17,11 +17,13 @@ struct StudyProgress {
   std::uint64_t cells = 0, cells_done = 0;
   std::uint64_t planned = 0, finished = 0;  // replicas of this file's shard, those of earlier runs included
   std::uint64_t failed = 0, solved = 0;
+  double under_way = 0;  // what those not finished have come to, in replicas
 };
 
 struct StudyControl {
   const StopToken* stop = nullptr;
   std::function<void(const StudyProgress&)> progress;  // on the calling thread, a few times a second and after the last chunk
+  std::function<void(const std::string&)> warn;        // of trainings that were left in their middle and cannot be gone on with
 };
 
 // CPU: a backend of one thread for each of the choice's threads, so that small cells share the machine, or a single one of all threads where
@@ -36,7 +38,8 @@ Workers make_workers(const Plan& plan, std::uint64_t missing, BackendChoice choi
 // Replicas of its shard that a file lacks.
 std::uint64_t missing_replicas(const Store& store);
 
-// Throws Stopped, or what a worker or the store threw, after writing what was finished by then. plan: the store's, with cells that have `run`.
+// Throws Stopped, or what a worker or the store threw, after writing what was finished by then, and where long trainings stand, from which
+// the next run goes on. plan: the store's, with cells that have `run`.
 void run_study(const Plan& plan, Store& store, const Workers& workers, const StudyControl& control);
 
 // What a study would take, measured by running a little of up to eight of its cells for about two seconds. Nothing is written.

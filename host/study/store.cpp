@@ -491,6 +491,7 @@ Store Store::open(const std::string& path, Access access) {
   };
   if (access == Access::write) {
     auto lock = std::make_unique<WriterLock>(path, real);
+    TemporaryPath::remove_stale(real, TemporaryPath::Kind::folder);  // its maker was killed once it had its name
     Store store = make(std::move(lock), nullptr, real, SQLITE_OPEN_READWRITE);
     // Nobody should compute for hours what ends in a damaged file: a million replicas take some milliseconds here.
     for (const auto& [place, listed] : store.state_->chunks) store.state_->bytes(listed.chunk);

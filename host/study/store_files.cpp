@@ -13,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <system_error>
 
 #include "fryer/core/error.h"
 #include "host/text.h"
@@ -78,22 +79,14 @@ bool has_log(const std::string& file) {
 
 Copy::Copy(const std::string& real) {
   std::error_code error;
-  folder_ = (std::filesystem::temp_directory_path(error) / "fryer-study-XXXXXX").string();
-  if (error || ::mkdtemp(folder_.data()) == nullptr) {
-    folder_.clear();
-    throw FileError(fmt::format("cannot read {} without a folder for temporary files: {}", shown_path(real),
-                                error ? error.message() : std::strerror(errno)));
+  const std::string place = (std::filesystem::temp_directory_path(error) / "study").string();
+  if (!error) error.assign(folder_.make(place, TemporaryPath::Kind::folder), std::generic_category());
+  if (error) {
+    throw FileError(fmt::format("cannot read {} without a folder for temporary files: {}", shown_path(real), error.message()));
   }
   std::filesystem::copy_file(real, file(), error);
   if (!error) std::filesystem::copy_file(log_of(real), log_of(file()), error);
-  if (!error) return;
-  remove();
-  throw FileError(fmt::format("cannot copy {} to read it: {}", shown_path(real), error.message()));
-}
-
-void Copy::remove() {
-  std::error_code ignored;
-  std::filesystem::remove_all(folder_, ignored);
+  if (error) throw FileError(fmt::format("cannot copy {} to read it: {}", shown_path(real), error.message()));
 }
 
 std::string uri_of(const std::string& real, const char* parameter) {

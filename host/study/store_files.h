@@ -5,12 +5,21 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include "host/study/temporary_path.h"
+
 namespace fryer::study {
+
+// The file of trainings under way (unfinished.h), behind the study's name.
+inline constexpr std::string_view kUnfinishedSuffix = "-unfinished";
+// Of every file of a study, SQLite's among them (sqlite.org/tempfiles.html).
+inline constexpr std::array<std::string_view, 5> kSuffixes = {"", "-wal", "-shm", "-journal", kUnfinishedSuffix};
 
 // The one writer of a file, over processes by flock(2) and within this one by a list: a second descriptor of the file, closed,
 // would drop the locks that SQLite holds for the first writer. Taken before SQLite opens the file, released after it has closed
@@ -44,14 +53,10 @@ class Copy {
  public:
   // Throws FileError.
   explicit Copy(const std::string& real);
-  Copy(const Copy&) = delete;
-  Copy& operator=(const Copy&) = delete;
-  ~Copy() { remove(); }
-  std::string file() const { return folder_ + "/study.db"; }
+  std::string file() const { return folder_.name() + "/study.db"; }
 
  private:
-  void remove();
-  std::string folder_;
+  TemporaryPath folder_;
 };
 
 // A path as a URI with one parameter (sqlite.org/uri.html): every byte that may mean something else is written %XX.

@@ -45,6 +45,19 @@ bool all_ended(const TrainingStates& states) {
   });
 }
 
+bool have_equal_sizes(const TrainingStates& a, const TrainingStates& b) {
+  const auto sizes = [](const TrainingStates& s) {
+    std::vector<std::size_t> all = {s.table.status.size(), s.table.updates.size(), s.table.steps.size(), s.recent.size(),
+                                    s.outcomes.size()};
+    for (const auto* columns : {&s.table.parameters, &s.m, &s.v}) {
+      all.push_back(columns->size());
+      for (const std::vector<float>& column : *columns) all.push_back(column.size());
+    }
+    return all;
+  };
+  return sizes(a) == sizes(b);
+}
+
 TrainingStates join(std::vector<TrainingStates> parts) {
   if (parts.size() == 1) return std::move(parts[0]);
   TrainingStates all = like(parts[0]);

@@ -196,6 +196,21 @@ TEST(Signal, StopsARunWhichSaysHowToGoOn) {
   }
 }
 
+// kill -9 leaves the hidden file that was to become the output; the same output's next run removes it.
+TEST(Output, OfAKilledRunIsTidiedByTheNext) {
+  const Folder folder;
+  const std::string file = folder / "rows.csv";
+  write_bytes(file, "precious");
+  const Outcome killed = run_program(
+      {"train", "FryShack-v0", "--replicas", "1e6", "--updates", "1e6", "--json", "--save-replicas", file}, {{}, "", SIGKILL});
+  EXPECT_EQ(killed.code, 1000 + SIGKILL);
+  EXPECT_EQ(read_bytes(file), "precious");
+  EXPECT_EQ(folder.files(), 2u);
+  EXPECT_EQ(run_program({"train", "FryShack-v0", "--save-replicas", file, "--quiet"}).code, 0);
+  EXPECT_TRUE(read_bytes(file).starts_with("seed,"));
+  EXPECT_EQ(folder.files(), 1u);
+}
+
 // What `words` print on a terminal.
 std::string on_terminal(const Words& words, const std::string& variable) {
   const int terminal = posix_openpt(O_RDWR | O_NOCTTY);

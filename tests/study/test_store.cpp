@@ -526,7 +526,8 @@ TEST(Store, IsWholeOrAbsentWhenItsMakerIsKilled) {
   make_study(folder / "timed.db", plan, {});
   const auto once = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin).count();
   std::mt19937_64 random(8);
-  for (int round = 0; round < 40; ++round) {
+  constexpr int kRounds = 40;
+  for (int round = 0; round < kRounds; ++round) {
     const std::string path = folder / fmt::format("{}.db", round);
     const pid_t child = ::fork();
     if (child == 0) {
@@ -542,6 +543,7 @@ TEST(Store, IsWholeOrAbsentWhenItsMakerIsKilled) {
       make_study(path, plan, {make_chunk(0, {0, 10})});
     }
   }
+  EXPECT_EQ(folder.files(), 1u + kRounds) << "what killed makers left is still there";
 }
 
 // ---- a full disk

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+// See unfinished.h. Trainings as bytes, all numbers little-endian (packing.h):
+//   u8 format, u64 first seed, u64 replicas, u8 whether there are steps, u32 parameters, u32 columns of m, u32 columns of v,
+//   u64 rows of `recent`, u64 rows of `outcomes`; then status, updates, steps, parameters, m, v, recent, outcomes, each in
+//   blocks of 1024 values: u8 width, the smallest value in as many bytes as its type has, each value - smallest in `width` bits
+// The file:
+//   8 letters, u32 format, u32 numerics version, u64 the plan's fingerprint, u32 the store's format, u32 pieces; of each piece
+//   u64 cell, u64 first replica, u64 replicas, u64 bytes, u64 XXH3 of them; u64 XXH3 of all until here; then the pieces' bytes
+#include "host/study/unfinished.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <type_traits>
+
+#include "fryer/core/error.h"
+#include "fryer/core/version.h"
+#include "host/study/packing.h"
+#include "host/study/store_files.h"
+#include "host/study/temporary_path.h"
+#include "host/text.h"
+
+namespace fryer::study {
+namespace {
+
+// ---- trainings
+
+constexpr std::uint8_t kTrainingsFormat = 1;
+constexpr std::uint64_t kBlock = 1024;
+
+template <class Value>
+using Word = std::conditional_t<std::is_same_v<Value, float>, std::uint32_t, Value>;
+
+template <class Value>
+void put_values(std::string& bytes, const std::vector<Value>& values) {
+  std::array<std::uint64_t, kBlock> words;
+  for (std::size_t begin = 0; begin < values.size(); begin += kBlock) {
+    const std::span block(words.data(), std::min<std::size_t>(kBlock, values.size() - begin));
+    for (std::size_t i = 0; i < block.size(); ++i) block[i] = std::bit_cast<Word<Value>>(values[begin + i]);
+    const auto [smallest, largest] = std::minmax_element(block.begin(), block.end());
+    const unsigned width = bits_of(*largest - *smallest);
+    put(bytes, static_cast<std::uint8_t>(width));
+    put(bytes, static_cast<Word<Value>>(*smallest));
+    pack(bytes, block, *smallest, width);
+  }
+}
+
+template <class Value>
+std::vector<Value> take_values(Reader& reader, std::uint64_t count) {
+  const std::uint64_t blocks = count / kBlock + (count % kBlock != 0);
+  if (blocks > reader.left() / (1 + sizeof(Value))) {
+    reader.damaged(fmt::format("{} values cannot be in the {} bytes that are left", count, reader.left()));
+  }
+  std::vector<Value> values(count);
+  std::array<std::uint64_t, kBlock> words;
+  for (std::size_t begin = 0; begin < count; begin += kBlock) {
+    const std::span block(words.data(), std::min<std::size_t>(kBlock, count - begin));
+    const unsigned width = reader.number<std::uint8_t>();
+    if (width > 8 * sizeof(Value)) reader.damaged(fmt::format("a width of {} bits", width));
+    const auto smallest = reader.number<Word<Value>>();
+    const std::uint64_t largest = unpack(reader.take(packed_bytes(block.size(), width)), width, block);
+    if (largest > std::numeric_limits<Word<Value>>::max() - std::uint64_t{smallest}) reader.damaged("a value is too large");
+    for (std::size_t i = 0; i < block.size(); ++i) {
+      values[begin + i] = std::bit_cast<Value>(static_cast<Word<Value>>(smallest + block[i]));
+    }
+  }
+  return values;
+}
+
+bool is_status(std::uint8_t status) { return status <= static_cast<std::uint8_t>(ReplicaStatus::unfinished); }
+
+// What is wrong with the shape of these trainings, or "".
+std::string wrong_with(const TrainingStates& t) {
+  const std::uint64_t replicas = t.table.size();
+  if (replicas == 0) return "there are none";
+  if (t.table.updates.size() != replicas) return fmt::format("{} counts of updates", t.table.updates.size());
+  if (!t.table.steps.empty() && t.table.steps.size() != replicas) return fmt::format("{} counts of steps", t.table.steps.size());
+  for (const auto& columns : {std::cref(t.table.parameters), std::cref(t.m), std::cref(t.v)}) {
+    for (const std::vector<float>& column : columns.get()) {
+      if (column.size() != replicas) return fmt::format("{} values of a parameter or moment", column.size());
+    }
+  }
+  for (const std::size_t columns : {t.m.size(), t.v.size()}) {
+    if (columns != 0 && columns != t.table.parameters.size())
+      return fmt::format("moments of {} parameters out of {}", columns, t.table.parameters.size());
+  }
+  if (t.recent.size() % replicas != 0) return fmt::format("{} recent outcomes", t.recent.size());
+  if (t.outcomes.size() % replicas != 0) return fmt::format("{} outcomes", t.outcomes.size());
+  if (!std::all_of(t.table.status.begin(), t.table.status.end(), is_status)) return "a status is not known";
+  return "";
+}
+
+// ---- the file
+
+constexpr std::string_view kLetters = "fryer-un";
+constexpr std::uint32_t kFileFormat = 1;
+constexpr std::size_t kHeading = 8 + 4 + 4 + 8 + 4 + 4, kEntry = 5 * 8, kChecksum = 8;
+
+std::uint64_t checksum_of(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+
+bool is_missing(const Store& store, std::uint64_t cell, const Range& range) {
+  if (cell >= store.plan().cells.size()) return false;
+  const std::vector<Range> missing = store.missing(cell);
+  return std::any_of(missing.begin(), missing.end(), [&](const Range& gap) {
+    return range.first >= gap.first && range.count <= gap.count && range.first - gap.first <= gap.count - range.count;
+  });
+}
+
+bool belongs_to(const TrainingStates& trainings, const Plan& plan, const Range& range) {
+  return trainings.table.size() == range.count && trainings.table.first_seed == plan.first_seed + range.first;
+}
+
+// The next bytes of a file; fewer where it ends.
+std::string read_some(std::ifstream& file, std::uint64_t count) {
+  std::string bytes(count, '\0');
+  file.read(bytes.data(), static_cast<std::streamsize>(count));
+  bytes.resize(static_cast<std::size_t>(file.gcount()));
+  return bytes;
+}
+
+}  // namespace
+
+std::string encode(const TrainingStates& trainings) {
+  if (const std::string wrong = wrong_with(trainings); !wrong.empty()) {
+    throw Error(fmt::format("{} trainings cannot be kept: {}", trainings.table.size(), wrong));
+  }
+  const ReplicaTable& table = trainings.table;
+  std::string bytes;
+  put(bytes, kTrainingsFormat);
+  put(bytes, table.first_seed);
+  put(bytes, table.size());
+  put(bytes, static_cast<std::uint8_t>(table.steps.empty() ? 0 : 1));
+  for (const auto& columns : {std::cref(table.parameters), std::cref(trainings.m), std::cref(trainings.v)})
+    put(bytes, static_cast<std::uint32_t>(columns.get().size()));
+  put(bytes, std::uint64_t{trainings.recent.size() / table.size()});
+  put(bytes, std::uint64_t{trainings.outcomes.size() / table.size()});
+  put_values(bytes, table.status);
+  put_values(bytes, table.updates);
+  put_values(bytes, table.steps);
+  for (const auto& columns : {std::cref(table.parameters), std::cref(trainings.m), std::cref(trainings.v)}) {
+    for (const std::vector<float>& column : columns.get()) put_values(bytes, column);
+  }
+  put_values(bytes, trainings.recent);
+  put_values(bytes, trainings.outcomes);
+  return bytes;
+}
+
+TrainingStates decode_states(std::string_view bytes) {
+  Reader reader(bytes, "interrupted trainings");
+  const auto format = reader.number<std::uint8_t>();
+  if (format != kTrainingsFormat) reader.damaged(fmt::format("format {} is not known", format));
+  TrainingStates trainings;
+  ReplicaTable& table = trainings.table;
+  table.first_seed = reader.number<std::uint64_t>();
+  const auto replicas = reader.number<std::uint64_t>();
+  const auto with_steps = reader.number<std::uint8_t>();
+  if (with_steps > 1) reader.damaged(fmt::format("steps: {}", with_steps));
+  std::array<std::uint32_t, 3> columns;  // of the parameters, m, v
+  for (std::uint32_t& count : columns) count = reader.number<std::uint32_t>();
+  const auto recent = reader.number<std::uint64_t>(), outcomes = reader.number<std::uint64_t>();
+  for (const std::uint64_t rows : {recent, outcomes}) {
+    if (replicas != 0 && rows > std::numeric_limits<std::uint64_t>::max() / replicas)
+      reader.damaged(fmt::format("{} rows of {} replicas", rows, replicas));
+  }
+  table.status = take_values<std::uint8_t>(reader, replicas);
+  table.updates = take_values<std::uint32_t>(reader, replicas);
+  table.steps = take_values<std::uint64_t>(reader, with_steps == 1 ? replicas : 0);
+  for (std::uint32_t i = 0; i < columns[0]; ++i) table.parameters.push_back(take_values<float>(reader, replicas));
+  for (std::uint32_t i = 0; i < columns[1]; ++i) trainings.m.push_back(take_values<float>(reader, replicas));
+  for (std::uint32_t i = 0; i < columns[2]; ++i) trainings.v.push_back(take_values<float>(reader, replicas));
+  trainings.recent = take_values<std::uint64_t>(reader, recent * replicas);
+  trainings.outcomes = take_values<std::uint32_t>(reader, outcomes * replicas);
+  if (reader.left() != 0) reader.damaged("bytes follow the last value");
+  if (const std::string wrong = wrong_with(trainings); !wrong.empty()) reader.damaged(wrong);
+  return trainings;
+}
+
+UnfinishedFile::UnfinishedFile(const Store& store)
+    : store_(store), real_(real_path(store.path())), path_(real_ + std::string(kUnfinishedSuffix)) {}
+
+UnfinishedFile::Loaded UnfinishedFile::load() {
+  pieces_.clear();
+  Loaded loaded = read();
+  if (!loaded.lost.empty()) loaded.lost = fmt::format("{} {}", shown_path(path_), loaded.lost);
+  return loaded;
+}
+
+UnfinishedFile::Loaded UnfinishedFile::read() {
+  const auto none = [](std::string why) { return Loaded{{}, std::move(why)}; };
+  struct stat status {};
+  if (::stat(path_.c_str(), &status) != 0) {
+    return none(errno == ENOENT ? "" : fmt::format("cannot be read: {}", std::strerror(errno)));
+  }
+  if (!S_ISREG(status.st_mode)) return none("is not a file");
+  errno = 0;
+  std::ifstream file(path_, std::ios::binary);
+  if (!file) return none(fmt::format("cannot be read: {}", std::strerror(errno)));
+  file.seekg(0, std::ios::end);  // of what was opened: another may have got the name meanwhile
+  const std::streamoff end = file.tellg();
+  if (end < 0) return none("cannot be read");
+  const auto size = static_cast<std::uint64_t>(end);
+  file.seekg(0);
+
+  std::string heading = read_some(file, kHeading);
+  if (heading.size() < kHeading || !heading.starts_with(kLetters))
+    return none("does not hold trainings, or its beginning is damaged");
+  Reader reader(std::string_view(heading).substr(kLetters.size()), "its first bytes");
+  const auto format = reader.number<std::uint32_t>(), numerics = reader.number<std::uint32_t>();
+  const auto study = reader.number<std::uint64_t>();
+  const auto schema = reader.number<std::uint32_t>(), pieces = reader.number<std::uint32_t>();
+  const char* const damaged = "is damaged at its beginning, so none of its trainings can be taken up";
+  if (pieces > size / kEntry) return none(damaged);
+  const std::string entries = read_some(file, pieces * kEntry), checksum = read_some(file, kChecksum);
+  if (entries.size() < pieces * kEntry || checksum.size() < kChecksum) return none(damaged);
+  heading += entries;
+  if (Reader(checksum, "").number<std::uint64_t>() != checksum_of(heading)) return none(damaged);
+  if (format != kFileFormat || schema != static_cast<std::uint32_t>(kSchemaVersion))
+    return none("is of another version of fryer");
+  if (numerics != kNumericsVersion)
+    return none(fmt::format("is of numerics version {}, and this is {}", numerics, kNumericsVersion));
+  if (study != fingerprint(store_.plan())) return none("is of another study");
+
+  Loaded loaded;
+  std::uint64_t lost = 0, at = heading.size() + kChecksum;
+  Reader rows(entries, "");
+  for (std::uint32_t i = 0; i < pieces; ++i) {
+    Unfinished unfinished;
+    unfinished.cell = rows.number<std::uint64_t>();
+    unfinished.range.first = rows.number<std::uint64_t>();
+    unfinished.range.count = rows.number<std::uint64_t>();
+    const auto bytes = rows.number<std::uint64_t>(), expected = rows.number<std::uint64_t>();
+    const bool is_there = at <= size && bytes <= size - at;
+    if (is_missing(store_, unfinished.cell, unfinished.range)) {
+      try {
+        if (!is_there) throw DamagedFileError("the file ends before it");
+        file.clear();
+        file.seekg(static_cast<std::streamoff>(at));
+        Piece piece{unfinished.range.count, expected, read_some(file, bytes)};
+        if (checksum_of(piece.bytes) != expected) throw DamagedFileError("another checksum");
+        unfinished.trainings = decode_states(piece.bytes);
+        if (!belongs_to(unfinished.trainings, store_.plan(), unfinished.range)) throw DamagedFileError("other replicas");
+        pieces_.insert_or_assign({unfinished.cell, unfinished.range.first}, std::move(piece));
+        loaded.pieces.push_back(std::move(unfinished));
+      } catch (const DamagedFileError&) {
+        ++lost;
+      }
+    }
+    at = is_there ? at + bytes : size + 1;
+  }
+  if (lost > 0) loaded.lost = fmt::format("is damaged: {} of its {} chunks of trainings begin again", lost, pieces);
+  return loaded;
+}
+
+void UnfinishedFile::set(std::uint64_t cell, const Range& range, const TrainingStates& trainings) {
+  if (!is_missing(store_, cell, range) || !belongs_to(trainings, store_.plan(), range)) {
+    throw Error(fmt::format("{} trainings from seed {} on are not those of cell {}, replicas {} to {}, that {} still misses",
+                            trainings.table.size(), trainings.table.first_seed, cell, range.first, range.first + range.count - 1,
+                            shown_path(store_.path())));
+  }
+  std::string bytes = encode(trainings);
+  const std::uint64_t checksum = checksum_of(bytes);
+  pieces_.insert_or_assign({cell, range.first}, Piece{range.count, checksum, std::move(bytes)});
+}
+
+void UnfinishedFile::erase(std::uint64_t cell, std::uint64_t first) { pieces_.erase({cell, first}); }
+
+void UnfinishedFile::write() const {
+  const auto fail = [&](int error) {
+    throw FileError(fmt::format("cannot write {}: {}", shown_path(path_), std::strerror(error)));
+  };
+  store_.check_still_there();
+  if (pieces_.empty()) {
+    TemporaryPath::remove_stale(path_, TemporaryPath::Kind::file);
+    if (::unlink(path_.c_str()) != 0 && errno != ENOENT) fail(errno);
+    return;
+  }
+  std::string heading(kLetters);
+  put(heading, kFileFormat);
+  put(heading, kNumericsVersion);
+  put(heading, fingerprint(store_.plan()));
+  put(heading, static_cast<std::uint32_t>(kSchemaVersion));
+  put(heading, static_cast<std::uint32_t>(pieces_.size()));
+  for (const auto& [place, piece] : pieces_) {
+    for (const std::uint64_t word : {place.first, place.second, piece.count, std::uint64_t{piece.bytes.size()}, piece.checksum})
+      put(heading, word);
+  }
+  put(heading, checksum_of(heading));
+
+  TemporaryPath file;
+  if (const int error = file.make(path_, TemporaryPath::Kind::file); error != 0) fail(error);
+  struct stat status {};
+  if (::stat(real_.c_str(), &status) != 0) fail(errno);
+  ::fchmod(file.descriptor(), status.st_mode & 07777);  // some file systems have no rights to set
+  if (const int error = write_all(file.descriptor(), heading); error != 0) fail(error);
+  for (const auto& [place, piece] : pieces_) {
+    if (const int error = write_all(file.descriptor(), piece.bytes); error != 0) fail(error);
+  }
+  if (const int error = file.move_to(path_); error != 0) fail(error);
+}
+
+}  // namespace fryer::study

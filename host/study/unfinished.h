@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Trainings under way, kept beside a study so that a killed process loses minutes of them and not days: a file of the store's name
+// with -unfinished behind it. It holds nothing that cannot be computed again, so whatever is wrong with it is a reason to begin
+// those trainings again and never an error.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "host/driver.h"
+#include "host/study/plan.h"
+#include "host/study/store.h"
+
+namespace fryer::study {
+
+// The chunk that interrupted trainings will become: replicas `range` of a cell, one row each.
+struct Unfinished {
+  std::uint64_t cell = 0;
+  Range range;
+  TrainingStates trainings;
+};
+
+// Trainings as bytes: counts and bits of floats to the last one, packed. n = trainings.table.size() is at least 1; of (n) values each
+// are status (0 .. 3), updates, steps or none, every parameter, and every column of m and of v, which have as many columns as
+// there are parameters, or none; recent and outcomes have a multiple of n. Throws Error where that does not hold.
+std::string encode(const TrainingStates& trainings);
+// Throws DamagedFileError unless all of that holds. Never reads outside `bytes` and never allocates more than a thousand times their
+// size, whatever they hold.
+TrainingStates decode_states(std::string_view bytes);
+
+// Only the process that holds the store's write lock (Access::write) may write the file. Any may load it, also while it is written.
+// Not for several threads at once, nor beside the store's append().
+class UnfinishedFile {
+ public:
+  // `store` must outlive this. Nothing is read yet.
+  explicit UnfinishedFile(const Store& store);
+
+  // Beside the file that the store's path means, links resolved.
+  const std::string& path() const { return path_; }
+
+  struct Loaded {
+    std::vector<Unfinished> pieces;  // by cell and first replica
+    std::string lost;                // why there are fewer than were written, for a warning; "" if there are not
+  };
+  // What the file holds, which is then held here too, in place of what was. Of a missing file nothing and no reason; of a damaged
+  // one what is sound of it; of another study, numerics version or format nothing. Replicas that the store has by now, or that are
+  // not its, are passed over. Never throws for what is in the file.
+  Loaded load();
+
+  // Puts or replaces the piece that begins with that replica; the file follows with write(). Throws Error as encode() does, and for
+  // trainings that are not those of the plan's replicas `range`.
+  void set(std::uint64_t cell, const Range& range, const TrainingStates& trainings);
+  // Forgets that piece, if there is one.
+  void erase(std::uint64_t cell, std::uint64_t first);
+  // Replaces the file in one step with all pieces held here, on the disk for good, with the rights of the store's file; of none removes
+  // it. Throws FileError, on a full disk too: then the file is as it was, the pieces stay, and a later write() may succeed.
+  void write() const;
+
+ private:
+  struct Piece {
+    std::uint64_t count = 0, checksum = 0;
+    std::string bytes;
+  };
+
+  Loaded read();
+  const Store& store_;
+  std::string real_, path_;
+  std::map<std::pair<std::uint64_t, std::uint64_t>, Piece> pieces_;  // by cell and first replica
+};
+
+}  // namespace fryer::study
