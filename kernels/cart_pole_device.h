@@ -166,8 +166,11 @@ class CartPoleRuns {
     }
     template <class Policy>
     CartPoleRowMemoryOf<Policy> from(std::uint64_t first) const {
-      CartPoleRowMemoryOf<Policy> memory = {
-          status.data() + first, updates.data() + first, steps.data() + first, {}, nullptr, replicas};
+      CartPoleRowMemoryOf<Policy> memory{};
+      memory.status = status.data() + first;
+      memory.updates = updates.data() + first;
+      memory.steps = steps.data() + first;
+      memory.stride = replicas;
       for (std::size_t i = 0; i < parameter.size(); ++i) memory.parameter[i] = parameter[i].data() + first;
       if (outcome.size() != 0) memory.outcome = outcome.data() + first;
       return memory;

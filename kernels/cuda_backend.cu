@@ -66,7 +66,7 @@ class Gpu {
   }
   // From pageable memory, so the host's copy may change as soon as this returns.
   template <class T>
-  void copy_to_device(Buffer<T>& buffer, const T* host) {
+  void copy_to_device(const Buffer<T>& buffer, const T* host) {
     FRYER_CUDA_CHECK(cudaMemcpyAsync(buffer.data(), host, buffer.size() * sizeof(T), cudaMemcpyHostToDevice, grid_.stream));
   }
   template <class T>

@@ -18,19 +18,20 @@ ProgressMeter::ProgressMeter(const Console& console, bool quiet, std::string uni
 }
 
 Progress ProgressMeter::callback() {
-  return [this](std::uint64_t finished, std::uint64_t planned) { show(finished, planned); };
+  return [this](std::uint64_t finished, std::uint64_t planned) {
+    show(static_cast<double>(finished), static_cast<double>(planned));
+  };
 }
 
-void ProgressMeter::show(std::uint64_t finished, std::uint64_t planned, std::uint64_t earlier, const std::string& note) {
-  if (planned == 0) return;
-  share_ = static_cast<double>(finished) / static_cast<double>(planned);
+void ProgressMeter::show(double finished, double planned, double earlier, const std::string& note) {
+  if (!(planned > 0)) return;
+  share_ = finished / planned;
   const Clock::time_point now = Clock::now();
   if (quiet_ || now < next_) return;
   next_ = now + (console_.err.interactive ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10'000));
   const double seconds = std::chrono::duration<double>(now - start_).count();
-  const double gained = static_cast<double>(finished - earlier);
-  const std::string left =
-      gained > 0 ? fmt::format("  {} left", human_seconds(seconds * static_cast<double>(planned - finished) / gained)) : "";
+  const double gained = finished - earlier;
+  const std::string left = gained > 0 ? fmt::format("  {} left", human_seconds(seconds * (planned - finished) / gained)) : "";
   const std::string text =
       fmt::format("{:5.1f} %  {}{}{}", share_ * 100, human_rate(gained * scale_ / seconds, unit_), left, note);
   if (!console_.err.interactive) {

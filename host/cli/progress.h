@@ -22,7 +22,7 @@ class ProgressMeter {
 
   Progress callback();
   // The same, told directly. earlier: what an earlier run had finished, which says nothing of this one's rate. note: stands behind the rate.
-  void show(std::uint64_t finished, std::uint64_t planned, std::uint64_t earlier = 0, const std::string& note = "");
+  void show(double finished, double planned, double earlier = 0, const std::string& note = "");
   double share() const { return share_; }  // finished, 0 to 1
   void clear();                            // wipes the bar
 

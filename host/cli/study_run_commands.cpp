@@ -198,10 +198,13 @@ int run_and_print(const Command& command, const Console& console, const study::P
       std::string note = fmt::format("  {} of {} cells", p.cells_done, p.cells);
       if (p.solved != 0) note += fmt::format(", {} solved", with_separators(p.solved));
       if (p.failed != 0) note += fmt::format(", {} failed", with_separators(p.failed));
-      meter.show(p.finished, p.planned, earlier, note);
+      meter.show(static_cast<double>(p.finished) + p.under_way, static_cast<double>(p.planned), p.earlier, note);
+    };
+    const auto warn = [&](const std::string& what) {
+      if (!command.common().quiet) console.note("fryer: warning: " + what);
     };
     try {
-      study::run_study(plan, store, workers, {&stop_requested, tell});
+      study::run_study(plan, store, workers, {&stop_requested, tell, warn});
     } catch (const Stopped&) {
       meter.clear();
       console.note(fmt::format("fryer: stopped; {} holds {} of {} replicas. To go on: fryer study resume {}", store.path(),

@@ -52,10 +52,6 @@ Column column_of(ColumnKind kind, const std::vector<float>& values, const std::s
 std::vector<std::string> names_of(const Problem&) { return {kFryShackParameters.begin(), kFryShackParameters.end()}; }
 std::vector<std::string> names_of(const CartPoleProblem& problem) { return parameter_names(problem.hidden); }
 
-double parameter(const Problem& problem, std::size_t i) { return i == 0 ? problem.weight : problem.bias; }
-double parameter(const CartPoleProblem& problem, std::size_t i) {
-  return problem.hidden.units == 0 ? problem.parameters[i] : problem.hidden.parameters[i];
-}
 void set_parameter(Problem& problem, std::size_t i, double value) { (i == 0 ? problem.weight : problem.bias) = value; }
 void set_parameter(CartPoleProblem& problem, std::size_t i, double value) {
   if (problem.hidden.units == 0) {
@@ -435,6 +431,21 @@ bool fits(const Plan& plan, const Piece& piece, const TrainingStates& states) {
                              [&](std::uint32_t updates) { return updates <= c.updates; });
         }
         return false;
+      },
+      *plan.cells[piece.cell].run);
+}
+
+double share_made(const Plan& plan, const Piece& piece, const TrainingStates& states) {
+  return std::visit(
+      [&]<class Configuration>(const Configuration& c) {
+        double share = 0;
+        if constexpr (kIsTraining<Configuration>) {
+          for (std::uint64_t i = 0; i < states.table.size(); ++i) {
+            const bool unfinished = states.table.status[i] == static_cast<std::uint8_t>(ReplicaStatus::unfinished);
+            share += unfinished ? static_cast<double>(states.table.updates[i]) / static_cast<double>(c.updates) : 1;
+          }
+        }
+        return share;
       },
       *plan.cells[piece.cell].run);
 }

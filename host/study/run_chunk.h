@@ -31,6 +31,9 @@ Chunk run_chunk(const Plan& plan, std::uint64_t cell, const Range& range, Backen
 // Whether states can be those of the piece's trainings: a size that is not theirs would lead beyond the end of a column.
 bool fits(const Plan& plan, const Piece& piece, const TrainingStates& states);
 
+// What the trainings have come to, in replicas.
+double share_made(const Plan& plan, const Piece& piece, const TrainingStates& states);
+
 // Equal numbers: cells whose trainings may share lanes. Numbers ascend with the first cell of each kind.
 std::vector<std::uint64_t> kinds_of_cells(const Plan& plan);
 

@@ -11,6 +11,7 @@
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <numeric>
 #include <optional>
 #include <thread>
 
@@ -64,7 +65,7 @@ class Work {
       launch.pieces.push_back(piece);
       replicas += piece.range.count;
     };
-    while (!begun_.empty() && fits(launch, begun_.back().cell) && replicas < kFirstChunk) {
+    while (!begun_.empty() && may_join(launch, begun_.back().cell) && replicas < kFirstChunk) {
       add({begun_.back().cell, begun_.back().range});
       launch.begun.push_back(std::move(begun_.back().trainings));
       begun_.pop_back();
@@ -72,7 +73,7 @@ class Work {
     if (launch.begun.empty()) {
       for (; at_ < order_.size(); ++at_) {
         const std::uint64_t cell = order_[at_];
-        if (!fits(launch, cell)) break;
+        if (!may_join(launch, cell)) break;
         std::vector<Range>& missing = missing_[cell];
         const std::uint64_t wanted = launch_size(cell);
         while (!missing.empty() && replicas < wanted) {
@@ -108,7 +109,7 @@ class Work {
   struct Rate {
     double replicas = 0, seconds = 0;
   };
-  bool fits(const Launch& launch, std::uint64_t cell) const {
+  bool may_join(const Launch& launch, std::uint64_t cell) const {
     return launch.pieces.empty() || kind_[launch.pieces[0].cell] == kind_[cell];
   }
   // Takes a piece out of what is missing; false if that lacks a part of it.
@@ -145,11 +146,11 @@ class Work {
   const Plan& plan_;
   const std::size_t workers_;
   std::mutex mutex_;
-  const std::vector<std::uint64_t> kind_;     // of each cell
-  std::vector<std::uint64_t> order_;          // of cells: kind by kind
-  std::vector<std::vector<Range>> missing_;   // by cell, ascending
-  std::vector<Rate> rates_;                   // by kind
-  std::vector<Unfinished> begun_;             // kind by kind
+  const std::vector<std::uint64_t> kind_;    // of each cell
+  std::vector<std::uint64_t> order_;         // of cells: kind by kind
+  std::vector<std::vector<Range>> missing_;  // by cell, ascending
+  std::vector<Rate> rates_;                  // by kind
+  std::vector<Unfinished> begun_;            // kind by kind
   Rate all_;
   std::uint64_t left_ = 0, in_flight_ = 0;
   std::size_t at_ = 0;  // of order_: cells before it have nothing missing
@@ -286,6 +287,11 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
   UnfinishedFile unfinished(store);
   UnfinishedFile::Loaded begun = unfinished.load();
   if (!begun.lost.empty() && control.warn) control.warn(begun.lost);
+  const double begun_share =
+      std::accumulate(begun.pieces.begin(), begun.pieces.end(), 0.0, [&](double sum, const Unfinished& one) {
+        return sum + share_made(plan, {one.cell, one.range}, one.trainings);
+      });
+  bool written_down = !begun.pieces.empty() || !begun.lost.empty();  // whether there may be a file of trainings begun
   Work work(plan, store, workers.backends.size(), std::move(begun.pieces));
   Finished finished;
   std::vector<Worker> states(workers.backends.size());
@@ -295,6 +301,7 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
     for (Worker& worker : states) worker.stop = true;
   };
   StudyProgress progress = progress_so_far(plan, store);
+  progress.earlier = static_cast<double>(progress.finished) + begun_share;
   std::vector<std::uint64_t> left_of(plan.cells.size());
   for (std::uint64_t cell = 0; cell < plan.cells.size(); ++cell) {
     for (const Range& range : store.missing(cell)) left_of[cell] += range.count;
@@ -368,10 +375,10 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
   const auto tell = [&] {
     progress.under_way = 0;
     for (const Worker& worker : states) progress.under_way += worker.share.load(std::memory_order_relaxed);
+    progress.under_way = std::min(progress.under_way, static_cast<double>(progress.planned - progress.finished));
     if (control.progress) control.progress(progress);
     last_told = Clock::now();
   };
-  bool written_down = !begun.pieces.empty() || !begun.lost.empty();  // whether there may be a file of trainings begun
   const auto write = [&](const Finished::Item& item) {
     for (std::size_t i = 0; i < item.chunks.size(); ++i) {
       const Chunk& chunk = item.chunks[i];

@@ -18,6 +18,7 @@ struct StudyProgress {
   std::uint64_t planned = 0, finished = 0;  // replicas of this file's shard, those of earlier runs included
   std::uint64_t failed = 0, solved = 0;
   double under_way = 0;  // what those not finished have come to, in replicas
+  double earlier = 0;    // what earlier runs did of all that, in replicas
 };
 
 struct StudyControl {

@@ -40,9 +40,8 @@ TrainingStates like(const TrainingStates& from) {
 }  // namespace
 
 bool all_ended(const TrainingStates& states) {
-  return std::none_of(states.table.status.begin(), states.table.status.end(), [](std::uint8_t status) {
-    return status == static_cast<std::uint8_t>(ReplicaStatus::unfinished);
-  });
+  return std::none_of(states.table.status.begin(), states.table.status.end(),
+                      [](std::uint8_t status) { return status == static_cast<std::uint8_t>(ReplicaStatus::unfinished); });
 }
 
 bool have_equal_sizes(const TrainingStates& a, const TrainingStates& b) {

@@ -9,8 +9,8 @@
 #include "host/driver.h"
 #include "host/study/training_states.h"
 #include "host/training_support.h"
-#include "tests/engine/effort.h"
 #include "kernels/device_backend.h"
+#include "tests/engine/effort.h"
 #include "tests/kernels/host_warp.h"
 
 namespace fryer::test {
@@ -102,14 +102,15 @@ std::vector<TrainingStates> alone(const std::vector<CartPoleTrainConfiguration>&
   std::vector<TrainingStates> all;
   for (const CartPoleTrainConfiguration& c : configurations) {
     all.push_back(fresh_states(c, true));
-    train_on({c}, all.back(), *backend, {}, Spread::episodes);
+    train_on(std::vector{c}, all.back(), *backend, {}, Spread::episodes);
   }
   return all;
 }
 
 // All cells in the same lanes. pauses: how often, at any moment, they are left and gone on with; between, they are taken apart, as a
 // study's file has them.
-std::vector<TrainingStates> together(const std::vector<CartPoleTrainConfiguration>& configurations, Backend& backend, int pauses) {
+std::vector<TrainingStates> together(const std::vector<CartPoleTrainConfiguration>& configurations, Backend& backend,
+                                     int pauses) {
   std::vector<TrainingStates> parts;
   for (const CartPoleTrainConfiguration& c : configurations) parts.push_back(fresh_states(c, true));
   std::mt19937 random(7);
@@ -168,7 +169,7 @@ TEST(SharedLanes, ALongTrainingIsLeftInItsMiddle) {
   CartPoleTrainConfiguration c = cell(0.01, Baseline::mean, little_effort() ? 20'000 : 60'000, 3, 4);
   c.until = 39.9;
   std::vector<TrainingStates> expected = {fresh_states(c, true)};
-  train_on({c}, expected[0], *make_cpu("scalar", 1), {}, Spread::replicas);
+  train_on(std::vector{c}, expected[0], *make_cpu("scalar", 1), {}, Spread::replicas);
   for (const std::string& isa : isas_here()) {
     SCOPED_TRACE(isa);
     TrainingStates states = fresh_states(c, true);
@@ -181,9 +182,9 @@ TEST(SharedLanes, ALongTrainingIsLeftInItsMiddle) {
       const auto progress = [&](std::uint64_t finished, std::uint64_t planned) {
         EXPECT_GE(finished, made);
         EXPECT_LE(finished, planned);
-        if (++calls == 2) pause = true;
+        if (++calls == 1) pause = true;
       };
-      train_on({c}, states, *backend, {nullptr, progress, &pause}, Spread::replicas);
+      train_on(std::vector{c}, states, *backend, {nullptr, progress, &pause}, Spread::replicas);
       made = 0;
       for (const std::uint32_t updates : states.table.updates) made += updates;
       ++pauses;
@@ -216,11 +217,10 @@ TEST(SharedLanes, AnUpdateSpreadOverTheBackendIsNeverCut) {
     expect_equal(states, expected);
   };
   check(poles, [&](TrainingStates& states, const RunControl& control) {
-    train_on({poles}, states, *backend, control, Spread::episodes);
+    train_on(std::vector{poles}, states, *backend, control, Spread::episodes);
   });
-  check(shack, [&](TrainingStates& states, const RunControl& control) {
-    train_on(shack, states, *backend, control, Spread::episodes);
-  });
+  check(shack,
+        [&](TrainingStates& states, const RunControl& control) { train_on(shack, states, *backend, control, Spread::episodes); });
   // And the fry shack's lanes give the same.
   TrainingStates lanes = fresh_states(shack, true), episodes = lanes;
   train_on(shack, lanes, *backend, {}, Spread::replicas);
@@ -270,8 +270,7 @@ TEST(SharedLanes, QueuesAreCutAtTheSeedsHighWord) {
   expect(1, 4, 1, {{0, kSpan - 1, 1}});
   expect(2, 5, 3, {{0, kSpan, 1}, {2, kSpan + 10, 2}});
   expect(3, 8, 2, {{0, 7, 0}});
-  for (std::uint64_t row = 0; row < 3; ++row)
-    EXPECT_EQ(group_of(parts[2].groups.data(), 2, row).training, row < 2 ? 1u : 2u);
+  for (std::uint64_t row = 0; row < 3; ++row) EXPECT_EQ(group_of(parts[2].groups.data(), 2, row).training, row < 2 ? 1u : 2u);
 }
 
 }  // namespace

@@ -134,7 +134,7 @@ class HostWarps {
     std::fill(data, data + size, T{});
   }
   template <class T>
-  void copy_to_device(Buffer<T>& buffer, const T* host) {
+  void copy_to_device(const Buffer<T>& buffer, const T* host) {
     std::copy(host, host + buffer.size(), buffer.data());
   }
   template <class T>

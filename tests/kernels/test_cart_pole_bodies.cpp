@@ -259,8 +259,7 @@ TrainingCaseOf<Policy> training_of(const std::string& name, const CartPole::Sett
 
 TrainingCase training(const std::string& name, const CartPole::Settings& s, bool general, Baseline baseline, std::uint32_t batch,
                       std::uint32_t updates, double learning_rate, Stop stop, double entropy_bonus = 0) {
-  TrainingCase c =
-      training_of<LinearPolicy>(name, s, general, {}, baseline, batch, updates, learning_rate, stop, entropy_bonus);
+  TrainingCase c = training_of<LinearPolicy>(name, s, general, {}, baseline, batch, updates, learning_rate, stop, entropy_bonus);
   c.settings().initial.parameter[2] = 0.5f;
   c.settings().initial.parameter[4] = -0.25f;
   return c;
@@ -302,7 +301,8 @@ struct Trained {
         parameter(static_cast<std::size_t>(parameters), std::vector<float>(replicas)) {}
   template <class Policy>
   CartPoleRowMemoryOf<Policy> rows() {
-    CartPoleRowMemoryOf<Policy> r = {status.data(), updates.data(), steps.data(), {}, outcome.data(), status.size(), nullptr, nullptr, nullptr};
+    CartPoleRowMemoryOf<Policy> r = {status.data(), updates.data(), steps.data(), {},     outcome.data(),
+                                     status.size(), nullptr,        nullptr,      nullptr};
     for (std::size_t i = 0; i < parameter.size(); ++i) r.parameter[i] = parameter[i].data();
     return r;
   }
