@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// See run_chunk.h. Trainings of a chunk run together; evaluations, gradients, and trainings whose parameters are drawn, one replica after
-// another: each is a run of its own, spread over the backend by episodes.
+// See run_chunk.h. Trainings of a chunk run together; evaluations, gradients, and trainings of studies that draw something, one replica
+// after another: each is a run of its own, spread over the backend by episodes.
 #include "host/study/run_chunk.h"
 
 #include <algorithm>
@@ -9,10 +9,10 @@
 #include <type_traits>
 
 #include "fryer/core/error.h"
-#include "fryer/core/philox.h"
 #include "fryer/engine/registry.h"
 #include "host/digest.h"
 #include "host/driver.h"
+#include "host/study/draws.h"
 #include "host/training_support.h"
 
 namespace fryer::study {
@@ -22,11 +22,8 @@ constexpr double kNoValue = std::numeric_limits<double>::quiet_NaN();
 
 // The seed of a row's hash: what runs, so that equal rows of two cells count as two.
 std::uint64_t cell_key(const Plan& plan, const Cell& cell) {
-  std::string text = plan.command + '\n' + plan.environment + '\n' + plan.algorithm + '\n' + cell.configuration + '\n';
-  for (const Draw& draw : plan.distribution) {
-    text += draw.parameter + ' ' + Json(draw.low).dump() + ' ' + Json(draw.high).dump() + '\n';
-  }
-  return hash_text(text);
+  return hash_text(plan.command + '\n' + plan.environment + '\n' + plan.algorithm + '\n' + cell.configuration + '\n' +
+                   key_text(plan.distribution));
 }
 
 // A column from one value a replica; NaN has the same bits everywhere.
@@ -51,28 +48,41 @@ Column column_of(ColumnKind kind, const std::vector<float>& values, const std::s
 std::vector<std::string> names_of(const Problem&) { return {kFryShackParameters.begin(), kFryShackParameters.end()}; }
 std::vector<std::string> names_of(const CartPoleProblem& problem) { return parameter_names(problem.hidden); }
 
-double parameter(const Problem& problem, std::size_t i) { return i == 0 ? problem.weight : problem.bias; }
-double parameter(const CartPoleProblem& problem, std::size_t i) {
-  return problem.hidden.units == 0 ? problem.parameters[i] : problem.hidden.parameters[i];
-}
-void set_parameter(Problem& problem, std::size_t i, double value) { (i == 0 ? problem.weight : problem.bias) = value; }
-void set_parameter(CartPoleProblem& problem, std::size_t i, double value) {
-  if (problem.hidden.units == 0) {
-    problem.parameters[i] = value;
-  } else {
-    problem.hidden.parameters.resize(parameter_count(problem.hidden));
-    problem.hidden.parameters[i] = value;
+// ---- replicas, of any command
+
+// The configurations of a chunk's replicas: each its own where the study draws something, else the cell's for all.
+template <class Configuration>
+struct Replicas {
+  const Configuration& cell;
+  std::vector<Configuration> drawn;
+  std::vector<std::vector<double>> values;  // of each draw: one a replica
+  const Configuration& operator[](std::uint64_t i) const { return drawn.empty() ? cell : drawn[i]; }
+};
+
+template <class Configuration>
+Replicas<Configuration> draw_replicas(const Plan& plan, const Cell& cell, const Range& range) {
+  Replicas<Configuration> replicas{std::get<Configuration>(*cell.run), {}, {}};
+  if (plan.distribution.empty()) return replicas;
+  replicas.values.resize(plan.distribution.size());
+  for (std::uint64_t i = 0; i < range.count; ++i) {
+    DrawnReplica one = draw_replica(plan, cell, plan.first_seed + range.first + i);
+    replicas.drawn.push_back(std::get<Configuration>(std::move(one.configuration)));
+    for (std::size_t j = 0; j < one.values.size(); ++j) replicas.values[j].push_back(one.values[j]);
   }
+  return replicas;
 }
 
-// The parameters that the replica with this seed draws.
-template <class AnyProblem>
-void draw_parameters(const std::vector<Draw>& distribution, std::uint64_t seed, AnyProblem& problem) {
-  for (const Draw& draw : distribution) {
-    const RandomBlock<std::uint32_t> words = random_block(seed, Purpose::initialisation, 0, draw.index / 4);
-    const std::uint32_t word[] = {words.x, words.y, words.z, words.w};
-    const double u = static_cast<double>(word[draw.index % 4] >> 8) * 0x1p-24;
-    set_parameter(problem, draw.index, static_cast<double>(static_cast<float>(draw.low + u * (draw.high - draw.low))));
+// What was drawn: parameters, as columns of `kind`, where the study records them, and settings.
+template <class Configuration>
+void add_drawn(const Plan& plan, const Replicas<Configuration>& replicas, ColumnKind kind, std::vector<Column>& columns) {
+  for (std::size_t j = 0; j < replicas.values.size(); ++j) {
+    const Draw& draw = plan.distribution[j];
+    const std::vector<double>& values = replicas.values[j];
+    if (draw.is_setting()) {
+      columns.push_back(column_of(ColumnKind::setting, values, draw.setting));
+    } else if (plan.record.parameters) {
+      columns.push_back(column_of(kind, std::vector<float>(values.begin(), values.end()), draw.parameter));
+    }
   }
 }
 
@@ -151,13 +161,15 @@ bool is_failed(const ReplicaTable& table, std::uint64_t i) {
 }
 
 template <class Configuration>
-void add_curve(const Configuration& c, const Record& record, const TrainResult& r, std::vector<Column>& columns) {
+void add_curve(const Replicas<Configuration>& of, const Record& record, const TrainResult& r, std::vector<Column>& columns) {
+  const Configuration& c = of.cell;
   const std::uint64_t replicas = r.table.size();
   const auto add_point = [&](std::uint64_t update) {  // from 1
     std::vector<double> values(replicas, kNoValue);
     for (std::uint64_t i = 0; i < replicas; ++i) {
       if (r.table.updates[i] < update) continue;
-      values[i] = mean_return_of(c, static_cast<double>(r.outcomes[(update - 1) * replicas + i]), static_cast<double>(c.batch));
+      const auto outcome = static_cast<double>(r.outcomes[(update - 1) * replicas + i]);
+      values[i] = mean_return_of(of[i], outcome, static_cast<double>(c.batch));
     }
     columns.push_back(column_of(ColumnKind::curve, values, "", static_cast<double>(update)));
   };
@@ -168,7 +180,9 @@ void add_curve(const Configuration& c, const Record& record, const TrainResult& 
 
 // Thresholds and the final return: means over the last `window` updates, as --until looks at them.
 template <class Configuration>
-void add_window_means(const Configuration& c, const Record& record, const TrainResult& r, std::vector<Column>& columns) {
+void add_window_means(const Replicas<Configuration>& of, const Record& record, const TrainResult& r,
+                      std::vector<Column>& columns) {
+  const Configuration& c = of.cell;
   const std::uint64_t replicas = r.table.size(), window = window_of(c.batch);
   const double batch = static_cast<double>(c.batch);
   const std::size_t thresholds = record.thresholds.size();
@@ -184,7 +198,7 @@ void add_window_means(const Configuration& c, const Record& record, const TrainR
       total += outcome;
       if (u >= window) in_window -= r.outcomes[(u - window) * replicas + i];
       if (open == 0 || u + 1 < window) continue;
-      const double mean = mean_return_of(c, static_cast<double>(in_window), static_cast<double>(window) * batch);
+      const double mean = mean_return_of(of[i], static_cast<double>(in_window), static_cast<double>(window) * batch);
       for (std::size_t t = 0; t < thresholds; ++t) {
         if (reached[t][i] != 0 || !(mean >= record.thresholds[t])) continue;
         reached[t][i] = u + 1;
@@ -194,7 +208,7 @@ void add_window_means(const Configuration& c, const Record& record, const TrainR
     }
     const std::uint64_t last = std::min(window, made);
     if (last == 0 || is_failed(r.table, i)) continue;
-    final_return[i] = mean_return_of(c, static_cast<double>(in_window), static_cast<double>(last) * batch);
+    final_return[i] = mean_return_of(of[i], static_cast<double>(in_window), static_cast<double>(last) * batch);
   }
   for (std::size_t t = 0; t < thresholds; ++t) {
     columns.push_back(column_of(ColumnKind::threshold_updates, reached[t], record.thresholds[t]));
@@ -221,30 +235,29 @@ void store_row(TrainResult& all, std::uint64_t i, std::uint64_t replicas, const 
 }
 
 template <class Configuration>
-TrainResult train_rows(const Plan& plan, Configuration c, const Range& range, Backend& backend, const RunControl& control) {
-  const TrainOutput output = needs_outcomes(plan.record, c) ? TrainOutput::rows_and_outcomes : TrainOutput::rows;
-  c.seed = plan.first_seed + range.first;
-  c.replicas = range.count;
+TrainResult train_rows(const Plan& plan, const Replicas<Configuration>& replicas, const Range& range, Backend& backend,
+                       const RunControl& control) {
+  const TrainOutput output = needs_outcomes(plan.record, replicas.cell) ? TrainOutput::rows_and_outcomes : TrainOutput::rows;
   if (plan.distribution.empty()) {
+    Configuration c = replicas.cell;
+    c.seed = plan.first_seed + range.first;
+    c.replicas = range.count;
     return train(c, backend, control, Spread::automatic, output);
   }
   TrainResult all;
   for_each_replica(range, control, [&](std::uint64_t i, const RunControl& inner) {
-    Configuration one = c;
-    one.seed = c.seed + i;
-    one.replicas = 1;
-    draw_parameters(plan.distribution, one.seed, one.problem);
-    store_row(all, i, range.count, train(one, backend, inner, Spread::automatic, output));
+    store_row(all, i, range.count, train(replicas[i], backend, inner, Spread::automatic, output));
   });
-  all.table.first_seed = c.seed;
+  all.table.first_seed = plan.first_seed + range.first;
   return all;
 }
 
 template <class Configuration>
-void run_trainings(const Plan& plan, const Configuration& c, Chunk& chunk, std::uint64_t key, Backend& backend,
+void run_trainings(const Plan& plan, const Replicas<Configuration>& of, Chunk& chunk, std::uint64_t key, Backend& backend,
                    const RunControl& control) {
+  const Configuration& c = of.cell;
   const std::uint64_t replicas = chunk.range.count;
-  const TrainResult r = train_rows(plan, c, chunk.range, backend, control);
+  const TrainResult r = train_rows(plan, of, chunk.range, backend, control);
   const ReplicaTable& table = r.table;
   chunk.digest = digest_of(table, c.batch, key);
   std::vector<std::uint64_t> episodes, steps;
@@ -264,27 +277,28 @@ void run_trainings(const Plan& plan, const Configuration& c, Chunk& chunk, std::
     for (std::size_t j = 0; j < names.size(); ++j)
       columns.push_back(column_of(ColumnKind::parameter, table.parameters[j], names[j]));
   }
+  add_drawn(plan, of, ColumnKind::initial_parameter, columns);
   if (needs_outcomes(plan.record, c)) {
-    add_curve(c, plan.record, r, columns);
-    add_window_means(c, plan.record, r, columns);
+    add_curve(of, plan.record, r, columns);
+    add_window_means(of, plan.record, r, columns);
   }
 
   // What the final policy is worth: exactly where there is a closed form, and by episodes where they were asked for.
-  auto problem = c.problem;
-  const auto set_final = [&](std::uint64_t i) {
+  const auto final_problem = [&](std::uint64_t i) {
+    auto problem = of[i].problem;
     for (std::size_t j = 0; j < names.size(); ++j) set_parameter(problem, j, static_cast<double>(table.parameters[j][i]));
+    return problem;
   };
   if constexpr (std::is_same_v<Configuration, TrainConfiguration>) {
     std::vector<double> expected(replicas, kNoValue);
     for (std::uint64_t i = 0; i < replicas; ++i) {
       if (is_failed(table, i)) continue;
-      set_final(i);
-      expected[i] = fry_shack_expected_return(problem);
+      expected[i] = fry_shack_expected_return(final_problem(i));
     }
     columns.push_back(column_of(ColumnKind::expected_return, expected));
   }
   if (plan.record.evaluation_episodes == 0) return;
-  auto evaluation = evaluation_of(problem);
+  auto evaluation = evaluation_of(c.problem);
   evaluation.episodes = plan.record.evaluation_episodes;
   Evaluations evaluations;
   for_each_replica(chunk.range, {control.stop, nullptr}, [&](std::uint64_t i, const RunControl& one) {
@@ -292,8 +306,7 @@ void run_trainings(const Plan& plan, const Configuration& c, Chunk& chunk, std::
       evaluations.add_none();
       return;
     }
-    set_final(i);
-    evaluation.problem = problem;
+    evaluation.problem = final_problem(i);
     evaluation.seed = table.first_seed + i;
     evaluations.add(evaluate(evaluation, backend, one));
   });
@@ -314,16 +327,13 @@ void add_counts(const std::vector<std::uint64_t>& episodes, const std::vector<st
 }
 
 template <class Configuration>
-void run_evaluations(const Plan& plan, Configuration c, Chunk& chunk, std::uint64_t key, Backend& backend,
+void run_evaluations(const Plan& plan, const Replicas<Configuration>& replicas, Chunk& chunk, std::uint64_t key, Backend& backend,
                      const RunControl& control) {
-  std::vector<std::vector<float>> drawn(plan.distribution.size());
   std::vector<std::uint64_t> episodes, steps;
   Evaluations evaluations;
   for_each_replica(chunk.range, control, [&](std::uint64_t i, const RunControl& one) {
+    Configuration c = replicas[i];
     c.seed = plan.first_seed + chunk.range.first + i;
-    draw_parameters(plan.distribution, c.seed, c.problem);
-    for (std::size_t j = 0; j < drawn.size(); ++j)
-      drawn[j].push_back(static_cast<float>(parameter(c.problem, plan.distribution[j].index)));
     const EvaluateResult r = evaluate(c, backend, one);
     chunk.digest += hash_words(std::vector<std::uint64_t>{c.seed, r.digest}, key);
     episodes.push_back(r.episodes);
@@ -331,8 +341,7 @@ void run_evaluations(const Plan& plan, Configuration c, Chunk& chunk, std::uint6
     evaluations.add(r);
   });
   add_counts(episodes, steps, chunk.columns);
-  for (std::size_t j = 0; plan.record.parameters && j < drawn.size(); ++j)
-    chunk.columns.push_back(column_of(ColumnKind::parameter, drawn[j], plan.distribution[j].parameter));
+  add_drawn(plan, replicas, ColumnKind::parameter, chunk.columns);
   evaluations.store(chunk.columns);
 }
 
@@ -356,11 +365,12 @@ std::vector<NamedEstimate> estimates_of(const CartPoleGradientConfiguration& c, 
 }
 
 template <class Configuration>
-void run_gradients(const Plan& plan, Configuration c, Chunk& chunk, std::uint64_t key, Backend& backend,
+void run_gradients(const Plan& plan, const Replicas<Configuration>& replicas, Chunk& chunk, std::uint64_t key, Backend& backend,
                    const RunControl& control) {
   std::vector<std::uint64_t> episodes, steps;
   std::vector<std::vector<NamedEstimate>> all;
   for_each_replica(chunk.range, control, [&](std::uint64_t i, const RunControl& one) {
+    Configuration c = replicas[i];
     c.seed = plan.first_seed + chunk.range.first + i;
     const auto r = gradient(c, backend, one);
     chunk.digest += hash_words(std::vector<std::uint64_t>{c.seed, r.digest}, key);
@@ -369,6 +379,7 @@ void run_gradients(const Plan& plan, Configuration c, Chunk& chunk, std::uint64_
     all.push_back(estimates_of(c, r));
   });
   add_counts(episodes, steps, chunk.columns);
+  add_drawn(plan, replicas, ColumnKind::parameter, chunk.columns);
   for (std::size_t j = 0; j < all[0].size(); ++j) {
     std::vector<double> estimate, error, second;
     for (const std::vector<NamedEstimate>& one : all) {
@@ -392,12 +403,13 @@ Chunk run_chunk(const Plan& plan, std::uint64_t cell, const Range& range, Backen
   const std::uint64_t key = cell_key(plan, plan.cells[cell]);
   std::visit(
       [&]<class Configuration>(const Configuration& c) {
+        const Replicas<Configuration> replicas = draw_replicas<Configuration>(plan, plan.cells[cell], range);
         if constexpr (kIsTraining<Configuration>) {
-          run_trainings(plan, c, chunk, key, backend, control);
+          run_trainings(plan, replicas, chunk, key, backend, control);
         } else if constexpr (requires { c.greedy; }) {
-          run_evaluations(plan, c, chunk, key, backend, control);
+          run_evaluations(plan, replicas, chunk, key, backend, control);
         } else {
-          run_gradients(plan, c, chunk, key, backend, control);
+          run_gradients(plan, replicas, chunk, key, backend, control);
         }
       },
       *plan.cells[cell].run);
@@ -406,17 +418,18 @@ Chunk run_chunk(const Plan& plan, std::uint64_t cell, const Range& range, Backen
 
 std::uint64_t largest_chunk(const Plan& plan, std::uint64_t cell) {
   constexpr std::uint64_t kMostNumbers = kMostValues / 2;
-  // Columns besides the curve: thresholds' two each, a hidden layer's parameters, and a dozen.
-  const std::uint64_t columns = 2 * plan.record.thresholds.size() + HiddenLayerPolicy::kParameters + 16;
-  const std::uint64_t updates = std::visit(
-      [&]<class Configuration>(const Configuration& c) -> std::uint64_t {
+  // Columns besides the curve: thresholds' two each, a hidden layer's parameters, and a dozen; and what is drawn, in columns and in each
+  // replica's own configuration.
+  std::uint64_t numbers = 2 * plan.record.thresholds.size() + HiddenLayerPolicy::kParameters + 16;
+  std::visit(
+      [&]<class Configuration>(const Configuration& c) {
+        if (!plan.distribution.empty()) numbers += 2 * plan.distribution.size() + sizeof(Configuration) / sizeof(std::uint64_t);
         if constexpr (kIsTraining<Configuration>) {
-          if (needs_outcomes(plan.record, c)) return c.updates;
+          if (needs_outcomes(plan.record, c)) numbers += c.updates;
         }
-        return 0;
       },
       *plan.cells[cell].run);
-  return std::max<std::uint64_t>(kMostNumbers / (updates + columns), 1);
+  return std::max<std::uint64_t>(kMostNumbers / numbers, 1);
 }
 
 bool outcomes_can_be_kept(const Cell& cell) {
