@@ -33,6 +33,7 @@ class CartPoleTrain : public TrainCommand {
     return TrainCommand::why_not(option);
   }
   std::optional<study::CellConfiguration> cell() const override { return c_; }
+  void take(const study::CellConfiguration& cell) override { c_ = std::get<CartPoleTrainConfiguration>(cell); }
   void apply_preset(const std::string& name) override;
 
  private:
@@ -133,6 +134,7 @@ void CartPoleTrain::add_baseline() {
     }
     return Json(fmt::format("constant={}", c_.problem.baseline_value));
   };
+  option.inner = {"baseline-value", &c_.problem.baseline_value, [this] { return c_.problem.baseline == Baseline::constant; }};
   table_.add(option);
 }
 

@@ -60,6 +60,8 @@ class Command {
   virtual void resolve() {}
   // What it runs, once resolved, as a cell of a study; nothing for a command that a study cannot run.
   virtual std::optional<study::CellConfiguration> cell() const { return std::nullopt; }
+  // Its settings as they are in a cell that cell() of such a command gave; the options' sources stay as they are.
+  virtual void take(const study::CellConfiguration&) {}
   // Runs it and prints; returns the exit code, or throws.
   virtual int run(const Console& console) = 0;
 

@@ -43,6 +43,7 @@ class FryShackTrain : public TrainCommand {
     return TrainCommand::why_not(option);
   }
   std::optional<study::CellConfiguration> cell() const override { return c_; }
+  void take(const study::CellConfiguration& cell) override { c_ = std::get<TrainConfiguration>(cell); }
   void apply_preset(const std::string& name) override {
     if (name != "notebook") return;
     const auto replicas = c_.replicas, seed = c_.seed;

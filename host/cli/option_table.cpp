@@ -57,6 +57,7 @@ Option& OptionTable::integer(std::string name, std::string placeholder, std::uin
 Option& OptionTable::number(std::string name, std::string placeholder, double& target, std::string accepted, std::string unit,
                             std::string help) {
   Option option = row(std::move(name), std::move(placeholder), std::move(accepted), std::move(unit), std::move(help));
+  option.real = &target;
   option.value = [&target] { return Json(target); };
   option.read = [&target, accepted = option.accepted](const std::string& text) {
     const std::optional<double> value = parse_number(text);
@@ -98,6 +99,27 @@ std::vector<std::string> OptionTable::names() const {
   std::vector<std::string> names;
   for (const Option& option : options_) names.push_back(option.name);
   return names;
+}
+
+std::vector<std::string> OptionTable::real_names() const {
+  std::vector<std::string> names;
+  for (const Option& option : options_) {
+    if (option.real != nullptr) names.push_back(option.name);
+    if (option.inner) names.push_back(option.inner->name);
+  }
+  return names;
+}
+
+double* OptionTable::find_real(std::string_view name) const {
+  if (const Option* option = find(name)) return option->real;
+  const Option* outer = find_outer(name);
+  return outer == nullptr ? nullptr : outer->inner->real;
+}
+
+const Option* OptionTable::find_outer(std::string_view name) const {
+  const auto found = std::find_if(options_.begin(), options_.end(),
+                                  [&](const Option& option) { return option.inner && option.inner->name == name; });
+  return found == options_.end() ? nullptr : &*found;
 }
 
 void OptionTable::set(std::string_view name, const std::string& text, Source source, const std::string& label) {

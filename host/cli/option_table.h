@@ -33,6 +33,14 @@ struct Option {
   std::function<void(const std::string&)> read;  // throws ConfigurationError without the option's name
   std::function<Json()> value;                   // what is in force
   bool setting = true;                           // can change the result: part of `configuration`
+  double* real = nullptr;                        // the variable of a setting with a real value, which a study may draw
+  // A number within the value's text that a study may draw under a name of its own: baseline-value, of --baseline constant=V.
+  struct Inner {
+    std::string name;
+    double* real = nullptr;
+    std::function<bool()> is_there;
+  };
+  std::optional<Inner> inner;
   // The option means nothing next to the value of another unless this holds.
   struct Condition {
     std::function<bool()> holds;
@@ -70,6 +78,12 @@ class OptionTable {
   Option* find(std::string_view name);
   const Option* find(std::string_view name) const { return const_cast<OptionTable*>(this)->find(name); }
   std::vector<std::string> names() const;
+  // Names of what a study may draw: settings with a real value, and numbers within others.
+  std::vector<std::string> real_names() const;
+  // The variable of such a name; null for any other.
+  double* find_real(std::string_view name) const;
+  // The option within whose text this number stands; null where it is an option itself, or nothing at all.
+  const Option* find_outer(std::string_view name) const;
 
   void set(std::string_view name, const std::string& text, Source source, const std::string& label);
 

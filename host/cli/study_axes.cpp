@@ -177,13 +177,14 @@ void StudyReader::check_combined() {
         refuse(place, key, fmt::format("varies here and is fixed on line {}; one of them", setting.value.place.line));
     }
   }
-  // A drawn parameter has no other value.
+  // What is drawn has no other value.
   for (const Setting& setting : fixed_) varying.emplace_back(setting.key, setting.value.place);
-  const bool all = plan_.distribution.size() == parameters_of(plan_.environment).size();
+  const auto parameters = parameters_of(plan_.environment);
+  const bool all =
+      std::all_of(parameters.begin(), parameters.end(), [&](std::string_view name) { return plan_.draws(std::string(name)); });
   for (const auto& [key, place] : varying) {
-    const bool drawn = std::any_of(plan_.distribution.begin(), plan_.distribution.end(),
-                                   [&wanted = key](const study::Draw& draw) { return draw.parameter == wanted; });
-    if (drawn || (all && key == "parameters")) refuse(place, key, "is drawn by [distribution]; it cannot be given too");
+    const Place* const drawn = find_draw(all && key == "parameters" ? plan_.distribution.front().name() : key);
+    if (drawn != nullptr) refuse(place, key, fmt::format("is drawn by [distribution] on line {}; one of them", drawn->line));
   }
 }
 

@@ -10,6 +10,7 @@
 #include "fryer/engine/run.h"
 #include "host/cli/config_file.h"
 #include "host/cli/study_reader.h"
+#include "host/study/draws.h"
 #include "host/study/run_chunk.h"
 #include "host/training_support.h"
 
@@ -80,28 +81,29 @@ void check_threshold(const study::CellConfiguration& cell, double threshold) {
 void check_parameter(study::CellConfiguration cell, std::size_t index, double value) {
   std::visit(
       [&](auto& c) {
-        if constexpr (requires { c.problem.weight; }) {
-          (index == 0 ? c.problem.weight : c.problem.bias) = value;
-        } else {
-          c.problem.parameters[index] = value;
-        }
+        study::set_parameter(c.problem, index, value);
         validate(c);
       },
       cell);
 }
 
-// Every setting of a resolved command that can change a result, but seed and replicas, which the study has: one text for one configuration.
-std::string canonical(const Command& command) {
+// Every setting of a resolved command that can change a result, but those that the study has: seed, replicas, and what is drawn. One text
+// for one configuration.
+std::string canonical(const Command& command, const study::Plan& plan) {
   Json configuration = command.table().configuration();
   configuration.erase("seed");
   configuration.erase("replicas");
+  for (const study::Draw& draw : plan.distribution) {
+    if (draw.is_setting()) configuration.erase(draw.setting);
+  }
   return configuration.dump();
 }
 
 [[noreturn]] void damaged(const std::string& what) { throw DamagedFileError("study: " + what); }
 
 // `defaults`: what a new command of this kind has. Only what differs is set: most of a cell does not, and setting is what takes time.
-void make_runnable(Command& command, const std::map<std::string, std::string>& defaults, std::size_t number, study::Cell& cell) {
+void make_runnable(Command& command, const std::map<std::string, std::string>& defaults, std::size_t number,
+                   const study::Plan& plan, study::Cell& cell) {
   const std::string name = fmt::format("cell {}", number + 1);
   try {
     ConfigFile file = parse_config(name, cell.configuration);
@@ -115,12 +117,17 @@ void make_runnable(Command& command, const std::map<std::string, std::string>& d
       const auto found = defaults.find(assignment.name);
       return found != defaults.end() && found->second == assignment.text;
     });
+    for (Assignment& assignment : lowest_values(plan, command.table(), [&](const std::string& key) { return name + ": " + key; }))
+      file.assignments.push_back(std::move(assignment));
     configure(command, file.assignments, {});
+    cell.run = command.cell();
+    set_lowest_inner(plan, command.table(), *cell.run);
+    check_draws(plan, *cell.run);
   } catch (const ConfigurationError& error) {
     damaged(error.what());
   }
-  if (canonical(command) != cell.configuration) damaged(name + ": its settings are not those of this version, as it writes them");
-  cell.run = command.cell();
+  if (canonical(command, plan) != cell.configuration)
+    damaged(name + ": its settings are not those of this version, as it writes them");
 }
 
 }  // namespace
@@ -144,7 +151,8 @@ StudyReader::Place StudyReader::find_place(const std::string& key, const Choice&
   for (const Setting& setting : fixed_) {
     if (setting.key == key) return setting.value.place;
   }
-  return environment_place_;
+  const Place* const drawn = find_draw(key);
+  return drawn != nullptr ? *drawn : environment_place_;
 }
 
 // What the option table or validate() say, of one combination, with the place of what they name.
@@ -157,6 +165,7 @@ void StudyReader::refuse_cell(const std::string& message, const Choice& choice, 
   };
   for (const Setting& setting : fixed_) with_label(setting.key, setting.value.place);
   for (const auto& [key, value] : point(choice)) with_label(key, find_place(key, choice));
+  for (const auto& [key, place] : draw_places_) with_label(key, place);
   // "--option: what", or of several options.
   std::string text = with_keys(message, table);
   const std::string key = text.substr(0, text.find_first_of(":, "));
@@ -176,16 +185,21 @@ study::Cell StudyReader::make_cell(const Choice& choice) {
     for (std::size_t i = 0; i < axes_[a].keys.size(); ++i) add(axes_[a].keys[i], (*choice[a])[i]);
   }
   const std::unique_ptr<Command> command = entry_->make(plan_.environment);
+  for (Assignment& assignment :
+       lowest_values(plan_, command->table(), [&](const std::string& key) { return label(*find_draw(key), key); }))
+    settings.push_back(std::move(assignment));
   study::Cell cell;
   cell.point = point(choice);
   try {
     configure(*command, settings, {});
     cell.run = command->cell();
+    set_lowest_inner(plan_, command->table(), *cell.run);
+    check_draws(plan_, *cell.run);
   } catch (const ConfigurationError& error) {
     refuse_cell(error.what(), choice, command->table());
   }
   check_cell(cell, choice);
-  cell.configuration = canonical(*command);
+  cell.configuration = canonical(*command, plan_);
   plan_.algorithm = command->algorithm();
   for (const std::string& warning : command->warnings) warn(choice, with_keys(warning, command->table()));
   return cell;
@@ -218,7 +232,7 @@ void StudyReader::check_cell(const study::Cell& cell, const Choice& choice) {
     const std::string text = error.what();
     return text.substr(std::min(text.find(": ") + 2, text.size()));
   };
-  if (!plan_.distribution.empty()) {
+  if (plan_.draws_parameters()) {
     if (has_hidden_layer(*cell.run))
       refuse(distribution_place_, "distribution",
              at + "not supported with a hidden layer, whose trainings draw their own start (initialisation)");
@@ -227,6 +241,7 @@ void StudyReader::check_cell(const study::Cell& cell, const Choice& choice) {
     if (plan_.cells.empty()) {  // the same for all cells
       for (std::size_t i = 0; i < plan_.distribution.size(); ++i) {
         const study::Draw& draw = plan_.distribution[i];
+        if (draw.is_setting()) continue;  // check_draws
         try {
           check_parameter(*cell.run, draw.index, draw.low);
           check_parameter(*cell.run, draw.index, draw.high);
@@ -300,13 +315,16 @@ void make_runnable(study::Plan& plan) {
     damaged(fmt::format("its environment {} is none of {}", shown(plan.environment), either(environments)));
   const auto names = parameters_of(plan.environment);
   for (const study::Draw& draw : plan.distribution) {
+    if (draw.is_setting()) continue;
     if (draw.index >= names.size() || names[draw.index] != draw.parameter)
       damaged(fmt::format("{} is no parameter of {}", shown(draw.parameter), plan.environment));
   }
+  bind_draws(plan, *entry);
   std::map<std::string, std::string> defaults;
-  for (const Assignment& a : parse_config("defaults", canonical(*entry->make(plan.environment))).assignments)
+  for (const Assignment& a : parse_config("defaults", canonical(*entry->make(plan.environment), plan)).assignments)
     defaults[a.name] = a.text;
-  for (std::size_t i = 0; i < plan.cells.size(); ++i) make_runnable(*entry->make(plan.environment), defaults, i, plan.cells[i]);
+  for (std::size_t i = 0; i < plan.cells.size(); ++i)
+    make_runnable(*entry->make(plan.environment), defaults, i, plan, plan.cells[i]);
 }
 
 }  // namespace fryer::cli

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a study file says, but for its grid: command, environment, settings, seeds, what is recorded and drawn; and what it may not say.
+// What a study file says, but for its grid and what is drawn: command, environment, settings, seeds, what is recorded; and what it may
+// not say.
 // Parts that depend on others are read after them, whatever their order in the file.
 #include "host/cli/study_file.h"
 
@@ -23,7 +24,8 @@ const std::vector<std::string>& own_keys() {
   return keys;
 }
 
-// Options that a study cannot have, and what to say instead.
+}  // namespace
+
 std::string why_not_in_a_study(const std::string& key) {
   static const std::vector<std::pair<std::vector<std::string>, const char*>> reasons = {
       {{"seed", "replicas"}, "not a setting of a study; [seeds] has first and count"},
@@ -39,8 +41,6 @@ std::string why_not_in_a_study(const std::string& key) {
   }
   return "";
 }
-
-}  // namespace
 
 const std::vector<std::string>& study_commands() {
   static const std::vector<std::string> names = {"train", "evaluate", "gradient"};
@@ -144,6 +144,7 @@ study::Plan StudyReader::read() {
   check_combined();
   check_size();
   check_values();
+  bind_draws(plan_, *entry_);
   make_cells();
   check_curve();
   if (warnings_ != nullptr) {
@@ -253,11 +254,10 @@ void StudyReader::read_settings() {
   if (plan_.seeds == 0) refuse({1, 1}, "seeds", "missing; [seeds] with count, and first unless it is 1");
   std::sort(axes_.begin(), axes_.end(), [](const Axis& a, const Axis& b) { return a.place < b.place; });
   // What is recorded depends on the command, and what is drawn on the environment: after the rest, whatever the order in the file.
-  if (plan_.command == "gradient") plan_.record.parameters = false;
   for (const auto& [key, value] : document_) {
     if (key.str() == "distribution") read_distribution(key, value);
   }
-  if (plan_.command == "evaluate" && plan_.distribution.empty()) plan_.record.parameters = false;
+  if (plan_.command != "train" && !plan_.draws_parameters()) plan_.record.parameters = false;
   for (const auto& [key, value] : document_) {
     if (key.str() == "record") read_record(key, value);
   }
@@ -292,9 +292,8 @@ void StudyReader::read_record(const toml::key& key, const toml::node& value) {
     if (std::find(known.begin(), known.end(), name) == known.end()) unknown_key(part, "[record]", known);
     const bool of_policies = name == "parameters" || (name == "thresholds" && plan_.command == "evaluate");
     if (!training && !of_policies) refuse(place, name, fmt::format("has no meaning for {}; it is of trainings", plan_.command));
-    if (plan_.command == "gradient") refuse(place, name, "has no meaning for gradient; all estimates are kept");
-    if (plan_.command == "evaluate" && name == "parameters" && plan_.distribution.empty())
-      refuse(place, name, "has no meaning without [distribution]; all replicas have the same parameters");
+    if (!training && name == "parameters" && !plan_.draws_parameters())
+      refuse(place, name, "has no meaning unless [distribution] draws them; all replicas have the same parameters");
     if (name == "parameters") {
       plan_.record.parameters = flag(part, given);
     } else if (name == "curve_every") {
@@ -321,66 +320,6 @@ void StudyReader::read_thresholds(const toml::key& key, const toml::node& value)
       refuse(place_of(element.source()), "thresholds", fmt::format("{} stands there twice", threshold));
     thresholds.push_back(threshold);
     threshold_places_.push_back(place_of(element.source()));
-  }
-}
-
-study::Draw StudyReader::read_draw(const toml::key& key, const toml::node& value) const {
-  const std::string name(key.str());
-  const Place place = place_of(key.source());
-  const char* const accepted = "\"uniform(LOW, HIGH)\" with two finite numbers, the first below the second";
-  const auto given = value.value_exact<std::string>();
-  if (!given) refuse(place, name, fmt::format("is not accepted; {}", accepted));
-  std::string text;  // without spaces
-  for (const char c : *given) {
-    if (c != ' ') text += c;
-  }
-  constexpr std::string_view kHead = "uniform(";
-  const std::size_t comma = text.find(',');
-  study::Draw draw;
-  bool good = text.starts_with(kHead) && text.ends_with(')') && comma != std::string::npos && comma >= kHead.size();
-  if (good) {
-    const auto low = parse_number(text.substr(kHead.size(), comma - kHead.size()));
-    const auto high = parse_number(text.substr(comma + 1, text.size() - comma - 2));
-    good = low && high && *low < *high;
-    if (good) draw.low = *low, draw.high = *high;
-  }
-  if (!good) refuse(place, name, fmt::format("{} is not accepted; {}", shown(*given), accepted));
-  draw.parameter = name;
-  return draw;
-}
-
-void StudyReader::read_distribution(const toml::key& key, const toml::node& value) {
-  const auto names = parameters_of(plan_.environment);
-  const toml::table& given = table(key, value);
-  distribution_place_ = place_of(key.source());
-  if (plan_.command == "gradient")
-    refuse(distribution_place_, "distribution", "has no meaning for gradient; its parameters are fixed");
-  if (given.empty())
-    refuse(distribution_place_, "distribution", "is empty; parameters = \"uniform(-1, 1)\", or no [distribution]");
-  std::vector<std::string> known(names.begin(), names.end());
-  known.emplace_back("parameters");
-  for (const auto& [part, text] : given) {
-    const auto found = std::find(names.begin(), names.end(), part.str());
-    if (part.str() != "parameters" && found == names.end()) unknown_key(part, "[distribution]", known);
-    if (part.str() == "parameters" && given.size() > 1)
-      refuse(place_of(part.source()), "parameters", "cannot be combined with single parameters; it is all of them");
-    const study::Draw draw = read_draw(part, text);
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      if (part.str() != "parameters" && part.str() != names[i]) continue;
-      plan_.distribution.push_back({std::string(names[i]), i, draw.low, draw.high});
-      draw_places_.emplace_back(part.str(), place_of(part.source()));
-    }
-  }
-  // In the registry's order; TOML's tables are in alphabetical order.
-  std::vector<std::size_t> order(plan_.distribution.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::sort(order.begin(), order.end(),
-            [&](std::size_t a, std::size_t b) { return plan_.distribution[a].index < plan_.distribution[b].index; });
-  const auto draws = plan_.distribution;
-  const auto places = draw_places_;
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    plan_.distribution[i] = draws[order[i]];
-    draw_places_[i] = places[order[i]];
   }
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside of study_file.h: a study file is read in three steps, each in a file of its own. study_file.cpp: what the file says, with the
+// Inside of study_file.h: a study file is read in steps, each in a file of its own. study_file.cpp: what the file says, with the
 // place of each word (with study_axes.cpp, this is all that knows TOML). study_axes.cpp: what varies, and the size of its product.
-// study_cells.cpp: each combination through the command's own option table. Nothing else includes this.
+// study_draws.cpp: what each replica draws. study_cells.cpp: each combination through the command's own option table. Nothing else includes
+// this.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -22,10 +24,24 @@ namespace fryer::cli {
 const std::vector<std::string>& study_commands();
 // Nothing for a command that is none of these.
 const CommandEntry* find_entry(const std::string& command);
+// Why a study cannot have this option, and what it has instead; "" where it can.
+std::string why_not_in_a_study(const std::string& key);
 // Names of an environment's parameters, in the registry's order.
 std::span<const std::string_view> parameters_of(const std::string& environment);
 // "--batch 16" in a message of the option table is "batch 16" in a file.
 std::string with_keys(const std::string& message, const OptionTable& table);
+
+// Gives the settings that a plan draws what they need to run: their `apply`. Throws DamagedFileError for a name that is none of the
+// command's.
+void bind_draws(study::Plan& plan, const CommandEntry& entry);
+// The settings that are drawn and that are options, at their lowest values, as if they were given: so a cell is checked and made with them.
+// label(key): how a message names one.
+std::vector<Assignment> lowest_values(const study::Plan& plan, const OptionTable& table,
+                                      const std::function<std::string(const std::string&)>& label);
+// The same of numbers within other options, in a cell. Throws ConfigurationError where the option's value in the command has no such number.
+void set_lowest_inner(const study::Plan& plan, const OptionTable& table, study::CellConfiguration& cell);
+// Throws ConfigurationError, naming the option, for settings that could be drawn together but that this cell cannot run with.
+void check_draws(const study::Plan& plan, const study::CellConfiguration& cell);
 
 class StudyReader {
  public:
@@ -76,8 +92,6 @@ class StudyReader {
   void read_seeds(const toml::key& key, const toml::node& value);
   void read_record(const toml::key& key, const toml::node& value);
   void read_thresholds(const toml::key& key, const toml::node& value);
-  void read_distribution(const toml::key& key, const toml::node& value);
-  study::Draw read_draw(const toml::key& key, const toml::node& value) const;
 
   // ---- what varies: study_axes.cpp
   void read_grid(const toml::key& key, const toml::node& value);
@@ -87,6 +101,12 @@ class StudyReader {
   void check_values();
   void check_combined();
   void check_size();
+
+  // ---- what is drawn: study_draws.cpp
+  void read_distribution(const toml::key& key, const toml::node& value);
+  study::Draw read_draw(const toml::key& key, const toml::node& value) const;
+  void check_drawn_key(const toml::key& key) const;
+  const Place* find_draw(const std::string& name) const;
 
   // ---- its cells: study_cells.cpp
   void make_cells();
@@ -110,7 +130,7 @@ class StudyReader {
   std::vector<Axis> axes_;
   Place environment_place_, count_place_, curve_place_, distribution_place_;
   std::vector<Place> threshold_places_;
-  std::vector<std::pair<std::string, Place>> draw_places_;  // in the order of plan_.distribution
+  std::vector<std::pair<std::string, Place>> draw_places_;  // of each in plan_.distribution, in its order: its key in the file
   std::uint64_t most_updates_ = 0;
   struct Warning {
     std::string text;  // of the first cell that has it

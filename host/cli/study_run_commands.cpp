@@ -15,6 +15,7 @@
 #include "host/cli/run_support.h"
 #include "host/cli/study_command.h"
 #include "host/cli/study_file.h"
+#include "host/study/draws.h"
 #include "host/study/scheduler.h"
 
 namespace fryer::cli {
@@ -29,8 +30,10 @@ constexpr const char* kStudyFile =
     "[record]: "
     "parameters (true), curve_every (in updates; 0 for none), evaluation_episodes (0), thresholds (mean returns). "
     "[distribution]: "
-    "parameters, or a parameter's name, = \"uniform(a, b)\", drawn from each replica's seed. title and question stand in the "
-    "report.";
+    "what each replica draws from its own seed: parameters, a parameter's name, or a setting with a real value (learning_rate, "
+    "gravity, baseline_value of baseline = \"constant=0\") = \"uniform(LOW, HIGH)\" or \"log_uniform(LOW, HIGH)\"; what was "
+    "drawn is "
+    "a column of the results. title and question stand in the report.";
 
 std::string processor() {
   std::ifstream file("/proc/cpuinfo");
@@ -137,6 +140,8 @@ void print_plan(const Command& command, const Console& console, const study::Pla
     text += "  " + study::to_text(plan.cells[i].point) + '\n';
   if (shown_cells != plan.cells.size())
     text += fmt::format("  ... {} more (-v shows all)\n", with_separators(plan.cells.size() - shown_cells));
+  for (const study::Draw& draw : plan.distribution)
+    text += fmt::format("each replica draws {} from {}\n", draw.name(), study::to_text(draw));
   text += fmt::format("time:  {}{} on {} (measured here)\nfile:  {}{}, {}\n", bound, human_seconds(estimate.seconds),
                       backend_text(info), bound, human_bytes(estimate.bytes), shown_path(output));
   if (estimate.at_least) text += "       (a training takes too long to be tried to its end here)\n";

@@ -21,6 +21,7 @@
 #include "fryer/core/error.h"
 #include "fryer/engine/results.h"
 #include "host/study/cell_order.h"
+#include "host/study/draws.h"
 #include "host/study/sentences.h"
 #include "host/study/wording.h"
 #include "host/text.h"
@@ -213,7 +214,9 @@ std::vector<std::pair<std::string, std::vector<std::string>>> axes_of(const Plan
   return axes;
 }
 
-std::vector<std::pair<std::string, std::string>> fixed_settings(const std::vector<CellPlan>& cells, const StudySummary& summary) {
+// `plan` may draw the policy's parameters, which the option `parameters` has all of.
+std::vector<std::pair<std::string, std::string>> fixed_settings(const Plan& plan, const std::vector<CellPlan>& cells,
+                                                                const StudySummary& summary) {
   std::vector<std::pair<std::string, std::string>> fixed;
   if (cells.empty()) return fixed;
   for (const auto& [key, value] : cells.front().configuration.items()) {
@@ -223,7 +226,8 @@ std::vector<std::pair<std::string, std::string>> fixed_settings(const std::vecto
       const auto found = cell.configuration.find(key);
       return found != cell.configuration.end() && *found == value;
     });
-    if (varied || !same) continue;
+    const bool drawn = plan.draws(key) || (key == "parameters" && plan.draws_parameters());
+    if (varied || drawn || !same) continue;
     fixed.emplace_back(key, value.is_string() ? value.get<std::string>() : value.is_null() ? "none" : value.dump());
   }
   return fixed;
@@ -670,6 +674,10 @@ void describe_study(const StudyRows& rows, StudySummary& s) {
   }
   for (const Chunk& chunk : rows.chunks) s.worker_seconds += chunk.seconds;
   s.axes = axes_of(plan);
+  for (const Draw& draw : plan.distribution) {
+    const bool is_start = plan.command == "train" && !draw.is_setting();
+    s.drawn.emplace_back((is_start ? "initial " : "") + draw.name(), to_text(draw));
+  }
 }
 
 }  // namespace
@@ -678,7 +686,7 @@ StudySummary analyse(const StudyRows& rows) {
   StudySummary summary;
   describe_study(rows, summary);
   const std::vector<CellPlan> plans = plan_cells(rows);
-  summary.fixed = fixed_settings(plans, summary);
+  summary.fixed = fixed_settings(rows.plan, plans, summary);
   const std::optional<ResultChoice> result = choose_result(rows.plan, plans);
   if (result) {
     summary.result_name = result->name;

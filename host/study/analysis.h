@@ -89,7 +89,8 @@ struct StudySummary {
   // met the stopping rule, then by the median updates to it. Empty without comparisons.
   std::vector<std::size_t> ranking;
   std::string sentence;                                    // the whole study in one
-  std::vector<std::pair<std::string, std::string>> fixed;  // settings that all cells share: key, value
+  std::vector<std::pair<std::string, std::string>> fixed;  // settings that all cells and seeds share: key, value
+  std::vector<std::pair<std::string, std::string>> drawn;  // what each seed draws: "learning_rate", "log_uniform(0.001, 1)"
   std::vector<Provenance> runs;
   double worker_seconds = 0;
   std::string source;  // the study file

@@ -22,7 +22,7 @@ namespace fryer::study {
 namespace {
 
 constexpr std::uint8_t kFormat = 1;
-constexpr ColumnKind kLastKind = ColumnKind::expected_return;
+constexpr ColumnKind kLastKind = ColumnKind::initial_parameter;
 constexpr ColumnType kLastType = ColumnType::real64;
 // Its hash table stays in the second-level cache: a million random values are given up after a millisecond.
 constexpr std::size_t kMostDistinct = 65'536;
@@ -175,6 +175,10 @@ std::string column_name(const Column& column) {
       return estimated + "_second_moment";
     case ColumnKind::expected_return:
       return "expected_return";
+    case ColumnKind::setting:
+      return column.name;
+    case ColumnKind::initial_parameter:
+      return "initial_" + column.name;
   }
   throw Error(fmt::format("column kind {} is not known", static_cast<int>(column.kind)));
 }

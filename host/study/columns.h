@@ -17,7 +17,7 @@ enum class ColumnKind : std::uint8_t {
   updates = 1,            // made
   episodes = 2,           // of training; of an evaluation or gradient cell: played
   steps = 3,              // simulated in them
-  parameter = 4,          // final (of a training) or drawn; `name` is the parameter's; NaN where the replica failed
+  parameter = 4,          // final (of a training), or drawn; `name` is the parameter's; NaN where the replica failed
   curve = 5,              // mean return of the batch of update `at` (from 1); NaN where it was not made
   threshold_updates = 6,  // the first update (from 1) after which the return `at` was reached; 0: never
   threshold_steps = 7,    // steps simulated until then; 0: never
@@ -29,7 +29,9 @@ enum class ColumnKind : std::uint8_t {
   estimate = 13,  // of a gradient cell; `name` is the parameter's, or mean_return
   standard_error = 14,
   second_moment = 15,
-  expected_return = 16,  // exact, of the final parameters (FryShack-v0)
+  expected_return = 16,    // exact, of the final parameters (FryShack-v0)
+  setting = 17,            // drawn; `name` is the setting's key
+  initial_parameter = 18,  // drawn, of a training; `name` is the parameter's
 };
 
 enum class ColumnType : std::uint8_t { integer = 0, real32 = 1, real64 = 2 };
@@ -37,7 +39,7 @@ enum class ColumnType : std::uint8_t { integer = 0, real32 = 1, real64 = 2 };
 struct Column {
   ColumnKind kind = ColumnKind::status;
   ColumnType type = ColumnType::integer;
-  std::string name;                 // parameter, estimate, standard_error, second_moment; else empty
+  std::string name;                 // parameter, initial_parameter, setting, estimate, standard_error, second_moment; else empty
   double at = 0;                    // curve: the update; threshold_*: the return
   std::vector<std::uint64_t> bits;  // one a replica: the integer, or the value's bits
 
@@ -53,7 +55,7 @@ struct Column {
 };
 
 // The name of a column in exported files: status, updates, w_angle, return_at_update_10, updates_to_475, evaluation_mean,
-// gradient_bias, gradient_bias_standard_error, ...
+// gradient_bias, gradient_bias_standard_error, learning_rate (a drawn one), initial_w_angle, ...
 std::string column_name(const Column& column);
 
 // The most values (columns x rows) that one chunk may hold: half a gigabyte of them in memory.

@@ -20,7 +20,7 @@ constexpr const char *kTitle = "title", *kQuestion = "question", *kCommand = "co
                      *kSeeds = "seeds", *kFirst = "first", *kCount = "count", *kRecord = "record", *kParameters = "parameters",
                      *kCurveEvery = "curve_every", *kEvaluationEpisodes = "evaluation_episodes", *kThresholds = "thresholds",
                      *kDistribution = "distribution", *kParameter = "parameter", *kIndex = "index", *kLow = "low",
-                     *kHigh = "high";
+                     *kHigh = "high", *kSetting = "setting", *kScale = "scale", *kLog = "log";
 
 [[noreturn]] void damaged(const std::string& where, const std::string& what) {
   throw DamagedFileError(fmt::format("the study's plan is damaged: {} {}", where, what));
@@ -66,11 +66,40 @@ Cell cell_from_json(const Json& document, const std::string& where) {
   return cell;
 }
 
+// What drew parameters uniformly before settings could be drawn has the same text, and so the same fingerprint, still: a scale is written
+// where it is not the uniform one.
+Json to_json(const Draw& draw) {
+  Json document;
+  if (draw.is_setting()) {
+    document = {{kSetting, draw.setting}, {kLow, draw.low}, {kHigh, draw.high}};
+  } else {
+    document = {{kParameter, draw.parameter}, {kIndex, draw.index}, {kLow, draw.low}, {kHigh, draw.high}};
+  }
+  if (draw.scale == Draw::Scale::log_uniform) document[kScale] = kLog;
+  return document;
+}
+
 Draw draw_from_json(const Json& document, const std::string& where) {
-  expect_keys(document, where, {kParameter, kIndex, kLow, kHigh});
-  const Draw draw{text(document[kParameter], where + ".parameter"), integer(document[kIndex], where + ".index"),
-                  real(document[kLow], where + ".low"), real(document[kHigh], where + ".high")};
+  Draw draw;
+  Json rest = document;
+  if (rest.is_object() && rest.contains(kScale)) {
+    if (text(rest[kScale], where + ".scale") != kLog) damaged(where + ".scale", "is not log");
+    draw.scale = Draw::Scale::log_uniform;
+    rest.erase(kScale);
+  }
+  if (rest.is_object() && rest.contains(kSetting)) {
+    expect_keys(rest, where, {kSetting, kLow, kHigh});
+    draw.setting = text(rest[kSetting], where + ".setting");
+    if (draw.setting.empty()) damaged(where + ".setting", "is empty");
+  } else {
+    expect_keys(rest, where, {kParameter, kIndex, kLow, kHigh});
+    draw.parameter = text(rest[kParameter], where + ".parameter");
+    draw.index = integer(rest[kIndex], where + ".index");
+  }
+  draw.low = real(rest[kLow], where + ".low");
+  draw.high = real(rest[kHigh], where + ".high");
   if (draw.low > draw.high) damaged(where, fmt::format("has low {} above high {}", draw.low, draw.high));
+  if (draw.scale == Draw::Scale::log_uniform && draw.low <= 0) damaged(where, fmt::format("has the log of low {}", draw.low));
   return draw;
 }
 
@@ -84,9 +113,7 @@ Json to_json(const Plan& plan) {
     cells.push_back({{kConfiguration, cell.configuration}, {kPoint, std::move(point)}});
   }
   Json distribution = Json::array();
-  for (const Draw& draw : plan.distribution) {
-    distribution.push_back({{kParameter, draw.parameter}, {kIndex, draw.index}, {kLow, draw.low}, {kHigh, draw.high}});
-  }
+  for (const Draw& draw : plan.distribution) distribution.push_back(to_json(draw));
   Json thresholds = Json::array();
   for (const double threshold : plan.record.thresholds) thresholds.push_back(threshold);
   Json document;

@@ -3,7 +3,9 @@
 // from the document that a store keeps of it. Nothing here runs anything.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -27,7 +29,8 @@ using Point = std::vector<std::pair<std::string, std::string>>;
 std::string to_text(const Point& point);
 
 struct Cell {
-  std::string configuration;  // canonical JSON: every setting that can change a result, but seed and replicas
+  std::string
+      configuration;  // canonical JSON: every setting that can change a result, but seed, replicas and those that are drawn
   Point point;
   std::optional<CellConfiguration> run;  // absent in plans that are only looked at
 };
@@ -40,11 +43,19 @@ struct Record {
   std::vector<double> thresholds;  // of the mean return over the last ceil(100 / batch) updates: when each was first reached
 };
 
-// A parameter that each replica draws from its own seed (purpose initialisation, number 0, word i % 4 of block i / 4).
+// What each replica draws from its own seed: a parameter of the policy, or a real-valued setting of the command. draws.h has the values.
 struct Draw {
-  std::string parameter;
-  std::size_t index = 0;     // in the registry's order
-  double low = 0, high = 0;  // low + u (high - low), u in [0, 1), rounded once to float
+  enum class Scale { uniform, log_uniform };
+  std::string parameter;     // its name; "" of a setting
+  std::size_t index = 0;     // of a parameter, in the registry's order
+  double low = 0, high = 0;  // finite, low <= high; 0 < low where log-uniform
+  Scale scale = Scale::uniform;
+  std::string setting = {};  // its key in a study file; "" of a parameter
+  // Of a setting: gives a cell's configuration this value. Absent in plans that are only looked at; any number of threads may call it.
+  std::function<void(CellConfiguration&, double)> apply = {};
+
+  bool is_setting() const { return !setting.empty(); }
+  const std::string& name() const { return is_setting() ? setting : parameter; }
 };
 
 struct Plan {
@@ -54,10 +65,16 @@ struct Plan {
   std::vector<Cell> cells;
   std::uint64_t first_seed = 1, seeds = 0;
   Record record;
-  std::vector<Draw> distribution;
-  std::string source;  // the study file's text
+  std::vector<Draw> distribution;  // parameters in the registry's order, then settings by key
+  std::string source;              // the study file's text
 
   std::uint64_t replicas() const { return cells.size() * seeds; }
+  bool draws_parameters() const {
+    return std::any_of(distribution.begin(), distribution.end(), [](const Draw& draw) { return !draw.is_setting(); });
+  }
+  bool draws(const std::string& name) const {
+    return std::any_of(distribution.begin(), distribution.end(), [&](const Draw& draw) { return draw.name() == name; });
+  }
 };
 
 // The plan as a store keeps it, cells by their canonical configurations; `run` and `source` are not in it.

@@ -394,6 +394,7 @@ std::string configuration(const StudySummary& summary) {
     for (const std::string& value : values) list += (list.empty() ? "" : ", ") + value;
     settings.emplace_back("grid: " + key, list);
   }
+  for (const auto& [name, range] : summary.drawn) settings.emplace_back("drawn by each seed: " + name, range);
   if (summary.seeds > 0) {
     settings.emplace_back("seeds", seed_range(summary) + ", for each cell");
   }

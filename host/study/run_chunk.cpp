@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// See run_chunk.h. Trainings run together; evaluations and gradients one replica after another: each is a run of its own, spread over the
-// backend by episodes.
+// See run_chunk.h. Trainings run together where they may share lanes; evaluations and gradients one replica after another: each is a run of
+// its own, spread over the backend by episodes.
 #include "host/study/run_chunk.h"
 
 #include <algorithm>
@@ -10,9 +10,9 @@
 #include <type_traits>
 
 #include "fryer/core/error.h"
-#include "fryer/core/philox.h"
 #include "fryer/engine/registry.h"
 #include "host/digest.h"
+#include "host/study/draws.h"
 #include "host/study/training_states.h"
 #include "host/training_support.h"
 
@@ -23,11 +23,8 @@ constexpr double kNoValue = std::numeric_limits<double>::quiet_NaN();
 
 // The seed of a row's hash: what runs, so that equal rows of two cells count as two.
 std::uint64_t cell_key(const Plan& plan, const Cell& cell) {
-  std::string text = plan.command + '\n' + plan.environment + '\n' + plan.algorithm + '\n' + cell.configuration + '\n';
-  for (const Draw& draw : plan.distribution) {
-    text += draw.parameter + ' ' + Json(draw.low).dump() + ' ' + Json(draw.high).dump() + '\n';
-  }
-  return hash_text(text);
+  return hash_text(plan.command + '\n' + plan.environment + '\n' + plan.algorithm + '\n' + cell.configuration + '\n' +
+                   key_text(plan.distribution));
 }
 
 // A column from one value a replica; NaN has the same bits everywhere.
@@ -52,22 +49,42 @@ Column column_of(ColumnKind kind, const std::vector<float>& values, const std::s
 std::vector<std::string> names_of(const Problem&) { return {kFryShackParameters.begin(), kFryShackParameters.end()}; }
 std::vector<std::string> names_of(const CartPoleProblem& problem) { return parameter_names(problem.hidden); }
 
-void set_parameter(Problem& problem, std::size_t i, double value) { (i == 0 ? problem.weight : problem.bias) = value; }
-void set_parameter(CartPoleProblem& problem, std::size_t i, double value) {
-  if (problem.hidden.units == 0) {
-    problem.parameters[i] = value;
-  } else {
-    problem.hidden.parameters.resize(parameter_count(problem.hidden));
-    problem.hidden.parameters[i] = value;
+// ---- replicas, of any command
+
+// The configurations of a chunk's replicas: each its own where the study draws something, else the cell's for all.
+template <class Configuration>
+struct Replicas {
+  const Configuration& cell;
+  std::vector<Configuration> drawn;
+  std::vector<std::vector<double>> values;  // of each draw: one a replica
+  const Configuration& operator[](std::uint64_t i) const { return drawn.empty() ? cell : drawn[i]; }
+};
+
+template <class Configuration>
+Replicas<Configuration> draw_replicas(const Plan& plan, const Cell& cell, const Range& range) {
+  Replicas<Configuration> replicas{std::get<Configuration>(*cell.run), {}, {}};
+  if (plan.distribution.empty()) return replicas;
+  replicas.values.resize(plan.distribution.size());
+  for (std::uint64_t i = 0; i < range.count; ++i) {
+    DrawnReplica one = draw_replica(plan, cell, plan.first_seed + range.first + i);
+    replicas.drawn.push_back(std::get<Configuration>(std::move(one.configuration)));
+    for (std::size_t j = 0; j < one.values.size(); ++j) replicas.values[j].push_back(one.values[j]);
   }
+  return replicas;
 }
 
-// The value of a drawn parameter of the replica with this seed.
-double drawn_parameter(const Draw& draw, std::uint64_t seed) {
-  const RandomBlock<std::uint32_t> words = random_block(seed, Purpose::initialisation, 0, draw.index / 4);
-  const std::uint32_t word[] = {words.x, words.y, words.z, words.w};
-  const double u = static_cast<double>(word[draw.index % 4] >> 8) * 0x1p-24;
-  return static_cast<double>(static_cast<float>(draw.low + u * (draw.high - draw.low)));
+// What was drawn: parameters, as columns of `kind`, where the study records them, and settings.
+template <class Configuration>
+void add_drawn(const Plan& plan, const Replicas<Configuration>& replicas, ColumnKind kind, std::vector<Column>& columns) {
+  for (std::size_t j = 0; j < replicas.values.size(); ++j) {
+    const Draw& draw = plan.distribution[j];
+    const std::vector<double>& values = replicas.values[j];
+    if (draw.is_setting()) {
+      columns.push_back(column_of(ColumnKind::setting, values, draw.setting));
+    } else if (plan.record.parameters) {
+      columns.push_back(column_of(kind, std::vector<float>(values.begin(), values.end()), draw.parameter));
+    }
+  }
 }
 
 // ---- evaluations
@@ -145,13 +162,15 @@ bool is_failed(const ReplicaTable& table, std::uint64_t i) {
 }
 
 template <class Configuration>
-void add_curve(const Configuration& c, const Record& record, const TrainingStates& r, std::vector<Column>& columns) {
+void add_curve(const Replicas<Configuration>& of, const Record& record, const TrainingStates& r, std::vector<Column>& columns) {
+  const Configuration& c = of.cell;
   const std::uint64_t replicas = r.table.size();
   const auto add_point = [&](std::uint64_t update) {  // from 1
     std::vector<double> values(replicas, kNoValue);
     for (std::uint64_t i = 0; i < replicas; ++i) {
       if (r.table.updates[i] < update) continue;
-      values[i] = mean_return_of(c, static_cast<double>(r.outcomes[(update - 1) * replicas + i]), static_cast<double>(c.batch));
+      const auto outcome = static_cast<double>(r.outcomes[(update - 1) * replicas + i]);
+      values[i] = mean_return_of(of[i], outcome, static_cast<double>(c.batch));
     }
     columns.push_back(column_of(ColumnKind::curve, values, "", static_cast<double>(update)));
   };
@@ -162,7 +181,9 @@ void add_curve(const Configuration& c, const Record& record, const TrainingState
 
 // Thresholds and the final return: means over the last `window` updates, as --until looks at them.
 template <class Configuration>
-void add_window_means(const Configuration& c, const Record& record, const TrainingStates& r, std::vector<Column>& columns) {
+void add_window_means(const Replicas<Configuration>& of, const Record& record, const TrainingStates& r,
+                      std::vector<Column>& columns) {
+  const Configuration& c = of.cell;
   const std::uint64_t replicas = r.table.size(), window = window_of(c.batch);
   const double batch = static_cast<double>(c.batch);
   const std::size_t thresholds = record.thresholds.size();
@@ -178,7 +199,7 @@ void add_window_means(const Configuration& c, const Record& record, const Traini
       total += outcome;
       if (u >= window) in_window -= r.outcomes[(u - window) * replicas + i];
       if (open == 0 || u + 1 < window) continue;
-      const double mean = mean_return_of(c, static_cast<double>(in_window), static_cast<double>(window) * batch);
+      const double mean = mean_return_of(of[i], static_cast<double>(in_window), static_cast<double>(window) * batch);
       for (std::size_t t = 0; t < thresholds; ++t) {
         if (reached[t][i] != 0 || !(mean >= record.thresholds[t])) continue;
         reached[t][i] = u + 1;
@@ -188,7 +209,7 @@ void add_window_means(const Configuration& c, const Record& record, const Traini
     }
     const std::uint64_t last = std::min(window, made);
     if (last == 0 || is_failed(r.table, i)) continue;
-    final_return[i] = mean_return_of(c, static_cast<double>(in_window), static_cast<double>(last) * batch);
+    final_return[i] = mean_return_of(of[i], static_cast<double>(in_window), static_cast<double>(last) * batch);
   }
   for (std::size_t t = 0; t < thresholds; ++t) {
     columns.push_back(column_of(ColumnKind::threshold_updates, reached[t], record.thresholds[t]));
@@ -197,52 +218,108 @@ void add_window_means(const Configuration& c, const Record& record, const Traini
   if (keeps_final_return(record, c)) columns.push_back(column_of(ColumnKind::final_return, final_return));
 }
 
-// The configuration of a piece: with its seeds.
+// The configurations that rows of a piece train with, each for its own seeds: one for all, or one for each.
 template <class Configuration>
-Configuration configuration_of(const Plan& plan, const Piece& piece) {
-  Configuration c = std::get<Configuration>(*plan.cells[piece.cell].run);
+std::vector<Configuration> rows_of(const Plan& plan, const Piece& piece, const Replicas<Configuration>& replicas) {
+  if (!replicas.drawn.empty()) return replicas.drawn;
+  Configuration c = replicas.cell;
   c.seed = plan.first_seed + piece.range.first;
   c.replicas = piece.range.count;
-  return c;
+  return {c};
 }
 
 // The trainings of a piece before their first update.
 template <class Configuration>
-TrainingStates first_states(const Plan& plan, const Configuration& c) {
+TrainingStates first_states(const Plan& plan, const Piece& piece, const Replicas<Configuration>& replicas) {
+  Configuration c = replicas.cell;
+  c.seed = plan.first_seed + piece.range.first;
+  c.replicas = piece.range.count;
   TrainingStates states = fresh_states(c, needs_outcomes(plan.record, c));
-  for (const Draw& draw : plan.distribution) {
-    for (std::uint64_t i = 0; i < c.replicas; ++i)
-      states.table.parameters[draw.index][i] = static_cast<float>(drawn_parameter(draw, c.seed + i));
+  for (std::size_t j = 0; j < replicas.values.size(); ++j) {
+    const Draw& draw = plan.distribution[j];
+    if (draw.is_setting()) continue;
+    std::vector<float>& column = states.table.parameters[draw.index];
+    std::transform(replicas.values[j].begin(), replicas.values[j].end(), column.begin(),
+                   [](double x) { return static_cast<float>(x); });
   }
   return states;
 }
 
+bool share_lanes(const std::vector<CartPoleTrainConfiguration>& configurations) {
+  return std::all_of(configurations.begin(), configurations.end(), [&](const CartPoleTrainConfiguration& c) {
+    return shared_by_lanes(c) == shared_by_lanes(configurations[0]);
+  });
+}
+bool share_lanes(const std::vector<TrainConfiguration>& configurations) { return configurations.size() == 1; }
+
+void train_all(const std::vector<CartPoleTrainConfiguration>& configurations, TrainingStates& states, Backend& backend,
+               const RunControl& control) {
+  train_on(configurations, states, backend, control);
+}
+void train_all(const std::vector<TrainConfiguration>& configurations, TrainingStates& states, Backend& backend,
+               const RunControl& control) {
+  train_on(configurations[0], states, backend, control);
+}
+
+// Rows of `all`, as the configurations have them.
+template <class Configuration>
+std::vector<TrainingStates> parts_of(const TrainingStates& all, const std::vector<Configuration>& configurations) {
+  std::vector<TrainingStates> parts;
+  for (std::uint64_t row = 0; const Configuration& c : configurations) {
+    parts.push_back(slice(all, row, c.replicas, c.updates, window_of(c)));
+    parts.back().table.first_seed = c.seed;
+    row += c.replicas;
+  }
+  return parts;
+}
+
+// One configuration after another: they may not share lanes.
+template <class Configuration>
+void train_one_by_one(const std::vector<Configuration>& configurations, TrainingStates& states, Backend& backend,
+                      const RunControl& control) {
+  constexpr std::uint64_t kUnits = 1'000'000;  // of progress, a configuration
+  std::vector<TrainingStates> parts = parts_of(states, configurations);
+  for (std::size_t i = 0; i < parts.size() && !is_set(control.pause); ++i) {
+    if (all_ended(parts[i])) continue;
+    RunControl inner = {control.stop, nullptr, control.pause};
+    if (control.progress) {
+      inner.progress = [&](std::uint64_t finished, std::uint64_t planned) {
+        const double share = static_cast<double>(finished) / static_cast<double>(planned);
+        control.progress(i * kUnits + static_cast<std::uint64_t>(share * kUnits), parts.size() * kUnits);
+      };
+    }
+    train_all({configurations[i]}, parts[i], backend, inner);
+  }
+  const std::uint64_t first_seed = states.table.first_seed;
+  states = join(std::move(parts));
+  states.table.first_seed = first_seed;
+}
+
 // All trainings of a launch, until they end or are left. Returns whether they have ended.
 template <class Configuration>
-bool train_pieces(const Plan& plan, Launch& launch, Backend& backend, const RunControl& control) {
-  std::vector<Configuration> configurations;
-  for (const Piece& piece : launch.pieces) configurations.push_back(configuration_of<Configuration>(plan, piece));
-  if (launch.begun.empty()) {
-    for (const Configuration& c : configurations) launch.begun.push_back(first_states(plan, c));
+bool train_pieces(const Plan& plan, const std::vector<Replicas<Configuration>>& replicas, Launch& launch, Backend& backend,
+                  const RunControl& control) {
+  std::vector<Configuration> pieces, rows;  // of pieces for their sizes, of rows for their settings
+  for (std::size_t i = 0; i < launch.pieces.size(); ++i) {
+    const Piece& piece = launch.pieces[i];
+    pieces.push_back(replicas[i].cell);
+    pieces.back().seed = plan.first_seed + piece.range.first;
+    pieces.back().replicas = piece.range.count;
+    const std::vector<Configuration> of_piece = rows_of(plan, piece, replicas[i]);
+    rows.insert(rows.end(), of_piece.begin(), of_piece.end());
+    if (launch.begun.size() == i) launch.begun.push_back(first_states(plan, piece, replicas[i]));
   }
-  if constexpr (std::is_same_v<Configuration, TrainConfiguration>) {
-    train_on(configurations[0], launch.begun[0], backend, control);
-  } else {
-    TrainingStates all = join(std::move(launch.begun));
-    train_on(configurations, all, backend, control);
-    launch.begun.clear();
-    for (std::uint64_t row = 0; const Configuration& c : configurations) {
-      launch.begun.push_back(slice(all, row, c.replicas, c.updates, window_of(c)));
-      launch.begun.back().table.first_seed = c.seed;
-      row += c.replicas;
-    }
-  }
-  return std::all_of(launch.begun.begin(), launch.begun.end(), [](const TrainingStates& states) { return all_ended(states); });
+  TrainingStates all = join(std::move(launch.begun));
+  share_lanes(rows) ? train_all(rows, all, backend, control) : train_one_by_one(rows, all, backend, control);
+  launch.begun = pieces.size() == 1 ? std::vector<TrainingStates>() : parts_of(all, pieces);
+  if (pieces.size() == 1) launch.begun.push_back(std::move(all));
+  return std::all_of(launch.begun.begin(), launch.begun.end(), all_ended);
 }
 
 template <class Configuration>
-void store_trainings(const Plan& plan, const Configuration& c, const TrainingStates& r, Chunk& chunk, std::uint64_t key,
-                     Backend& backend, const RunControl& control) {
+void store_trainings(const Plan& plan, const Replicas<Configuration>& of, const TrainingStates& r, Chunk& chunk,
+                     std::uint64_t key, Backend& backend, const RunControl& control) {
+  const Configuration& c = of.cell;
   const std::uint64_t replicas = chunk.range.count;
   const ReplicaTable& table = r.table;
   chunk.digest = digest_of(table, c.batch, key);
@@ -263,27 +340,28 @@ void store_trainings(const Plan& plan, const Configuration& c, const TrainingSta
     for (std::size_t j = 0; j < names.size(); ++j)
       columns.push_back(column_of(ColumnKind::parameter, table.parameters[j], names[j]));
   }
+  add_drawn(plan, of, ColumnKind::initial_parameter, columns);
   if (needs_outcomes(plan.record, c)) {
-    add_curve(c, plan.record, r, columns);
-    add_window_means(c, plan.record, r, columns);
+    add_curve(of, plan.record, r, columns);
+    add_window_means(of, plan.record, r, columns);
   }
 
   // What the final policy is worth: exactly where there is a closed form, and by episodes where they were asked for.
-  auto problem = c.problem;
-  const auto set_final = [&](std::uint64_t i) {
+  const auto final_problem = [&](std::uint64_t i) {
+    auto problem = of[i].problem;
     for (std::size_t j = 0; j < names.size(); ++j) set_parameter(problem, j, static_cast<double>(table.parameters[j][i]));
+    return problem;
   };
   if constexpr (std::is_same_v<Configuration, TrainConfiguration>) {
     std::vector<double> expected(replicas, kNoValue);
     for (std::uint64_t i = 0; i < replicas; ++i) {
       if (is_failed(table, i)) continue;
-      set_final(i);
-      expected[i] = fry_shack_expected_return(problem);
+      expected[i] = fry_shack_expected_return(final_problem(i));
     }
     columns.push_back(column_of(ColumnKind::expected_return, expected));
   }
   if (plan.record.evaluation_episodes == 0) return;
-  auto evaluation = evaluation_of(problem);
+  auto evaluation = evaluation_of(c.problem);
   evaluation.episodes = plan.record.evaluation_episodes;
   Evaluations evaluations;
   for_each_replica(chunk.range, {control.stop, nullptr}, [&](std::uint64_t i, const RunControl& one) {
@@ -291,8 +369,7 @@ void store_trainings(const Plan& plan, const Configuration& c, const TrainingSta
       evaluations.add_none();
       return;
     }
-    set_final(i);
-    evaluation.problem = problem;
+    evaluation.problem = final_problem(i);
     evaluation.seed = table.first_seed + i;
     evaluations.add(evaluate(evaluation, backend, one));
   });
@@ -313,19 +390,13 @@ void add_counts(const std::vector<std::uint64_t>& episodes, const std::vector<st
 }
 
 template <class Configuration>
-void run_evaluations(const Plan& plan, Configuration c, Chunk& chunk, std::uint64_t key, Backend& backend,
+void run_evaluations(const Plan& plan, const Replicas<Configuration>& replicas, Chunk& chunk, std::uint64_t key, Backend& backend,
                      const RunControl& control) {
-  std::vector<std::vector<float>> drawn(plan.distribution.size());
   std::vector<std::uint64_t> episodes, steps;
   Evaluations evaluations;
   for_each_replica(chunk.range, control, [&](std::uint64_t i, const RunControl& one) {
+    Configuration c = replicas[i];
     c.seed = plan.first_seed + chunk.range.first + i;
-    for (std::size_t j = 0; j < drawn.size(); ++j) {
-      const Draw& draw = plan.distribution[j];
-      const double value = drawn_parameter(draw, c.seed);
-      set_parameter(c.problem, draw.index, value);
-      drawn[j].push_back(static_cast<float>(value));
-    }
     const EvaluateResult r = evaluate(c, backend, one);
     chunk.digest += hash_words(std::vector<std::uint64_t>{c.seed, r.digest}, key);
     episodes.push_back(r.episodes);
@@ -333,8 +404,7 @@ void run_evaluations(const Plan& plan, Configuration c, Chunk& chunk, std::uint6
     evaluations.add(r);
   });
   add_counts(episodes, steps, chunk.columns);
-  for (std::size_t j = 0; plan.record.parameters && j < drawn.size(); ++j)
-    chunk.columns.push_back(column_of(ColumnKind::parameter, drawn[j], plan.distribution[j].parameter));
+  add_drawn(plan, replicas, ColumnKind::parameter, chunk.columns);
   evaluations.store(chunk.columns);
 }
 
@@ -358,11 +428,12 @@ std::vector<NamedEstimate> estimates_of(const CartPoleGradientConfiguration& c, 
 }
 
 template <class Configuration>
-void run_gradients(const Plan& plan, Configuration c, Chunk& chunk, std::uint64_t key, Backend& backend,
+void run_gradients(const Plan& plan, const Replicas<Configuration>& replicas, Chunk& chunk, std::uint64_t key, Backend& backend,
                    const RunControl& control) {
   std::vector<std::uint64_t> episodes, steps;
   std::vector<std::vector<NamedEstimate>> all;
   for_each_replica(chunk.range, control, [&](std::uint64_t i, const RunControl& one) {
+    Configuration c = replicas[i];
     c.seed = plan.first_seed + chunk.range.first + i;
     const auto r = gradient(c, backend, one);
     chunk.digest += hash_words(std::vector<std::uint64_t>{c.seed, r.digest}, key);
@@ -371,6 +442,7 @@ void run_gradients(const Plan& plan, Configuration c, Chunk& chunk, std::uint64_
     all.push_back(estimates_of(c, r));
   });
   add_counts(episodes, steps, chunk.columns);
+  add_drawn(plan, replicas, ColumnKind::parameter, chunk.columns);
   for (std::size_t j = 0; j < all[0].size(); ++j) {
     std::vector<double> estimate, error, second;
     for (const std::vector<NamedEstimate>& one : all) {
@@ -391,8 +463,11 @@ std::vector<Chunk> run_launch(const Plan& plan, Launch& launch, Backend& backend
   std::vector<Chunk> chunks;
   std::visit(
       [&]<class Configuration>(const Configuration& c) {
+        std::vector<Replicas<Configuration>> replicas;
+        for (const Piece& piece : launch.pieces)
+          replicas.push_back(draw_replicas<Configuration>(plan, plan.cells[piece.cell], piece.range));
         if constexpr (kIsTraining<Configuration>) {
-          if (!train_pieces<Configuration>(plan, launch, backend, control)) return;
+          if (!train_pieces(plan, replicas, launch, backend, control)) return;
         }
         for (std::size_t i = 0; i < launch.pieces.size(); ++i) {
           const Piece& piece = launch.pieces[i];
@@ -401,12 +476,12 @@ std::vector<Chunk> run_launch(const Plan& plan, Launch& launch, Backend& backend
           chunk.range = piece.range;
           const std::uint64_t key = cell_key(plan, plan.cells[piece.cell]);
           if constexpr (kIsTraining<Configuration>) {
-            store_trainings(plan, configuration_of<Configuration>(plan, piece), launch.begun[i], chunk, key, backend, control);
+            store_trainings(plan, replicas[i], launch.begun[i], chunk, key, backend, control);
             launch.begun[i] = {};
           } else if constexpr (requires { c.greedy; }) {
-            run_evaluations(plan, c, chunk, key, backend, control);
+            run_evaluations(plan, replicas[i], chunk, key, backend, control);
           } else {
-            run_gradients(plan, c, chunk, key, backend, control);
+            run_gradients(plan, replicas[i], chunk, key, backend, control);
           }
           chunks.push_back(std::move(chunk));
         }
@@ -421,12 +496,16 @@ Chunk run_chunk(const Plan& plan, std::uint64_t cell, const Range& range, Backen
   return std::move(run_launch(plan, launch, backend, {control.stop, control.progress, nullptr})[0]);
 }
 
+bool is_training(const Plan& plan, std::uint64_t cell) {
+  return std::visit([]<class Configuration>(const Configuration&) { return kIsTraining<Configuration>; }, *plan.cells[cell].run);
+}
+
 bool fits(const Plan& plan, const Piece& piece, const TrainingStates& states) {
   return std::visit(
-      [&]<class Configuration>(const Configuration&) {
+      [&]<class Configuration>(const Configuration& c) {
         if constexpr (kIsTraining<Configuration>) {
-          const Configuration c = configuration_of<Configuration>(plan, piece);
-          return have_equal_sizes(states, first_states(plan, c)) &&
+          const Replicas<Configuration> replicas = {c, {}, {}};
+          return have_equal_sizes(states, first_states(plan, piece, replicas)) &&
                  std::all_of(states.table.updates.begin(), states.table.updates.end(),
                              [&](std::uint32_t updates) { return updates <= c.updates; });
         }
@@ -469,17 +548,18 @@ std::vector<std::uint64_t> kinds_of_cells(const Plan& plan) {
 
 std::uint64_t largest_chunk(const Plan& plan, std::uint64_t cell) {
   constexpr std::uint64_t kMostNumbers = kMostValues / 2;
-  // Columns besides the curve: thresholds' two each, a hidden layer's parameters, and a dozen.
-  const std::uint64_t columns = 2 * plan.record.thresholds.size() + HiddenLayerPolicy::kParameters + 16;
-  const std::uint64_t updates = std::visit(
-      [&]<class Configuration>(const Configuration& c) -> std::uint64_t {
+  // Columns besides the curve: thresholds' two each, a hidden layer's parameters, and a dozen; and what is drawn, in columns and in each
+  // replica's own configuration.
+  std::uint64_t numbers = 2 * plan.record.thresholds.size() + HiddenLayerPolicy::kParameters + 16;
+  std::visit(
+      [&]<class Configuration>(const Configuration& c) {
+        if (!plan.distribution.empty()) numbers += 2 * plan.distribution.size() + sizeof(Configuration) / sizeof(std::uint64_t);
         if constexpr (kIsTraining<Configuration>) {
-          if (needs_outcomes(plan.record, c)) return c.updates;
+          if (needs_outcomes(plan.record, c)) numbers += c.updates;
         }
-        return 0;
       },
       *plan.cells[cell].run);
-  return std::max<std::uint64_t>(kMostNumbers / (updates + columns), 1);
+  return std::max<std::uint64_t>(kMostNumbers / numbers, 1);
 }
 
 bool outcomes_can_be_kept(const Cell& cell) {
@@ -492,7 +572,15 @@ bool outcomes_can_be_kept(const Cell& cell) {
 }
 
 bool trains_in_lanes(const Plan& plan, std::uint64_t cell) {
-  return std::visit([]<class Configuration>(const Configuration&) { return kIsTraining<Configuration>; }, *plan.cells[cell].run);
+  return std::visit(
+      [&]<class Configuration>(const Configuration&) {
+        if constexpr (kIsTraining<Configuration>) {
+          const Range two = {0, std::min<std::uint64_t>(plan.seeds, 2)};
+          return share_lanes(rows_of(plan, {cell, two}, draw_replicas<Configuration>(plan, plan.cells[cell], two)));
+        }
+        return false;
+      },
+      *plan.cells[cell].run);
 }
 
 WorkEstimate estimate(const Plan& plan, std::uint64_t cell, std::uint64_t replicas) {

@@ -43,7 +43,10 @@ std::uint64_t largest_chunk(const Plan& plan, std::uint64_t cell);
 // Whether the return of each update can be kept for curves and thresholds; false for batches of some 10^7 episodes of CartPole and more.
 bool outcomes_can_be_kept(const Cell& cell);
 
-// Whether a cell's replicas train together in lanes, rather than one after another.
+// Whether a cell's replicas are trainings: what can be left in its middle.
+bool is_training(const Plan& plan, std::uint64_t cell);
+
+// Whether they train together in lanes, rather than one after another.
 bool trains_in_lanes(const Plan& plan, std::uint64_t cell);
 
 // Of the cell with all its seeds, to choose a backend.

@@ -311,7 +311,7 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
   // Runs one launch to its end, leaving it now and then to be written down.
   const auto run_to_the_end = [&](Launch& launch, Backend& backend, Worker& worker) {
     const auto start = Clock::now();
-    const bool may_leave = trains_in_lanes(plan, launch.pieces[0].cell);
+    const bool may_leave = is_training(plan, launch.pieces[0].cell);
     double between_saves = kSecondsBetweenSaves;
     for (;;) {
       worker.pause = false;

@@ -104,6 +104,26 @@ std::string gradient_sentence(const CellSummary& cell) {
   return text + fmt::format(". From {}.", seeds(cell.parameters.front().second.count));
 }
 
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (std::size_t i = 0; i < words.size(); ++i) text += (i == 0 ? "" : i + 1 == words.size() ? " and " : ", ") + words[i];
+  return text;
+}
+
+// What numbers of a study are over, where seeds differ in more than their luck: "learning_rate", or with `ranges` "learning_rate from
+// uniform(0, 1)", those of one range together.
+std::string drawn_text(const StudySummary& study, bool ranges) {
+  std::vector<std::string> texts, names;
+  for (std::size_t i = 0; i < study.drawn.size(); ++i) {
+    const auto& [name, range] = study.drawn[i];
+    names.push_back(name);
+    if (!ranges || (i + 1 < study.drawn.size() && study.drawn[i + 1].second == range)) continue;
+    texts.push_back(fmt::format("{} from {}", joined(names), range));
+    names.clear();
+  }
+  return joined(ranges ? texts : names);
+}
+
 std::string capitalised(std::string text) {
   if (!text.empty() && text.front() >= 'a' && text.front() <= 'z') text.front() = static_cast<char>(text.front() - 'a' + 'A');
   return text;
@@ -143,6 +163,7 @@ std::string cell_sentence(const StudySummary& study, const CellSummary& cell) {
   }
   if (text.empty())
     add(fmt::format("{} finished; the study records nothing of them that could be summarised.", seeds(cell.finished)));
+  if (!study.drawn.empty() && study.cells.size() > 1) add(fmt::format("Each seed draws its own {}.", drawn_text(study, false)));
   if (cell.finished < cell.planned) {
     add(fmt::format("{} of {} {} still missing.", with_separators(cell.planned - cell.finished), seeds(cell.planned),
                     cell.planned - cell.finished == 1 ? "is" : "are"));
@@ -194,6 +215,8 @@ std::string study_sentence(const StudySummary& study) {
                           study.cells[next].label, chance);
     }
   }
+  if (!study.drawn.empty())
+    text += fmt::format(" Each seed draws {}: every number here is over what was drawn.", drawn_text(study, true));
   if (study.cells.size() > 1 && study.failed != 0) {
     text += fmt::format(" {} of {} failed.", with_separators(study.failed), counted(study.finished, "replica", "replicas"));
   }

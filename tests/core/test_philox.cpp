@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <ostream>
 #include <random>
 #include <tuple>
@@ -132,9 +133,14 @@ TEST(PhiloxAddress, BlockHas56Bits) {
 
 // Detects a renumbered purpose, which would silently change every result.
 TEST(PhiloxAddress, PurposesKeepTheirNumbers) {
-  const std::pair<Purpose, std::uint32_t> purposes[] = {
-      {Purpose::reset, 1},          {Purpose::action, 2},           {Purpose::exploration, 4},      {Purpose::replay_sampling, 5},
-      {Purpose::initialisation, 6}, {Purpose::evaluation_reset, 7}, {Purpose::evaluation_action, 8}};
+  const std::pair<Purpose, std::uint32_t> purposes[] = {{Purpose::reset, 1},
+                                                        {Purpose::action, 2},
+                                                        {Purpose::exploration, 4},
+                                                        {Purpose::replay_sampling, 5},
+                                                        {Purpose::initialisation, 6},
+                                                        {Purpose::evaluation_reset, 7},
+                                                        {Purpose::evaluation_action, 8},
+                                                        {Purpose::study_setting, 9}};
   for (const auto& [purpose, number] : purposes) {
     EXPECT_EQ(purpose_word(purpose), number << 24);
     EXPECT_EQ(words_of(random_block(3, purpose, 9)), textbook_philox({0, number << 24, 9, 0}, 3, 0));
@@ -152,15 +158,16 @@ struct Address {
 // 128-bit blocks by chance have a probability of 10^-27.
 TEST(PhiloxAddress, NoTwoOfAMillionShareAFirstBlock) {
   constexpr Purpose purposes[] = {
-      Purpose::reset,          Purpose::action,           Purpose::exploration,      Purpose::replay_sampling,
-      Purpose::initialisation, Purpose::evaluation_reset, Purpose::evaluation_action};
+      Purpose::reset,          Purpose::action,           Purpose::exploration,       Purpose::replay_sampling,
+      Purpose::initialisation, Purpose::evaluation_reset, Purpose::evaluation_action, Purpose::study_setting};
   constexpr std::size_t wanted = 1'000'000;
   std::mt19937_64 generator(1);
   std::vector<Address> addresses;
   for (std::uint64_t family = 0; addresses.size() < wanted + 100'000; ++family) {
     // Small seeds and numbers first, as users choose them, then any.
     const bool small = family < 1000;
-    const Address head = {small ? family / 32 : generator(), small ? family % 32 : generator(), purposes[family % 7]};
+    const Address head = {small ? family / 32 : generator(), small ? family % 32 : generator(),
+                          purposes[family % std::size(purposes)]};
     addresses.push_back(head);
     for (const Purpose purpose : purposes) addresses.push_back({head.seed, head.number, purpose});
     for (int bit = 0; bit < 64; ++bit) {

@@ -270,7 +270,10 @@ TEST_P(StudyFileRefusal, names_line_column_and_key) {
 }
 
 const std::string kGrid = kSeeds + "[grid]\n", kEvaluate = "command = \"evaluate\"\n" + kTrain,
-                  kGradient = "command = \"gradient\"\n" + kTrain;
+                  kGradient = "command = \"gradient\"\n" + kTrain, kDrawn = kTrain + kSeeds + "[distribution]\n",
+                  kAccepted =
+                      " is not accepted; \"uniform(LOW, HIGH)\" or \"log_uniform(LOW, HIGH)\" with two finite numbers, the first "
+                      "below the second, and above 0 for log_uniform";
 
 INSTANTIATE_TEST_SUITE_P(
     all, StudyFileRefusal,
@@ -549,35 +552,33 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{kEvaluate + kSeeds + "[record]\ncurve_every = 1\n",
                 "line 6, column 1: curve_every: has no meaning for evaluate; it is of trainings"},
         Refused{kEvaluate + kSeeds + "[record]\nparameters = true\n",
-                "line 6, column 1: parameters: has no meaning without [distribution]; all replicas have the same parameters"},
+                "line 6, column 1: parameters: has no meaning unless [distribution] draws them; all replicas have the same "
+                "parameters"},
         Refused{kGradient + kSeeds + "[record]\nparameters = true\n",
-                "line 6, column 1: parameters: has no meaning for gradient; all estimates are kept"},
+                "line 6, column 1: parameters: has no meaning unless [distribution] draws them; all replicas have the same "
+                "parameters"},
         Refused{kTrain + kSeeds + "[distribution]\n",
                 "line 4, column 2: distribution: is empty; parameters = \"uniform(-1, 1)\", or no [distribution]"},
         Refused{kTrain + kSeeds + "distribution = \"uniform(0, 1)\"\n",
                 "line 4, column 1: distribution: no such key of [seeds]; accepted: first or count"},
-        Refused{kGradient + kSeeds + "[distribution]\nparameters = \"uniform(0, 1)\"\n",
-                "line 5, column 2: distribution: has no meaning for gradient; its parameters are fixed"},
-        Refused{kTrain + kSeeds + "[distribution]\nparameters = \"uniform(1, 1)\"\n",
-                "line 5, column 1: parameters: uniform(1, 1) is not accepted; \"uniform(LOW, HIGH)\" with two finite numbers, "
-                "the first below the second"},
-        Refused{kTrain + kSeeds + "[distribution]\nparameters = \"uniform(1)\"\n",
-                "line 5, column 1: parameters: uniform(1) is not accepted; \"uniform(LOW, HIGH)\" with two finite numbers, the "
-                "first below the second"},
-        Refused{kTrain + kSeeds + "[distribution]\nparameters = \"normal(0, 1)\"\n",
-                "line 5, column 1: parameters: normal(0, 1) is not accepted; \"uniform(LOW, HIGH)\" with two finite numbers, the "
-                "first below the second"},
-        Refused{kTrain + kSeeds + "[distribution]\nparameters = \"uniform(0, inf)\"\n",
-                "line 5, column 1: parameters: uniform(0, inf) is not accepted; \"uniform(LOW, HIGH)\" with two finite numbers, "
-                "the first below the second"},
-        Refused{kTrain + kSeeds + "[distribution]\nparameters = 3\n",
-                "line 5, column 1: parameters: is not accepted; \"uniform(LOW, HIGH)\" with two finite numbers, the first below "
-                "the second"},
-        Refused{kTrain + kSeeds + "[distribution]\nparameters = \"uniform(0, 1e30)\"\n",
+        Refused{kDrawn + "parameters = \"uniform(1, 1)\"\n", "line 5, column 1: parameters: uniform(1, 1)" + kAccepted},
+        Refused{kDrawn + "parameters = \"uniform(1)\"\n", "line 5, column 1: parameters: uniform(1)" + kAccepted},
+        Refused{kDrawn + "parameters = \"normal(0, 1)\"\n", "line 5, column 1: parameters: normal(0, 1)" + kAccepted},
+        Refused{kDrawn + "parameters = \"uniform(0, inf)\"\n", "line 5, column 1: parameters: uniform(0, inf)" + kAccepted},
+        Refused{kDrawn + "parameters = \"uniform 0, 1)\"\n", "line 5, column 1: parameters: uniform 0, 1)" + kAccepted},
+        Refused{kDrawn + "parameters = \"uniform(0, 1\"\n", "line 5, column 1: parameters: uniform(0, 1" + kAccepted},
+        Refused{kDrawn + "parameters = \"log_uniform(-1, 1)\"\n", "line 5, column 1: parameters: log_uniform(-1, 1)" + kAccepted},
+        Refused{kDrawn + "dt = \"log_uniform(0, 1)\"\n", "line 5, column 1: dt: log_uniform(0, 1)" + kAccepted},
+        Refused{kDrawn + "dt = \"loguniform(0.1, 1)\"\n",
+                "line 5, column 1: dt: loguniform(0.1, 1)" + kAccepted + "; did you mean log_uniform?"},
+        Refused{kDrawn + "parameters = 3\n", "line 5, column 1: parameters:" + kAccepted},
+        Refused{kDrawn + "parameters = \"uniform(0, 1e30)\"\n",
                 "line 5, column 1: parameters: 1e+30 is not accepted; finite numbers, at most 2^94 (2.0e28) in magnitude"},
-        Refused{kTrain + kSeeds + "[distribution]\nw_angel = \"uniform(0, 1)\"\n",
+        Refused{kDrawn + "w_angel = \"uniform(0, 1)\"\n",
                 "line 5, column 1: w_angel: no such key of [distribution]; did you mean w_angle?"},
-        Refused{kTrain + kSeeds + "[distribution]\nw_angle = \"uniform(0, 1)\"\nparameters = \"uniform(0, 1)\"\n",
+        Refused{kDrawn + "learning_rat = \"uniform(0.1, 1)\"\n",
+                "line 5, column 1: learning_rat: no such key of [distribution]; did you mean learning_rate?"},
+        Refused{kDrawn + "w_angle = \"uniform(0, 1)\"\nparameters = \"uniform(0, 1)\"\n",
                 "line 6, column 1: parameters: cannot be combined with single parameters; it is all of them"},
         Refused{kTrain + "hidden = 2\n" + kSeeds + "[distribution]\nparameters = \"uniform(0, 1)\"\n",
                 "line 5, column 2: distribution: not supported with a hidden layer, whose trainings draw their own start "
@@ -585,15 +586,69 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{kEvaluate + "random = true\n" + kSeeds + "[distribution]\nparameters = \"uniform(0, 1)\"\n",
                 "line 6, column 2: distribution: has no meaning with random, which has no parameters"},
         Refused{kTrain + "parameters = [1, 2, 3, 4, 5]\n" + kSeeds + "[distribution]\nparameters = \"uniform(0, 1)\"\n",
-                "line 2, column 1: parameters: is drawn by [distribution]; it cannot be given too"},
+                "line 2, column 1: parameters: is drawn by [distribution] on line 6; one of them"},
         Refused{"environment = \"FryShack-v0\"\nbias = 1\n" + kSeeds + "[distribution]\nbias = \"uniform(0, 1)\"\n",
-                "line 2, column 1: bias: is drawn by [distribution]; it cannot be given too"},
+                "line 2, column 1: bias: is drawn by [distribution] on line 6; one of them"},
         Refused{"environment = \"FryShack-v0\"\n" + kSeeds + "[distribution]\nbias = \"uniform(0, 1e39)\"\n",
                 "line 5, column 1: bias: 1e+39 is not accepted; a finite number that a float can hold"},
         Refused{"environment = \"FryShack-v0\"\n" + kGrid + "bias=[0,1]\n[distribution]\nbias = \"uniform(0, 1)\"\n",
-                "line 5, column 1: bias: is drawn by [distribution]; it cannot be given too"},
-        Refused{"environment = \"FryShack-v0\"\nparameters=[1,2]\n" + kSeeds,
-                "line 2, column 1: parameters: train has no such option: training starts from weight and bias"},
+                "line 5, column 1: bias: is drawn by [distribution] on line 7; one of them"},
+        Refused{kTrain + kGrid + "gamma=[0,1]\n[distribution]\ngamma = \"uniform(0, 1)\"\n",
+                "line 5, column 1: gamma: is drawn by [distribution] on line 7; one of them"},
+        Refused{kTrain + kSeeds + "[[points]]\ngamma=1\n[distribution]\ngamma = \"uniform(0, 1)\"\n",
+                "line 5, column 1: gamma: is drawn by [distribution] on line 7; one of them"},
+        // Settings: each end is one that every cell can have.
+        Refused{
+            kDrawn + "learning_rate = \"uniform(0, 1)\"\n",
+            "line 5, column 1: learning_rate: 0 is not accepted; a finite number above 0 that a float can hold (from 1.5e-45 to "
+            "3.4e38)"},
+        Refused{kDrawn + "adam_beta1 = \"uniform(0.5, 1)\"\n",
+                "line 5, column 1: adam_beta1: 1 is not accepted; a number from 0 up to, not including, 1"},
+        Refused{
+            kDrawn + "gravity = \"uniform(0, 20)\"\n",
+            "line 5, column 1: gravity: 2.2250738585072014e-308 is not accepted; 0, or a number from 1e-9 (uniform(0, 20) comes "
+            "that near to 0)"},
+        Refused{
+            kTrain + kGrid + "baseline = [\"none\", \"standardize\"]\n[distribution]\ngamma = \"uniform(0.4, 1)\"\n",
+            "line 7, column 1: gamma: at baseline standardize: 0.4 is not accepted; 0, or a number from 0.5 to 1 with baseline "
+            "standardize: between them the returns' standard deviation drowns in rounding"},
+        // The ends alone would do, not together.
+        Refused{"environment = \"FryShack-v0\"\nreward_wrong = 0\n" + kSeeds +
+                    "[distribution]\nreward_correct = \"uniform(1e-5, 1)\"\nreward_scale = \"uniform(1e-8, 1)\"\n",
+                "line 6, column 1: reward_correct: 1e-05 is not accepted; 0, or a number that times the reward scale is at least "
+                "1e-9 "
+                "in magnitude"},
+        Refused{kTrain + "optimizer = \"sgd\"\n" + kSeeds + "[distribution]\nadam_beta1 = \"uniform(0, 0.9)\"\n",
+                "line 6, column 1: adam_beta1: has no meaning with optimizer sgd"},
+        Refused{kTrain + kGrid + "baseline = [\"constant=3\", \"mean\"]\n[distribution]\nbaseline_value = \"uniform(0, 9)\"\n",
+                "line 7, column 1: baseline_value: at baseline mean: has no meaning with baseline mean"},
+        Refused{kDrawn + "baseline = \"uniform(0, 9)\"\n",
+                "line 5, column 1: baseline: cannot be drawn, but the number in its value can, as baseline_value"},
+        Refused{kDrawn + "batch = \"uniform(1, 9)\"\n",
+                "line 5, column 1: batch: cannot be drawn: curves, thresholds and counts are of as many updates and episodes for "
+                "every "
+                "replica of a cell; it can vary in [grid]"},
+        Refused{kDrawn + "until = \"uniform(1, 9)\"\n",
+                "line 5, column 1: until: cannot be drawn: it is what a cell's replicas are counted by; it can vary in [grid]"},
+        Refused{kDrawn + "max_steps = \"uniform(100, 200)\"\n",
+                "line 5, column 1: max_steps: cannot be drawn: it bounds the returns that a cell's replicas are compared by; it "
+                "can vary "
+                "in [grid]"},
+        Refused{kDrawn + "hidden = \"uniform(1, 9)\"\n",
+                "line 5, column 1: hidden: cannot be drawn: a cell's replicas have the same parameters; it can vary in [grid]"},
+        Refused{kDrawn + "optimizer = \"uniform(1, 9)\"\n",
+                "line 5, column 1: optimizer: cannot be drawn: only numbers can be; it can vary in [grid]"},
+        Refused{kDrawn + "seed = \"uniform(1, 9)\"\n",
+                "line 5, column 1: seed: not a setting of a study; [seeds] has first and count"},
+        Refused{
+            "environment = \"FryShack-v0\"\n" + kSeeds + "[distribution]\ngamma = \"uniform(0, 1)\"\n",
+            "line 5, column 1: gamma: FryShack-v0 has no such setting: an episode is one step, so there is nothing to discount "
+            "(reward_scale scales the rewards)"},
+        Refused{kDrawn + "gamma = \"uniform(0, 1)\"\nentropy_bonus = \"uniform(0, 1)\"\ngravity = \"uniform(1, 2)\"\n"
+                         "mass_cart = \"uniform(1, 2)\"\nmass_pole = \"uniform(1, 2)\"\nhalf_length = \"uniform(1, 2)\"\n"
+                         "force = \"uniform(1, 2)\"\ndt = \"uniform(0.1, 0.2)\"\nposition_limit = \"uniform(1, 2)\"\n"
+                         "angle_limit = \"uniform(1, 2)\"\nstart_range = \"uniform(0.1, 0.2)\"\n",
+                "line 4, column 2: distribution: 11 settings are not accepted; at most 10, besides parameters"},
         Refused{"", "line 1, column 1: environment: missing; FryShack-v0, CartPole-v1 or CartPole-v0"},
         Refused{"# \xc3\xa9\n", "line 1, column 3: the byte 0xc3; only ASCII text is accepted, in comments too"}}));
 

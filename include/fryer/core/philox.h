@@ -23,6 +23,7 @@ enum class Purpose : std::uint32_t {
   initialisation = 6,     // network weights
   evaluation_reset = 7,   // the same two for evaluations, so that evaluating with a training's seed
   evaluation_action = 8,  //   does not replay the training
+  study_setting = 9,      // settings that a study draws for each replica; the number is a hash of the setting's name
 };
 
 inline constexpr std::uint32_t kPhiloxMultiplier0 = 0xD2511F53u, kPhiloxMultiplier1 = 0xCD9E8D57u;
