@@ -55,7 +55,8 @@ struct Option {
 
 class OptionTable {
  public:
-  // Each binds a row to a variable, whose value now is the default.
+  // Each binds a row to a variable, whose value now is the default. The default of a setting never changes without a new numerics_version,
+  // and that of a new one means what was done before (study_cells.cpp says why).
   Option& integer(std::string name, std::string placeholder, std::uint64_t& target, std::string accepted, std::string unit,
                   std::string help);
   Option& number(std::string name, std::string placeholder, double& target, std::string accepted, std::string unit,

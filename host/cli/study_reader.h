@@ -27,6 +27,9 @@ std::span<const std::string_view> parameters_of(const std::string& environment);
 // "--batch 16" in a message of the option table is "batch 16" in a file.
 std::string with_keys(const std::string& message, const OptionTable& table);
 
+// Of each setting of a new command but seed and replicas, by its key: its value as JSON writes it.
+using Defaults = std::map<std::string, std::string>;
+
 class StudyReader {
  public:
   // Of read_study_file(); `warnings` may be null.
@@ -90,7 +93,7 @@ class StudyReader {
 
   // ---- its cells: study_cells.cpp
   void make_cells();
-  study::Cell make_cell(const Choice& choice);
+  study::Cell make_cell(const Choice& choice, const Defaults& defaults);
   void check_cell(const study::Cell& cell, const Choice& choice);
   void warn(const Choice& choice, const std::string& warning);
   void check_curve() const;

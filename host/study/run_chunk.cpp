@@ -22,7 +22,7 @@ constexpr double kNoValue = std::numeric_limits<double>::quiet_NaN();
 
 // The seed of a row's hash: what runs, so that equal rows of two cells count as two.
 std::uint64_t cell_key(const Plan& plan, const Cell& cell) {
-  std::string text = plan.command + '\n' + plan.environment + '\n' + plan.algorithm + '\n' + cell.configuration + '\n';
+  std::string text = plan.command + '\n' + plan.environment + '\n' + plan.algorithm + '\n' + cell.key + '\n';
   for (const Draw& draw : plan.distribution) {
     text += draw.parameter + ' ' + Json(draw.low).dump() + ' ' + Json(draw.high).dump() + '\n';
   }

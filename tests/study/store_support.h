@@ -58,8 +58,8 @@ inline Plan make_plan(std::uint64_t cells, std::uint64_t seeds) {
   plan.environment = "FryShack-v0";
   plan.algorithm = "reinforce";
   for (std::uint64_t i = 0; i < cells; ++i) {
-    plan.cells.push_back(
-        {"{\"learning_rate\":0." + std::to_string(i + 1) + "}", {{"learning_rate", "0." + std::to_string(i + 1)}}, {}});
+    const std::string rate = "0." + std::to_string(i + 1), settings = "{\"learning_rate\":" + rate + "}";
+    plan.cells.push_back({settings, settings, {{"learning_rate", rate}}, {}});
   }
   plan.first_seed = 1;
   plan.seeds = seeds;

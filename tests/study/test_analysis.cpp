@@ -46,7 +46,7 @@ class Made {
   }
 
   Made& cell(const std::string& configuration, std::vector<std::pair<std::string, std::string>> point = {}) {
-    plan.cells.push_back({configuration, std::move(point), {}});
+    plan.cells.push_back({configuration, configuration, std::move(point), {}});
     return *this;
   }
   // Rows of the last cell: replicas first, first + 1, ...
