@@ -21,14 +21,20 @@ evaluation_episodes = 5
 thresholds = [60]
 )";
 
-TEST(StudyRun, IsTheTrainingsOfItsCells) {
-  const Folder folder;
+// What `study COMMAND` says of kStudy, written to the folder's s.toml.
+nlohmann::json document_of(const std::string& command, const Folder& folder) {
   write_bytes(folder / "s.toml", kStudy);
-  const Outcome outcome = run_study({"run", folder / "s.toml", "--json"});
-  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Outcome outcome = run_study({command, folder / "s.toml", "--json"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
   const auto document = outcome.document();
   EXPECT_EQ(document["cells"], 2);
   EXPECT_EQ(document["trainings"]["planned"], 120);
+  return document;
+}
+
+TEST(StudyRun, IsTheTrainingsOfItsCells) {
+  const Folder folder;
+  const auto document = document_of("run", folder);
   EXPECT_EQ(document["trainings"]["finished"], 120);
   EXPECT_EQ(document["complete"], true);
   EXPECT_TRUE(std::filesystem::exists(folder / "s.db"));
@@ -311,12 +317,7 @@ TEST(StudyReport, WithoutGnuplotSaysWhatToInstall) {
 
 TEST(StudyCheck, SaysWhatItWouldDoAndWritesNothing) {
   const Folder folder;
-  write_bytes(folder / "s.toml", kStudy);
-  const Outcome outcome = run_study({"check", folder / "s.toml", "--json"});
-  ASSERT_EQ(outcome.code, 0) << outcome.err;
-  const auto document = outcome.document();
-  EXPECT_EQ(document["cells"], 2);
-  EXPECT_EQ(document["trainings"]["planned"], 120);
+  const auto document = document_of("check", folder);
   EXPECT_GT(document["plan"]["seconds"].get<double>(), 0);
   EXPECT_GT(document["plan"]["file_bytes"].get<double>(), 0);
   EXPECT_EQ(folder.files(), 1u);

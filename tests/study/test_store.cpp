@@ -26,12 +26,7 @@
 namespace fryer::study {
 namespace {
 
-using test::Folder;
-using test::make_chunk;
-using test::make_plan;
-using test::make_run;
-using test::make_study;
-using test::message_of;
+using namespace test;
 
 // ---- the plan's document
 
