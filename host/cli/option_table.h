@@ -33,6 +33,7 @@ struct Option {
   std::function<void(const std::string&)> read;  // throws ConfigurationError without the option's name
   std::function<Json()> value;                   // what is in force
   bool setting = true;                           // can change the result: part of `configuration`
+  bool numeric = false;                          // a number: where files have types, a text in quotes is none
   // The option means nothing next to the value of another unless this holds.
   struct Condition {
     std::function<bool()> holds;

@@ -65,6 +65,7 @@ class StudyReader {
 
   // ---- what the file says: study_file.cpp
   std::string word(const toml::key& key, const toml::node& value) const;
+  void refuse_quotes(const Place& place, const std::string& key, const toml::node& value) const;
   std::uint64_t whole(const toml::key& key, const toml::node& value, std::uint64_t least, std::uint64_t most) const;
   bool flag(const toml::key& key, const toml::node& value) const;
   double number(const toml::key& key, const toml::node& value) const;

@@ -169,7 +169,7 @@ TEST(StudyFile, presets_and_seeds_beyond_signed_numbers) {
 
 TEST(StudyFile, one_configuration_has_one_text) {
   const std::string once = parse(kTrain + "learning_rate = 0.1\nbatch = 1000\ngamma = 1\n" + kSeeds).cells[0].configuration;
-  const std::string again = parse("gamma = 1.0\nbatch = '1e3'\nlearning_rate = 1e-1\n" + kTrain + kSeeds).cells[0].configuration;
+  const std::string again = parse("gamma = 1.0\nbatch = 1e3\nlearning_rate = 1e-1\n" + kTrain + kSeeds).cells[0].configuration;
   EXPECT_EQ(once, again);
   EXPECT_EQ(once,
             parse(kTrain + "learning_rate = 0.1\nepisodes = 200_000\nbatch = 1000\ngamma = 1\n" + kSeeds).cells[0].configuration);
@@ -468,7 +468,16 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{kTrain + kGrid + "learning_rate = [0.1, [1, 2]]\n", "line 5, column 23: learning_rate" + kNoList},
         Refused{kTrain + kGrid + "learning_rate = [0.1, 0.2, 1e-1]\n",
                 "line 5, column 28: learning_rate: 0.1 stands there twice"},
-        Refused{kTrain + kGrid + "batch = [1000, \"1e3\"]\n", "line 5, column 16: batch: 1e3 stands there twice"},
+        Refused{kTrain + kGrid + "batch = [1000, 1e3]\n", "line 5, column 16: batch: 1000 stands there twice"},
+        Refused{kTrain + "learning_rate = \"0.1\"\n" + kSeeds, "line 2, column 1: learning_rate: \"0.1\"" + kInQuotes},
+        Refused{kTrain + "until = \"475\"\n" + kSeeds, "line 2, column 1: until: \"475\"" + kInQuotes},
+        Refused{kTrain + "episodes = \"1e3\"\n" + kSeeds, "line 2, column 1: episodes: \"1e3\"" + kInQuotes},
+        Refused{kTrain + "max_steps = \"1_000\"\n" + kSeeds, "line 2, column 1: max_steps: \"1_000\"" + kInQuotes},
+        Refused{kTrain + kGrid + "learning_rate = [0.1, \"0.2\"]\n", "line 5, column 23: learning_rate: \"0.2\"" + kInQuotes},
+        Refused{kTrain + kSeeds + "[[points]]\ngamma = \"1\"\n", "line 5, column 1: gamma: \"1\"" + kInQuotes},
+        Refused{kTrain + "[seeds]\ncount = \"10\"\n", "line 3, column 1: count: \"10\"" + kInQuotes},
+        Refused{kTrain + kSeeds + "[record]\nthresholds = [100, \"200\"]\n",
+                "line 5, column 20: thresholds: \"200\"" + kInQuotes},
         Refused{kTrain + kGrid + "learning_rte = [0.1]\n",
                 "line 5, column 1: learning_rte: no such key of a study file; did you mean learning_rate?"},
         Refused{kTrain + kGrid + "environment = [\"CartPole-v0\"]\n", "line 5, column 1: environment" + kCannotVary},
@@ -508,7 +517,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{kTrain + kGrid + "learning_rate = {from = 0.1, to = 1, steps = 3, scale = \"lin\"}\n",
                 "line 5, column 49: scale: lin is not accepted; linear or log"},
         Refused{kTrain + kGrid + "learning_rate = {from = \"0.1\", to = 1, steps = 3}\n",
-                "line 5, column 25: from: 0.1 is not accepted; a finite number"},
+                "line 5, column 25: from: \"0.1\"" + kInQuotes},
         Refused{kTrain + kGrid + "learning_rate = {from = 0.1, to = inf, steps = 3}\n",
                 "line 5, column 35: to: inf is not accepted; a finite number"},
         Refused{kTrain + kGrid + "learning_rate = {from = 0.1, to = 1, steps = 100001}\n",
