@@ -497,8 +497,8 @@ EvaluateResult evaluate(const CartPoleEvaluateConfiguration& c, Backend& backend
   if (sutton) squares = sum;
   const double count = static_cast<double>(c.episodes);
   r.mean = (sutton ? -1 : 1) * (static_cast<double>(sum) / count) + 0.0;
-  r.sd = std::sqrt(static_cast<double>(n * squares - sum * sum)) / count;
-  r.standard_error = c.episodes > 1 ? r.sd / std::sqrt(count - 1) : 0;
+  r.sd = c.episodes > 1 ? std::sqrt(static_cast<double>(n * squares - sum * sum)) / count : kUndefined;
+  r.standard_error = r.sd / std::sqrt(count - 1);
   const auto value = [&](std::size_t i) { return static_cast<double>(i) - (sutton ? 1 : 0); };
   std::uint64_t below = 0;
   std::size_t at = 0, quantile = 0;

@@ -246,7 +246,8 @@ struct Returns {
 Returns returns_of(const FryShack::Settings& s, std::uint64_t k, std::uint64_t n) {
   const double count = static_cast<double>(n), share = static_cast<double>(k) / count;
   const double sd = std::abs(s.reward_correct - s.reward_wrong) * std::sqrt(share * (1 - share));
-  return {mean_return(s, static_cast<double>(k), count), sd, n > 1 ? sd / std::sqrt(count - 1) : 0};
+  const double mean = mean_return(s, static_cast<double>(k), count);
+  return n > 1 ? Returns{mean, sd, sd / std::sqrt(count - 1)} : Returns{mean, kUndefined, kUndefined};
 }
 
 }  // namespace

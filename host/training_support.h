@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 
 #include "fryer/engine/configuration.h"
@@ -96,13 +97,16 @@ std::uint64_t smallest_reaching(std::uint64_t most, const Reached& reached) {
   return enough;
 }
 
+// Spread and standard error of a single episode, which says nothing of how far others lie from it.
+inline constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
+
 // The mean of n numbers from their sum and sum of squares.
 inline Estimate estimate_of(double sum, double sum_of_squares, std::uint64_t n, std::optional<double> exact) {
   const double count = static_cast<double>(n);
   Estimate e;
   e.estimate = sum / count;
   const double variance = std::fmax(0.0, sum_of_squares / count - e.estimate * e.estimate);
-  e.standard_error = n > 1 ? std::sqrt(variance / (count - 1)) : 0;
+  e.standard_error = n > 1 ? std::sqrt(variance / (count - 1)) : kUndefined;
   e.exact = exact;
   if (exact && e.standard_error > 0) e.z = (e.estimate - *exact) / e.standard_error;
   return e;

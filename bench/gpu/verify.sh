@@ -3,8 +3,8 @@
 # Everything that only a GPU can confirm, in one command, for whoever has one:
 #   sh bench/gpu/verify.sh [--built DIR] [FOLDER]      (FOLDER: verify-<GPU>-<date> if none is given)
 # Builds for the GPU that is here (or takes what was built elsewhere, in DIR, for a machine without a compiler), runs every CUDA
-# test, compares the program's digests on CPU and GPU, runs compute-sanitizer where it is installed, and the benchmarks where their
-# library is. FOLDER gets one log a step and summary.txt, a line `PASS|FAIL|SKIP step: detail` each; the exit status is 1 if a line
+# test, compares the program's digests on CPU and GPU, those of studies too, one of them killed and resumed, runs compute-sanitizer where it
+# is installed, and the benchmarks where their library is. FOLDER gets one log a step and summary.txt, a line `PASS|FAIL|SKIP step: detail` each; the exit status is 1 if a line
 # says FAIL. Needs nvcc, cmake and what the project builds with (`sh cmake/bootstrap.sh test` installs that). Changes nothing on
 # the GPU. About ten minutes.
 set -u
@@ -115,6 +115,90 @@ step program_hidden_batch same_digest train CartPole-v1 --hidden 16 --activation
 step program_pole_batch same_digest train CartPole-v1 --batch 1e5 --updates 20
 step program_pole_gradient same_digest gradient CartPole-v1 --episodes 1e7
 step program_pole_evaluate same_digest evaluate CartPole-v1 --episodes 1e7
+
+# ---- studies: the same digest on both, killed or not
+
+studies=$out/studies
+mkdir -p "$studies"
+cat >"$studies/fry_shack.toml" <<'END'
+environment = "FryShack-v0"
+[grid]
+learning_rate = [0.05, 0.1, 0.2]
+batch = [1, 4]
+[seeds]
+count = 50_000
+[record]
+curve_every = 40
+END
+cat >"$studies/pole.toml" <<'END'
+environment = "CartPole-v1"
+until = 475
+updates = 100
+[grid]
+learning_rate = [0.1, 0.3]
+baseline = ["none", "mean"]
+[seeds]
+count = 2_000
+[record]
+evaluation_episodes = 10
+thresholds = [195]
+END
+# Some seconds on a large GPU, so that it can be killed on its way.
+cat >"$studies/many_cells.toml" <<'END'
+environment = "CartPole-v1"
+until = 475
+[grid]
+learning_rate = {from = 0.05, to = 0.4, steps = 100}
+[seeds]
+count = 20_000
+END
+value_of() { sed -n "s/^ *\"$1\": *\"\{0,1\}\([0-9a-z.]*\).*/\1/p" | head -n 1; } # of the first line that has the key
+# run_study FILE DEVICE: from its beginning; its document
+run_study() {
+  rm -f "$studies/run.db" "$studies/run.db-wal" "$studies/run.db-shm"
+  "$fryer" study run "$1" -o "$studies/run.db" --device "$2" --json --quiet
+}
+same_study() {
+  on_gpu=$(run_study "$1" cuda:0 | value_of digest)
+  on_cpu=$(run_study "$1" cpu | value_of digest)
+  echo "$1: $on_gpu on the GPU, $on_cpu on the CPU"
+  [ -n "$on_gpu" ] && [ "$on_gpu" = "$on_cpu" ]
+}
+status_of() { "$fryer" study status "$studies/killed.db" --json 2>/dev/null; }
+# killed_study FILE: with -9 after its first chunks; what is then resumed ends as the study that ran through
+killed_study() {
+  through=$(run_study "$1" cuda:0 | value_of digest)
+  rm -f "$studies/killed.db" "$studies/killed.db-wal" "$studies/killed.db-shm"
+  "$fryer" study run "$1" -o "$studies/killed.db" --device cuda:0 --quiet &
+  runner=$!
+  while kill -0 "$runner" 2>/dev/null; do
+    finished=$(status_of | value_of finished)
+    [ "${finished:-0}" -gt 0 ] && break
+    sleep 0.05
+  done
+  kill -9 "$runner"
+  wait "$runner"
+  echo "killed with $(status_of | value_of finished) of $(status_of | value_of planned) trainings finished"
+  if [ "$(status_of | value_of complete)" != false ]; then
+    echo "it had ended by itself: nothing was resumed"
+    return 1
+  fi
+  resumed=$("$fryer" study resume "$studies/killed.db" --device cuda:0 --json --quiet | value_of digest)
+  echo "$1: $resumed resumed, $through without a stop"
+  [ -n "$resumed" ] && [ "$resumed" = "$through" ]
+}
+# timed_study FILE: the best of three runs on the GPU, in timed_study.seconds
+timed_study() {
+  for _ in 1 2 3; do run_study "$1" cuda:0 | value_of wall_seconds; done | sort -g | head -n 1 >"$out/timed_study.seconds"
+  cat "$out/timed_study.seconds"
+  [ -s "$out/timed_study.seconds" ]
+}
+step study_fry_shack same_study "$studies/fry_shack.toml"
+step study_pole same_study "$studies/pole.toml"
+step study_killed killed_study "$studies/many_cells.toml"
+step study_notebook_luck same_study bench/studies/notebook_luck.toml
+step study_time timed_study bench/studies/notebook_luck.toml &&
+  say "study run bench/studies/notebook_luck.toml, a million trainings into a file: $(cat "$out/timed_study.seconds") s"
 
 # ---- compute-sanitizer: on small work, it is a hundred times slower
 

@@ -49,10 +49,9 @@ class CartPoleGradient : public EpisodeCommand<CartPoleGradientConfiguration, Ca
     const std::size_t first = common_.verbose ? 0 : first_shown(names.size());
     for (std::size_t i = first; i < names.size(); ++i) {
       table.rows.push_back({fmt::format("gradient of {}", names[i]), fmt::format("{:.6g}", r.gradient[i].estimate),
-                            fmt::format("{:.2g}", r.gradient[i].standard_error), fmt::format("{:.6g}", r.second_moment[i])});
+                            error_text(r.gradient[i]), fmt::format("{:.6g}", r.second_moment[i])});
     }
-    table.rows.push_back(
-        {"mean return", fmt::format("{:.6g}", r.mean_return.estimate), fmt::format("{:.2g}", r.mean_return.standard_error), ""});
+    table.rows.push_back({"mean return", fmt::format("{:.6g}", r.mean_return.estimate), error_text(r.mean_return), ""});
     return render(console.out, table) + shown_of_all(console.out, names.size() - first, names.size(), "-v and --json have all");
   }
   void add_to_document(Json& document, const CartPoleGradientResult& r) const override {

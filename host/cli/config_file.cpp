@@ -47,6 +47,9 @@ ConfigFile parse_json(const std::string& path, const std::string& text) {
   }
   ConfigFile file;
   const auto found = document.find("configuration");
+  const auto whose = document.find("command");
+  if (whose != document.end() && whose->is_string() && whose->get<std::string>().starts_with("study "))
+    refuse(path, "is of a study; take the `configuration` of one of its cells");
   if (found != document.end()) {
     if (!found->is_object()) refuse(path, "its `configuration` is not an object");
     for (const char* key : {"command", "environment"}) {

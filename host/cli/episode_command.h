@@ -3,7 +3,10 @@
 // environment's class adds its options and says what a result means.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 #include <type_traits>
 
 #include "host/cli/command.h"
@@ -12,6 +15,11 @@
 #include "host/cli/settings.h"
 
 namespace fryer::cli {
+
+// "0.0012"; "-" of one episode, which has no error.
+inline std::string error_text(const Estimate& e) {
+  return std::isfinite(e.standard_error) ? fmt::format("{:.2g}", e.standard_error) : "-";
+}
 
 template <class Configuration, class Result>
 class EpisodeCommand : public Command {
@@ -104,6 +112,7 @@ class EvaluateCommand : public EpisodeCommand<Configuration, EvaluateResult> {
   }
   std::string what() const override { return "of " + player(); }
   std::string first_line(const EvaluateResult& r) const {
+    if (r.episodes == 1) return fmt::format("Return of {} in one episode: {:.6g}\n\n", player(), r.mean);
     return fmt::format("Mean return of {}: {:.6g} (standard error {:.2g}); sd {:.4g}, from {:g} to {:g}\n\n", player(), r.mean,
                        r.standard_error, r.sd, r.min, r.max);
   }

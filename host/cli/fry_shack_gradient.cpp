@@ -48,8 +48,8 @@ class FryShackGradient : public EpisodeCommand<GradientConfiguration, GradientRe
     Table table;
     table.headings = {"<", "estimate", "standard error", "exact", "z"};
     const auto add = [&](const char* name, const Estimate& e) {
-      table.rows.push_back({name, fmt::format("{:.6g}", e.estimate), fmt::format("{:.2g}", e.standard_error),
-                            fmt::format("{:.6g}", *e.exact), e.z ? fmt::format("{:.2f}", *e.z) : "-"});
+      table.rows.push_back({name, fmt::format("{:.6g}", e.estimate), error_text(e), fmt::format("{:.6g}", *e.exact),
+                            e.z ? fmt::format("{:.2f}", *e.z) : "-"});
     };
     const auto add_moment = [&](const char* name, double estimate, double exact) {
       table.rows.push_back({name, fmt::format("{:.6g}", estimate), "", fmt::format("{:.6g}", exact), ""});

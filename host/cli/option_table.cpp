@@ -45,6 +45,7 @@ Option& OptionTable::add(Option option) {
 Option& OptionTable::integer(std::string name, std::string placeholder, std::uint64_t& target, std::string accepted,
                              std::string unit, std::string help) {
   Option option = row(std::move(name), std::move(placeholder), std::move(accepted), std::move(unit), std::move(help));
+  option.numeric = true;
   option.value = [&target] { return Json(target); };
   option.read = [&target, accepted = option.accepted](const std::string& text) {
     const std::optional<std::uint64_t> value = parse_integer(text);
@@ -58,6 +59,7 @@ Option& OptionTable::number(std::string name, std::string placeholder, double& t
                             std::string help) {
   Option option = row(std::move(name), std::move(placeholder), std::move(accepted), std::move(unit), std::move(help));
   option.real = &target;
+  option.numeric = true;
   option.value = [&target] { return Json(target); };
   option.read = [&target, accepted = option.accepted](const std::string& text) {
     const std::optional<double> value = parse_number(text);

@@ -41,6 +41,7 @@ struct Option {
     std::function<bool()> is_there;
   };
   std::optional<Inner> inner;
+  bool numeric = false;  // a number: where files have types, a text in quotes is none
   // The option means nothing next to the value of another unless this holds.
   struct Condition {
     std::function<bool()> holds;
@@ -63,7 +64,8 @@ struct Option {
 
 class OptionTable {
  public:
-  // Each binds a row to a variable, whose value now is the default.
+  // Each binds a row to a variable, whose value now is the default. The default of a setting never changes without a new numerics_version,
+  // and that of a new one means what was done before (study_cells.cpp says why).
   Option& integer(std::string name, std::string placeholder, std::uint64_t& target, std::string accepted, std::string unit,
                   std::string help);
   Option& number(std::string name, std::string placeholder, double& target, std::string accepted, std::string unit,

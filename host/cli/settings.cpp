@@ -111,6 +111,7 @@ void add_cart_pole(OptionTable& table, CartPole::Settings& s) {
   steps.accepted = "a whole number from 1 to 100000";
   steps.unit = "steps";
   steps.help = "an episode that is still going on after so many steps is truncated";
+  steps.numeric = true;
   steps.value = [&s] { return Json(s.max_steps); };
   steps.read = [&s, accepted = steps.accepted](const std::string& text) {
     const std::optional<std::uint64_t> n = parse_integer(text);

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <unordered_map>
 
 #include "fryer/engine/run.h"
@@ -87,47 +86,73 @@ void check_parameter(study::CellConfiguration cell, std::size_t index, double va
       cell);
 }
 
-// Every setting of a resolved command that can change a result, but those that the study has: seed, replicas, and what is drawn. One text
-// for one configuration.
-std::string canonical(const Command& command, const study::Plan& plan) {
-  Json configuration = command.table().configuration();
-  configuration.erase("seed");
-  configuration.erase("replicas");
-  for (const study::Draw& draw : plan.distribution) {
-    if (draw.is_setting()) configuration.erase(draw.setting);
+// Seed and replicas are the study's, not a cell's.
+bool is_of_a_cell(const Option& option) { return option.setting && option.name != "seed" && option.name != "replicas"; }
+
+// Of a command that nothing has been set of yet. Options that do not apply now may apply in a cell: all are there.
+Defaults defaults_of(const Command& command) {
+  Defaults defaults;
+  for (const Option& option : command.table().options()) {
+    if (is_of_a_cell(option)) defaults[key_of(option.name)] = option.value().dump();
   }
-  return configuration.dump();
+  return defaults;
+}
+
+// Every setting of a resolved command that can change a cell's result, but those that are drawn: one text for one configuration.
+Json settings_of(const Command& command, const study::Plan& plan) {
+  Json settings = command.table().configuration();
+  settings.erase("seed");
+  settings.erase("replicas");
+  for (const study::Draw& draw : plan.distribution) {
+    if (draw.is_setting()) settings.erase(draw.setting);
+  }
+  return settings;
+}
+
+// What enters digests and fingerprints: the settings that differ from their defaults, sorted by name. A version with more options then gives
+// every study the digest it had, and goes on with stores that lack them, as long as
+// - a default never changes without a new numerics_version, and
+// - the default of a new option means what was done before there was one.
+std::string cell_key(const Json& settings, const Defaults& defaults) {
+  nlohmann::json differing = nlohmann::json::object();  // unlike Json, sorted
+  for (const auto& [name, value] : settings.items()) {
+    if (value.dump() != defaults.at(name)) differing[name] = value;
+  }
+  return differing.dump();
 }
 
 [[noreturn]] void damaged(const std::string& what) { throw DamagedFileError("study: " + what); }
 
 // `defaults`: what a new command of this kind has. Only what differs is set: most of a cell does not, and setting is what takes time.
-void make_runnable(Command& command, const std::map<std::string, std::string>& defaults, std::size_t number,
-                   const study::Plan& plan, study::Cell& cell) {
+// A setting that the stored cell lacks has its default: it is younger than the store.
+void make_runnable(Command& command, const Defaults& defaults, std::size_t number, const study::Plan& plan, study::Cell& cell) {
   const std::string name = fmt::format("cell {}", number + 1);
+  const Json stored = Json::parse(cell.configuration, nullptr, false);
+  if (!stored.is_object()) damaged(name + ": its settings are not a JSON object");
+  Json differing = Json::object();
+  for (const auto& [key, value] : stored.items()) {
+    const auto standard = defaults.find(key);
+    if (standard == defaults.end()) damaged(fmt::format("{}: {}: not a setting of this version", name, shown(key)));
+    if (value.dump() != standard->second) differing[key] = value;
+  }
   try {
-    ConfigFile file = parse_config(name, cell.configuration);
-    for (const Assignment& assignment : file.assignments) {
-      if (!defaults.contains(assignment.name)) {
-        const Option* option = command.table().find(assignment.name);
-        if (option == nullptr || !option->setting) damaged(assignment.label + ": not a setting of this version");
-      }
-    }
-    std::erase_if(file.assignments, [&](const Assignment& assignment) {
-      const auto found = defaults.find(assignment.name);
-      return found != defaults.end() && found->second == assignment.text;
-    });
+    std::vector<Assignment> settings = parse_config(name, differing.dump()).assignments;
     for (Assignment& assignment : lowest_values(plan, command.table(), [&](const std::string& key) { return name + ": " + key; }))
-      file.assignments.push_back(std::move(assignment));
-    configure(command, file.assignments, {});
+      settings.push_back(std::move(assignment));
+    configure(command, settings, {});
     cell.run = command.cell();
     set_lowest_inner(plan, command.table(), *cell.run);
     check_draws(plan, *cell.run);
   } catch (const ConfigurationError& error) {
     damaged(error.what());
   }
-  if (canonical(command, plan) != cell.configuration)
-    damaged(name + ": its settings are not those of this version, as it writes them");
+  const Json settings = settings_of(command, plan);
+  for (const auto& [key, value] : stored.items()) {
+    const auto found = settings.find(key);
+    if (found == settings.end() || found->dump() != value.dump())
+      damaged(fmt::format("{}: {}: {} is not how this version takes it", name, shown(key), shown(value.dump())));
+  }
+  if (cell_key(settings, defaults) != cell.key) damaged(name + ": its settings are not those that its key names");
 }
 
 }  // namespace
@@ -174,7 +199,7 @@ void StudyReader::refuse_cell(const std::string& message, const Choice& choice, 
   refuse(find_place(key, choice), key, at + text);
 }
 
-study::Cell StudyReader::make_cell(const Choice& choice) {
+study::Cell StudyReader::make_cell(const Choice& choice, const Defaults& defaults) {
   std::vector<Assignment> settings;
   settings.reserve(fixed_.size() + axes_.size());
   const auto add = [&](const std::string& key, const Value& value) {
@@ -199,7 +224,9 @@ study::Cell StudyReader::make_cell(const Choice& choice) {
     refuse_cell(error.what(), choice, command->table());
   }
   check_cell(cell, choice);
-  cell.configuration = canonical(*command, plan_);
+  const Json in_force = settings_of(*command, plan_);
+  cell.configuration = in_force.dump();
+  cell.key = cell_key(in_force, defaults);
   plan_.algorithm = command->algorithm();
   for (const std::string& warning : command->warnings) warn(choice, with_keys(warning, command->table()));
   return cell;
@@ -209,13 +236,14 @@ void StudyReader::make_cells() {
   std::uint64_t count = 1;
   for (const Axis& axis : axes_) count *= axis.rows.size();
   plan_.cells.reserve(count);
+  const Defaults defaults = defaults_of(*entry_->make(plan_.environment));
   std::unordered_map<std::string_view, std::size_t> seen;
   for (std::uint64_t number = 0; number < count; ++number) {
     Choice choice(axes_.size());
     std::uint64_t rest = number;
     for (std::size_t a = axes_.size(); a-- > 0; rest /= axes_[a].rows.size())
       choice[a] = &axes_[a].rows[rest % axes_[a].rows.size()];
-    plan_.cells.push_back(make_cell(choice));
+    plan_.cells.push_back(make_cell(choice, defaults));
     const auto [same, is_new] = seen.emplace(plan_.cells.back().configuration, number);
     if (!is_new) {
       refuse(axes_.front().place, axes_.front().keys.front(),
@@ -320,9 +348,7 @@ void make_runnable(study::Plan& plan) {
       damaged(fmt::format("{} is no parameter of {}", shown(draw.parameter), plan.environment));
   }
   bind_draws(plan, *entry);
-  std::map<std::string, std::string> defaults;
-  for (const Assignment& a : parse_config("defaults", canonical(*entry->make(plan.environment), plan)).assignments)
-    defaults[a.name] = a.text;
+  const Defaults defaults = defaults_of(*entry->make(plan.environment));
   for (std::size_t i = 0; i < plan.cells.size(); ++i)
     make_runnable(*entry->make(plan.environment), defaults, i, plan, plan.cells[i]);
 }

@@ -71,17 +71,29 @@ Json share_json(std::uint64_t successes, std::uint64_t n) {
 
 }  // namespace
 
-Json study_json(const Command& command, const study::Store& store, const StudyState& state) {
+Json configuration_json(const study::Plan& plan) {
+  Json document = study::to_json(plan);
+  if (plan.algorithm.empty()) document.erase("algorithm");
+  for (Json& cell : document["cells"]) {
+    const Json settings = Json::parse(cell["configuration"].get<std::string>(), nullptr, false);
+    cell["configuration"] = settings.is_discarded() ? Json() : settings;  // damaged: resuming says so
+    cell.erase("key");
+  }
+  return document;
+}
+
+Json study_json(const Command& command, const study::Store& store, const StudyState& state, double wall_seconds) {
   const study::Plan& plan = store.plan();
   const study::Shard& shard = store.shard();
   Json document = Json::object();
   document["command"] = command.description().name;
   document["environment"] = plan.environment;
   if (!plan.algorithm.empty()) document["algorithm"] = plan.algorithm;
-  document["configuration"] = study::to_json(plan);
+  document["configuration"] = configuration_json(plan);
   document["seed"] = plan.first_seed;
   document["numerics_version"] = numerics_version_of(store);
   document["digest"] = hex16(state.digest);
+  document["wall_seconds"] = wall_seconds;
   document["episodes"] = state.episodes;
   document["steps"] = state.steps;
   document["optimizer_updates"] = state.updates;

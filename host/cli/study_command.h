@@ -38,8 +38,11 @@ struct StudyState {
 };
 StudyState state_of(const study::Store& store);
 
-// The document's head, state and per-cell results, as `study run`, `resume` and `status` print them.
-Json study_json(const Command& command, const study::Store& store, const StudyState& state);
+// A study as documents have it: the plan, each cell's settings an object that --config takes.
+Json configuration_json(const study::Plan& plan);
+// The document's head, state and per-cell results, as every command prints them of a study's file. Only those that ran something add a
+// backend: the others read what `runs` made.
+Json study_json(const Command& command, const study::Store& store, const StudyState& state, double wall_seconds);
 // The same for people.
 std::string study_text(const Console& console, const study::Store& store, const StudyState& state, bool every_cell);
 

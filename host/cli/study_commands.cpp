@@ -41,10 +41,11 @@ class StudyStatus : public StudyCommand {
     add_output_options();
   }
   int run(const Console& console) override {
+    const Stopwatch watch;
     const study::Store store = study::Store::open(files[0], study::Access::read);
     const StudyState state = state_of(store);
     if (common_.json) {
-      Json document = study_json(*this, store, state);
+      Json document = study_json(*this, store, state, watch.seconds());
       document["runs"] = Json::array();
       for (const study::Provenance& run : store.runs()) {
         document["runs"].push_back({{"started", run.started},
@@ -115,8 +116,7 @@ class StudyReport : public StudyCommand {
       }
     }
     if (common_.json) {
-      Json document = study_json(*this, store, state_of(store));
-      document["wall_seconds"] = watch.seconds();
+      Json document = study_json(*this, store, state_of(store), watch.seconds());
       document["summary"] = summary.sentence;
       for (std::size_t i = 0; i < summary.cells.size(); ++i) document["results"][i]["sentence"] = summary.cells[i].sentence;
       document["files"] = written;
@@ -186,9 +186,8 @@ class StudyExport : public StudyCommand {
     file.commit();
     const StudyState state = state_of(store);
     if (common_.json) {
-      Json document = study_json(*this, store, state);
+      Json document = study_json(*this, store, state, watch.seconds());
       document["rows"] = state.finished;
-      document["wall_seconds"] = watch.seconds();
       document["files"] = {output_};
       console.print(to_text(document));
       return 0;
@@ -224,12 +223,13 @@ class StudyMerge : public StudyCommand {
     if (output_.empty()) throw ConfigurationError("--output: missing; the name of the file that the parts make together");
   }
   int run(const Console& console) override {
+    const Stopwatch watch;
     refuse_same("--output", output_, files);
     study::merge(files, output_, &stop_requested);
     const study::Store store = study::Store::open(output_, study::Access::read);
     const StudyState state = state_of(store);
     if (common_.json) {
-      Json document = study_json(*this, store, state);
+      Json document = study_json(*this, store, state, watch.seconds());
       document["file"] = output_;
       console.print(to_text(document));
       return 0;

@@ -99,7 +99,18 @@ std::string StudyReader::word(const toml::key& key, const toml::node& value) con
   return *text;
 }
 
+// TOML's whole numbers are signed: from 2^63 on they can only be said in quotes.
+void StudyReader::refuse_quotes(const Place& place, const std::string& key, const toml::node& value) const {
+  constexpr std::uint64_t kMostOfToml = std::numeric_limits<std::int64_t>::max();
+  const auto text = value.value_exact<std::string>();
+  if (!text) return;
+  const std::optional<std::uint64_t> whole = parse_integer(*text);
+  if (whole ? *whole > kMostOfToml : !parse_number(*text)) return;
+  refuse(place, key, fmt::format("\"{}\" is not accepted; a number, not a text in quotes", shown(*text)));
+}
+
 std::uint64_t StudyReader::whole(const toml::key& key, const toml::node& value, std::uint64_t least, std::uint64_t most) const {
+  refuse_quotes(place_of(key.source()), std::string(key.str()), value);
   const std::optional<std::string> text = scalar_text(value);
   const std::optional<std::uint64_t> read = text ? parse_integer(*text) : std::nullopt;
   if (!read || *read < least || *read > most) {
@@ -117,6 +128,7 @@ bool StudyReader::flag(const toml::key& key, const toml::node& value) const {
 }
 
 double StudyReader::number(const toml::key& key, const toml::node& value) const {
+  refuse_quotes(place_of(value.source()), std::string(key.str()), value);
   const std::optional<std::string> text = scalar_text(value);
   const std::optional<double> read = value.is_number() ? parse_number(*text) : std::nullopt;
   if (!read) {
@@ -234,6 +246,7 @@ StudyReader::Value StudyReader::read_value(const std::string& key, const Place& 
   if (text && text->empty() && value.is_array()) refuse(place, key, "an empty list is not accepted");
   if (!text && value.is_array() && !may_be_list) refuse(place, key, "a list is not accepted here; what varies belongs in [grid]");
   if (!text) refuse(place, key, kNoSetting);
+  if (scratch_->table().find(option_of(key))->numeric) refuse_quotes(place, key, value);
   return {std::move(*text), place};
 }
 

@@ -22,8 +22,8 @@ study::Plan read_study_file(const std::string& path, std::vector<std::string>* w
 // The same of a text; `path` is for messages and the default title.
 study::Plan parse_study(const std::string& path, const std::string& text, std::vector<std::string>* warnings = nullptr);
 
-// Gives every cell of a plan that came from a store its typed configuration again. Throws DamagedFileError where a setting is not known or
-// not accepted by this version.
+// Gives every cell of a plan that came from a store its typed configuration again; settings that the store lacks have their defaults. Throws
+// DamagedFileError where a setting is not known or not accepted by this version.
 void make_runnable(study::Plan& plan);
 
 }  // namespace fryer::cli

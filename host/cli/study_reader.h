@@ -42,6 +42,8 @@ std::vector<Assignment> lowest_values(const study::Plan& plan, const OptionTable
 void set_lowest_inner(const study::Plan& plan, const OptionTable& table, study::CellConfiguration& cell);
 // Throws ConfigurationError, naming the option, for settings that could be drawn together but that this cell cannot run with.
 void check_draws(const study::Plan& plan, const study::CellConfiguration& cell);
+// Of each setting of a new command but seed and replicas, by its key: its value as JSON writes it.
+using Defaults = std::map<std::string, std::string>;
 
 class StudyReader {
  public:
@@ -78,6 +80,7 @@ class StudyReader {
 
   // ---- what the file says: study_file.cpp
   std::string word(const toml::key& key, const toml::node& value) const;
+  void refuse_quotes(const Place& place, const std::string& key, const toml::node& value) const;
   std::uint64_t whole(const toml::key& key, const toml::node& value, std::uint64_t least, std::uint64_t most) const;
   bool flag(const toml::key& key, const toml::node& value) const;
   double number(const toml::key& key, const toml::node& value) const;
@@ -110,7 +113,7 @@ class StudyReader {
 
   // ---- its cells: study_cells.cpp
   void make_cells();
-  study::Cell make_cell(const Choice& choice);
+  study::Cell make_cell(const Choice& choice, const Defaults& defaults);
   void check_cell(const study::Cell& cell, const Choice& choice);
   void warn(const Choice& choice, const std::string& warning);
   void check_curve() const;

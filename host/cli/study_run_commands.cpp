@@ -114,7 +114,7 @@ void print_plan(const Command& command, const Console& console, const study::Pla
     document["command"] = command.description().name;
     document["environment"] = plan.environment;
     if (!plan.algorithm.empty()) document["algorithm"] = plan.algorithm;
-    document["configuration"] = study::to_json(plan);
+    document["configuration"] = configuration_json(plan);
     document["seed"] = plan.first_seed;
     document["numerics_version"] = kNumericsVersion;
     document["dry_run"] = true;
@@ -222,9 +222,8 @@ int run_and_print(const Command& command, const Console& console, const study::P
   }
   const StudyState state = state_of(store);
   if (command.common().json) {
-    Json document = study_json(command, store, state);
+    Json document = study_json(command, store, state, watch.seconds());
     document["backend"] = backend_json(info);
-    document["wall_seconds"] = watch.seconds();
     document["file"] = store.path();
     console.print(to_text(document));
     return 0;

@@ -53,6 +53,7 @@ void TrainCommand::add_episodes() {
   episodes.unit = "training episodes";
   episodes.help = "how long to train, instead of --updates";
   episodes.setting = false;
+  episodes.numeric = true;
   episodes.value = [] { return Json(); };
   episodes.read = [this, accepted = episodes.accepted](const std::string& text) {
     episodes_ = parse_integer(text);
@@ -68,6 +69,7 @@ void TrainCommand::add_until(const std::string& accepted) {
   until.placeholder = "RETURN";
   until.accepted = accepted;
   until.unit = "reward";
+  until.numeric = true;
   until.help = "stop a replica once the mean return over its last ceil(100 / batch) updates reaches this";
   until.read = [this, accepted = until.accepted](const std::string& text) {
     settings_.until = text == "none" ? std::nullopt : parse_number(text);

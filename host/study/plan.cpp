@@ -16,11 +16,11 @@ namespace {
 
 // The keys of the document, each once.
 constexpr const char *kTitle = "title", *kQuestion = "question", *kCommand = "command", *kEnvironment = "environment",
-                     *kAlgorithm = "algorithm", *kCells = "cells", *kConfiguration = "configuration", *kPoint = "point",
-                     *kSeeds = "seeds", *kFirst = "first", *kCount = "count", *kRecord = "record", *kParameters = "parameters",
-                     *kCurveEvery = "curve_every", *kEvaluationEpisodes = "evaluation_episodes", *kThresholds = "thresholds",
-                     *kDistribution = "distribution", *kParameter = "parameter", *kIndex = "index", *kLow = "low",
-                     *kHigh = "high", *kSetting = "setting", *kScale = "scale", *kLog = "log";
+                     *kAlgorithm = "algorithm", *kCells = "cells", *kConfiguration = "configuration", *kKey = "key",
+                     *kPoint = "point", *kSeeds = "seeds", *kFirst = "first", *kCount = "count", *kRecord = "record",
+                     *kParameters = "parameters", *kCurveEvery = "curve_every", *kEvaluationEpisodes = "evaluation_episodes",
+                     *kThresholds = "thresholds", *kDistribution = "distribution", *kParameter = "parameter", *kIndex = "index",
+                     *kLow = "low", *kHigh = "high", *kSetting = "setting", *kScale = "scale", *kLog = "log";
 
 [[noreturn]] void damaged(const std::string& where, const std::string& what) {
   throw DamagedFileError(fmt::format("the study's plan is damaged: {} {}", where, what));
@@ -56,9 +56,10 @@ const Json& list(const Json& value, const std::string& where) {
 }
 
 Cell cell_from_json(const Json& document, const std::string& where) {
-  expect_keys(document, where, {kConfiguration, kPoint});
+  expect_keys(document, where, {kConfiguration, kKey, kPoint});
   Cell cell;
   cell.configuration = text(document[kConfiguration], where + ".configuration");
+  cell.key = text(document[kKey], where + ".key");
   for (const Json& pair : list(document[kPoint], where + ".point")) {
     if (!pair.is_array() || pair.size() != 2) damaged(where + ".point", "is not a list of key and value");
     cell.point.emplace_back(text(pair[0], where + ".point"), text(pair[1], where + ".point"));
@@ -110,7 +111,7 @@ Json to_json(const Plan& plan) {
   for (const Cell& cell : plan.cells) {
     Json point = Json::array();
     for (const auto& [key, value] : cell.point) point.push_back(Json::array({key, value}));
-    cells.push_back({{kConfiguration, cell.configuration}, {kPoint, std::move(point)}});
+    cells.push_back({{kConfiguration, cell.configuration}, {kKey, cell.key}, {kPoint, std::move(point)}});
   }
   Json distribution = Json::array();
   for (const Draw& draw : plan.distribution) distribution.push_back(to_json(draw));
@@ -173,6 +174,7 @@ std::uint64_t fingerprint(const Plan& plan) {
   Json document = to_json(plan);
   document.erase(kTitle);
   document.erase(kQuestion);
+  for (Json& cell : document[kCells]) cell.erase(kConfiguration);
   const std::string bytes = document.dump();
   return XXH3_64bits(bytes.data(), bytes.size());
 }

@@ -29,8 +29,11 @@ using Point = std::vector<std::pair<std::string, std::string>>;
 std::string to_text(const Point& point);
 
 struct Cell {
-  std::string
-      configuration;  // canonical JSON: every setting that can change a result, but seed, replicas and those that are drawn
+  // JSON: every setting that can change a result, but seed, replicas and those that are drawn; for people and programs.
+  std::string configuration;
+  // JSON: those of them that differ from their defaults, sorted by name. This is what digests and fingerprints are made of, so that they
+  // outlast versions with more options (host/cli/study_cells.cpp has the rule).
+  std::string key;
   Point point;
   std::optional<CellConfiguration> run;  // absent in plans that are only looked at
 };
@@ -77,11 +80,11 @@ struct Plan {
   }
 };
 
-// The plan as a store keeps it, cells by their canonical configurations; `run` and `source` are not in it.
+// The plan as a store keeps it; `run` and `source` are not in it.
 Json to_json(const Plan& plan);
 // Throws DamagedFileError.
 Plan plan_from_json(const Json& document);
-// What two studies must share to be one: to_json without title and question.
+// What two studies must share to be one: to_json without title and question, and of cells' settings the keys alone.
 std::uint64_t fingerprint(const Plan& plan);
 
 // Replicas first .. first + count - 1 of a cell, of indices 0 .. seeds - 1.

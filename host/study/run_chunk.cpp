@@ -23,7 +23,7 @@ constexpr double kNoValue = std::numeric_limits<double>::quiet_NaN();
 
 // The seed of a row's hash: what runs, so that equal rows of two cells count as two.
 std::uint64_t cell_key(const Plan& plan, const Cell& cell) {
-  return hash_text(plan.command + '\n' + plan.environment + '\n' + plan.algorithm + '\n' + cell.configuration + '\n' +
+  return hash_text(plan.command + '\n' + plan.environment + '\n' + plan.algorithm + '\n' + cell.key + '\n' +
                    key_text(plan.distribution));
 }
 

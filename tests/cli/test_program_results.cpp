@@ -111,6 +111,24 @@ TEST(Document, OfAGradientWithoutErrorHasNoZ) {
   EXPECT_EQ(d["mean_return"]["estimate"], 1.0);
 }
 
+// One episode says nothing of the spread of others: neither 0 nor a number.
+TEST(Document, OfOneEpisodeHasNoError) {
+  for (const char* environment : {"FryShack-v0", "CartPole-v1"}) {
+    const auto gradient = document_of({"gradient", environment, "--episodes", "1"});
+    EXPECT_TRUE(gradient["gradient"]["bias"]["standard_error"].is_null());
+    EXPECT_TRUE(gradient["mean_return"]["standard_error"].is_null());
+    const auto evaluation = document_of({"evaluate", environment, "--episodes", "1"});
+    EXPECT_TRUE(evaluation["return"]["sd"].is_null());
+    EXPECT_TRUE(evaluation["return"]["standard_error"].is_null());
+    EXPECT_EQ(evaluation["return"]["min"], evaluation["return"]["mean"]);
+    for (const char* command : {"gradient", "evaluate"}) {
+      const Outcome outcome = run_program({command, environment, "--episodes", "1"});
+      EXPECT_EQ(outcome.code, 0);
+      EXPECT_EQ(outcome.out.find("nan"), std::string::npos) << outcome.out;
+    }
+  }
+}
+
 TEST(Document, OfAnEvaluation) {
   const auto d = document_of({"evaluate", "FryShack-v0", "--parameters", "20,-10", "--episodes", "1e5"});
   expect_head(d);

@@ -21,14 +21,20 @@ evaluation_episodes = 5
 thresholds = [60]
 )";
 
-TEST(StudyRun, IsTheTrainingsOfItsCells) {
-  const Folder folder;
+// What `study COMMAND` says of kStudy, written to the folder's s.toml.
+nlohmann::json document_of(const std::string& command, const Folder& folder) {
   write_bytes(folder / "s.toml", kStudy);
-  const Outcome outcome = run_study({"run", folder / "s.toml", "--json"});
-  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Outcome outcome = run_study({command, folder / "s.toml", "--json"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
   const auto document = outcome.document();
   EXPECT_EQ(document["cells"], 2);
   EXPECT_EQ(document["trainings"]["planned"], 120);
+  return document;
+}
+
+TEST(StudyRun, IsTheTrainingsOfItsCells) {
+  const Folder folder;
+  const auto document = document_of("run", folder);
   EXPECT_EQ(document["trainings"]["finished"], 120);
   EXPECT_EQ(document["complete"], true);
   EXPECT_TRUE(std::filesystem::exists(folder / "s.db"));
@@ -50,6 +56,70 @@ TEST(StudyRun, IsTheTrainingsOfItsCells) {
   EXPECT_EQ(run_study({"run", folder / "s.toml", "--json"}).document()["digest"], document["digest"]);
   EXPECT_EQ(status_of(folder / "s.db")["digest"], document["digest"]);
   EXPECT_EQ(read_bytes(folder / "s.db"), bytes);
+}
+
+// Every document of a study has the same head; only commands that run something have a backend.
+TEST(StudyDocuments, HaveTheFieldsOfEveryCommand) {
+  const Folder folder;
+  const auto run = document_of("run", folder);
+  const std::string db = folder / "s.db";
+  std::vector<Words> others = {{"status", db}, {"export", db, "-o", folder / "r.csv"}};
+  for (const char* shard : {"1", "2"}) {
+    const std::string part = folder / shard;
+    ASSERT_EQ(run_study({"run", folder / "s.toml", "--shard", shard + std::string("/2"), "-o", part}).code, 0);
+  }
+  others.push_back({"merge", folder / "1", folder / "2", "-o", folder / "all.db"});
+  EXPECT_TRUE(run.contains("backend"));
+  for (Words words : others) {
+    words.emplace_back("--json");
+    const auto document = run_study(words).document();
+    EXPECT_EQ(document["command"], "study " + words[0]);
+    for (const char* same : {"environment", "algorithm", "configuration", "seed", "numerics_version", "digest", "episodes",
+                             "steps", "optimizer_updates", "cells", "trainings", "complete"})
+      EXPECT_EQ(document[same], run[same]) << words[0] << ' ' << same;
+    EXPECT_GE(document["wall_seconds"].get<double>(), 0) << words[0];
+    EXPECT_FALSE(document.contains("backend")) << words[0];
+  }
+}
+
+// A cell's settings repeat its trainings; the whole document says that it is of a study.
+TEST(StudyDocuments, HaveSettingsThatConfigTakes) {
+  const Folder folder;
+  const auto document = document_of("run", folder);
+  write_bytes(folder / "cell.json", document["configuration"]["cells"][0]["configuration"].dump());
+  const Outcome trained =
+      run_program({"train", "CartPole-v0", "--config", folder / "cell.json", "--seed", "1", "--replicas", "60", "--json"});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_EQ(trained.document()["configuration"]["learning_rate"], 0.02);
+  EXPECT_EQ(trained.document()["solved"]["count"], document["results"][0]["solved"]["count"]);
+  write_bytes(folder / "study.json", document.dump());
+  const Outcome refused = run_program({"train", "CartPole-v0", "--config", folder / "study.json"});
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_NE(refused.err.find("of a study; take the `configuration` of one of its cells"), std::string::npos) << refused.err;
+}
+
+// The columns that say how far the replicas' single episodes lie apart are empty.
+TEST(StudyExport, OfOneEpisodeHasNoSpread) {
+  for (const auto& [text, column] : std::vector<std::pair<std::string, std::string>>{
+           {"command = 'gradient'\nenvironment = 'FryShack-v0'\nepisodes = 1\n[seeds]\ncount = 2\n",
+            "gradient_bias_standard_error"},
+           {"command = 'evaluate'\nenvironment = 'CartPole-v1'\nepisodes = 1\n[seeds]\ncount = 2\n", "evaluation_sd"},
+           {"environment = 'FryShack-v0'\n[seeds]\ncount = 2\n[record]\nevaluation_episodes = 1\n", "evaluation_sd"}}) {
+    const Folder folder;
+    write_bytes(folder / "s.toml", text);
+    ASSERT_EQ(run_study({"run", folder / "s.toml", "--quiet"}).code, 0);
+    ASSERT_EQ(run_study({"export", folder / "s.db", "-o", folder / "r.jsonl"}).code, 0);
+    const std::string rows = read_bytes(folder / "r.jsonl");
+    EXPECT_NE(rows.find('"' + column + "\":null"), std::string::npos) << rows;
+  }
+}
+
+TEST(StudyDocuments, OfGradientsHaveNoAlgorithm) {
+  const Folder folder;
+  write_bytes(folder / "s.toml", "command = 'gradient'\nenvironment = 'FryShack-v0'\nepisodes = 1\n[seeds]\ncount = 2\n");
+  const auto document = run_study({"run", folder / "s.toml", "--json"}).document();
+  EXPECT_FALSE(document.contains("algorithm"));
+  EXPECT_FALSE(document["configuration"].contains("algorithm"));
 }
 
 TEST(StudyRun, GivesOneDigestOnEveryExecutorAndNumberOfThreads) {
@@ -311,12 +381,7 @@ TEST(StudyReport, WithoutGnuplotSaysWhatToInstall) {
 
 TEST(StudyCheck, SaysWhatItWouldDoAndWritesNothing) {
   const Folder folder;
-  write_bytes(folder / "s.toml", kStudy);
-  const Outcome outcome = run_study({"check", folder / "s.toml", "--json"});
-  ASSERT_EQ(outcome.code, 0) << outcome.err;
-  const auto document = outcome.document();
-  EXPECT_EQ(document["cells"], 2);
-  EXPECT_EQ(document["trainings"]["planned"], 120);
+  const auto document = document_of("check", folder);
   EXPECT_GT(document["plan"]["seconds"].get<double>(), 0);
   EXPECT_GT(document["plan"]["file_bytes"].get<double>(), 0);
   EXPECT_EQ(folder.files(), 1u);

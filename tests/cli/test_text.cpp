@@ -111,9 +111,47 @@ TEST(Value, IsShownWithoutControlCharacters) {
   EXPECT_EQ(shown_path(std::string(1000, 'x')), std::string(1000, 'x'));
 }
 
+TEST(Quantity, ThatIsAShareNeverRoundsToAllOrNone) {
+  EXPECT_EQ(percent(0.987), "98.7");
+  EXPECT_EQ(percent(1), "100");
+  EXPECT_EQ(percent(0), "0");
+  EXPECT_EQ(percent(0.999999), "99.9999");
+  EXPECT_EQ(percent(0.99994), "99.99");
+  EXPECT_EQ(percent(1 - 1e-12), "99.99999999");
+  EXPECT_EQ(percent(0.0004), "0.04");
+  EXPECT_EQ(percent(1e-6), "0.0001");
+  EXPECT_EQ(percent(1 - 0x1p-53).substr(0, 3), "99.");
+  EXPECT_EQ(percent(1e-30), "1.0e-28");
+  EXPECT_EQ(percent_cell(1), "100 %");
+  EXPECT_EQ(percent_cell(0), "0 %");
+  EXPECT_EQ(percent_cell(0.5), "50.0 %");
+  EXPECT_EQ(percent_cell(0.9996), "99.96 %");
+  EXPECT_EQ(percent_cell(0.999999), "99.9999 %");
+  EXPECT_EQ(percent_cell(1 - 1e-9), "> 99.9999 %");
+  EXPECT_EQ(percent_cell(0.0004), "0.04 %");
+  EXPECT_EQ(percent_cell(1e-9), "< 0.0001 %");
+}
+
 TEST(Quantity, IsShortAndRounded) {
-  EXPECT_EQ(with_separators(1234567), "1,234,567");
+  EXPECT_EQ(with_separators(0), "0");
   EXPECT_EQ(with_separators(999), "999");
+  EXPECT_EQ(with_separators(1000), "1,000");
+  EXPECT_EQ(with_separators(1234567), "1,234,567");
+  EXPECT_EQ(short_number(475), "475");
+  EXPECT_EQ(short_number(-0.0), "0");
+  EXPECT_EQ(short_number(0.516834), "0.5168");
+  EXPECT_EQ(short_number(0.012345), "0.01235");
+  EXPECT_EQ(short_number(999.96), "1,000");
+  EXPECT_EQ(short_number(-12345.6), "-12,346");
+  EXPECT_EQ(short_number(-123456.7), "-123,457");
+  EXPECT_EQ(short_number(3.2e-7), "3.2e-7");
+  EXPECT_EQ(short_number(1e20), "1e20");
+  EXPECT_EQ(short_number(std::numeric_limits<double>::quiet_NaN()), "not a number");
+  EXPECT_EQ(short_number(-std::numeric_limits<double>::infinity()), "unbounded");
+  EXPECT_EQ(fixed_number(1234.56, 1), "1,234.6");
+  EXPECT_EQ(fixed_number(-0.001, 2), "0.00");
+  EXPECT_EQ(fixed_number(-0.001, 1), "0.0");
+  EXPECT_EQ(fixed_number(-123456.789, 2), "-123,456.79");
   EXPECT_EQ(human_seconds(0.00085), "0.85 ms");
   EXPECT_EQ(human_seconds(59.99), "1 min 0 s");
   EXPECT_EQ(human_seconds(7500), "2 h 5 min");

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "host/study/analysis.h"
+#include "tests/study/provenance.h"
 
 namespace fryer::study::fabricated {
 
@@ -108,19 +109,7 @@ inline StudySummary training(const Shape& shape) {
       "command = \"train\"\nenvironment = \"CartPole-v1\"\nupdates = 60\n[grid]\nlearning_rate = [0.1, 0.2]\n[seeds]\nfirst = "
       "1\ncount = 1000\n";
   s.worker_seconds = 83.4;
-  Provenance run;
-  run.program_version = "0.5.0";
-  run.compiler = "g++ 12.2.0";
-  run.host = "lab-7";
-  run.processor = "AMD EPYC 9454, 2 of 96 threads";
-  run.operating_system = "Debian GNU/Linux 12, Linux 6.1";
-  run.device = "cpu";
-  run.isa = "avx512";
-  run.command_line = "fryer study run rates.toml --output rates.db";
-  run.started = "2026-11-22T20:15:00Z";
-  run.numerics_version = 5;
-  run.threads = 2;
-  s.runs = {run};
+  s.runs = {test::make_run("lab-7")};
 
   std::vector<double> merits;
   std::size_t count = 1;

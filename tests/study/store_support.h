@@ -18,6 +18,7 @@
 
 #include "host/digest.h"
 #include "host/study/store.h"
+#include "tests/study/provenance.h"
 
 namespace fryer::study::test {
 
@@ -58,30 +59,14 @@ inline Plan make_plan(std::uint64_t cells, std::uint64_t seeds) {
   plan.environment = "FryShack-v0";
   plan.algorithm = "reinforce";
   for (std::uint64_t i = 0; i < cells; ++i) {
-    plan.cells.push_back(
-        {"{\"learning_rate\":0." + std::to_string(i + 1) + "}", {{"learning_rate", "0." + std::to_string(i + 1)}}, {}});
+    const std::string rate = "0." + std::to_string(i + 1), settings = "{\"learning_rate\":" + rate + "}";
+    plan.cells.push_back({settings, settings, {{"learning_rate", rate}}, {}});
   }
   plan.first_seed = 1;
   plan.seeds = seeds;
   plan.record.thresholds = {0.1, 475};
   plan.source = "command = \"train\"\n";
   return plan;
-}
-
-inline Provenance make_run(const std::string& host = "here") {
-  Provenance run;
-  run.program_version = "0.1.0";
-  run.compiler = "gcc";
-  run.host = host;
-  run.processor = "a processor";
-  run.operating_system = "Linux";
-  run.device = "cpu";
-  run.isa = "scalar";
-  run.command_line = "fryer study run a.toml";
-  run.started = "2026-11-22T20:15:00Z";
-  run.numerics_version = 1;
-  run.threads = 2;
-  return run;
 }
 
 // Every bit of it depends on every bit of (cell, replica, what).

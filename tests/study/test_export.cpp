@@ -46,8 +46,9 @@ struct Fabricated {
 // Two cells; replicas 0 and 1 of the first, replica 2 of the second (0 and 1 are missing), which lacks the curve.
 Fabricated fabricate() {
   Fabricated f;
-  f.plan.cells = {{"{}", {{"bias", "0.1"}, {"baseline", "none"}, {"updates", "2"}, {"learn_weight", "true"}}, {}},
-                  {"{}", {{"bias", "-1"}, {"baseline", "say \"x\"; a, b"}, {"updates", "3"}, {"learn_weight", "false"}}, {}}};
+  f.plan.cells = {
+      {"{}", "{}", {{"bias", "0.1"}, {"baseline", "none"}, {"updates", "2"}, {"learn_weight", "true"}}, {}},
+      {"{}", "{}", {{"bias", "-1"}, {"baseline", "say \"x\"; a, b"}, {"updates", "3"}, {"learn_weight", "false"}}, {}}};
   f.plan.first_seed = 18446744073709551613u;
   f.plan.seeds = 3;
   f.pieces = {{0, {0, 2}}, {1, {2, 1}}};
@@ -153,7 +154,7 @@ TEST(Export, npz) {
 // More rows than a buffer holds: all arrive, in order.
 TEST(Export, many_pieces) {
   Fabricated f;
-  f.plan.cells = {{"{}", {}, {}}};
+  f.plan.cells = {{"{}", "{}", {}, {}}};
   f.plan.seeds = 300'000;
   for (std::uint64_t first = 0; first < 300'000; first += 100'000) {
     f.pieces.push_back({0, {first, 100'000}});

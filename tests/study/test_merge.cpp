@@ -11,12 +11,7 @@
 namespace fryer::study {
 namespace {
 
-using test::Folder;
-using test::make_chunk;
-using test::make_plan;
-using test::make_run;
-using test::make_study;
-using test::message_of;
+using namespace test;
 
 std::vector<Chunk> shard_chunks(std::uint64_t index, std::uint64_t shards, std::uint64_t size) {
   const Range shard = shard_of(1000, index, shards);

@@ -23,7 +23,6 @@
 #include "host/study/report.h"
 #include "host/study/svg.h"
 #include "host/study/wording.h"
-#include "host/text.h"
 #include "tests/study/fabricated.h"
 
 namespace fryer::study {
@@ -416,27 +415,8 @@ TEST(Page, OfVeryManyCellsShowsTheBestAndSaysSo) {
   EXPECT_FALSE(has(page, fmt::format("<dt>{}: {}</dt>", worst, study.cells[worst].label)));
 }
 
-TEST(Cells, NeverSayAllOrNoneForLess) {
-  EXPECT_EQ(percent_cell(1), "100 %");
-  EXPECT_EQ(percent_cell(0), "0 %");
-  EXPECT_EQ(percent_cell(0.5), "50.0 %");
-  EXPECT_EQ(percent_cell(0.9996), "99.96 %");
-  EXPECT_EQ(percent_cell(0.999999), "99.9999 %");
-  EXPECT_EQ(percent_cell(1 - 1e-9), "> 99.9999 %");
-  EXPECT_EQ(percent_cell(0.0004), "0.04 %");
-  EXPECT_EQ(percent_cell(1e-9), "< 0.0001 %");
-}
-
-TEST(Cells, HaveShortNumbers) {
-  EXPECT_EQ(with_separators(1234567), "1,234,567");
-  EXPECT_EQ(with_separators(999), "999");
-  EXPECT_EQ(short_number(475), "475");
-  EXPECT_EQ(short_number(-123456.7), "-123,457");
-  EXPECT_EQ(fixed_number(1234.56, 1), "1,234.6");
-  EXPECT_EQ(short_number(0.012345), "0.01235");
-  EXPECT_EQ(fixed_number(-0.001, 1), "0.0");
-  EXPECT_EQ(short_number(3.2e-7), "3.2e-7");
-  EXPECT_EQ(short_number(1e20), "1e20");
+// Of numbers alone: tests/cli/test_text.cpp.
+TEST(Cells, OfIntervalsSayWhereThereIsNoBound) {
   const double infinity = std::numeric_limits<double>::infinity();
   EXPECT_EQ(bounds_cell(Interval{473.218, 472.911, 473.525, ""}), "[472.91, 473.52]");
   EXPECT_EQ(bounds_cell(Interval{12, 10, infinity, ""}), "at least 10");
@@ -444,7 +424,6 @@ TEST(Cells, HaveShortNumbers) {
   EXPECT_EQ(bounds_cell(std::nullopt, 31.0), "at most 31");
   EXPECT_EQ(p_cell(0.0321), "0.032");
   EXPECT_EQ(p_cell(1e-300), "< 0.0001");
-  EXPECT_EQ(human_seconds(7500), "2 h 5 min");
 }
 
 TEST(Html, CleansWhatIsNotUtf8OrNotXml) {

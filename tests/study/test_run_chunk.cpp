@@ -28,7 +28,7 @@ Plan plan_of(const std::string& command, const std::string& environment, const C
   plan.environment = environment;
   plan.first_seed = 7;
   plan.seeds = 40;
-  plan.cells.push_back({"{}", {}, run});
+  plan.cells.push_back({"{}", "{}", {}, run});
   return plan;
 }
 
@@ -252,7 +252,7 @@ TEST(Chunks, OfOtherCellsHaveOtherDigests) {
   TrainConfiguration f;
   Plan plan = plan_of("train", "FryShack-v0", f);
   plan.cells.push_back(plan.cells[0]);
-  plan.cells[1].configuration = "{\"a\":1}";
+  plan.cells[1].key = "{\"a\":1}";
   EXPECT_NE(run_chunk(plan, 0, {0, 3}, *backend(), {}).digest, run_chunk(plan, 1, {0, 3}, *backend(), {}).digest);
 }
 

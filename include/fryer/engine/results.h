@@ -101,7 +101,7 @@ struct TrainResult {
   std::vector<std::uint32_t> outcomes;  // as Population's, where they were asked for
 };
 
-// One estimated quantity: estimate, its standard error, and the closed form where there is one.
+// One estimated quantity: estimate, its standard error (NaN of one episode), and the closed form where there is one.
 struct Estimate {
   double estimate = 0, standard_error = 0;
   std::optional<double> exact;
@@ -130,8 +130,8 @@ struct CartPoleGradientResult {
 };
 
 struct EvaluateResult {
-  std::array<std::uint64_t, FryShack::kOutcomes> outcomes{};  // FryShack: 2 * action + correct
-  double mean = 0, sd = 0, standard_error = 0, min = 0, max = 0;
+  std::array<std::uint64_t, FryShack::kOutcomes> outcomes{};      // FryShack: 2 * action + correct
+  double mean = 0, sd = 0, standard_error = 0, min = 0, max = 0;  // sd and standard_error are NaN of one episode
   std::array<double, kQuantiles.size()> quantiles{};
   std::uint64_t episodes = 0, steps = 0;
   std::uint64_t terminated = 0, truncated = 0;  // an episode may be both
