@@ -311,7 +311,7 @@ TEST(UnfinishedFile, OfAnotherStudyOrNoFileAtAllIsAReasonAndNoError) {
   const Folder folder;
   const Store store = make_store(folder / "a.db");
   Plan other = make_plan(4, kSeeds);
-  other.cells[3].configuration = "{}";
+  other.cells[3].key = R"({"updates":3})";
   const Store another = make_store(folder / "b.db", other);
   UnfinishedFile file(store), foreign(another);
   set_all(foreign);
