@@ -120,6 +120,12 @@ def target(text):
     return int(m.group(1), 16) if m and opcode(text).startswith("BRA") else None
 
 
+def jumps(text):
+    """BRA.DIV leaves a loop only where a warp's lanes have come apart, which before a vote they have not."""
+    name = opcode(text)
+    return name.startswith(("BRA", "CALL", "BSSY", "BSYNC", "EXIT", "RET")) and not name.startswith("BRA.DIV")
+
+
 def hot_loop(code):
     """Instructions of the hot loop, and whether all of them run each time."""
     loops = [(to, at) for at, text in code if (to := target(text)) is not None and to <= at]
@@ -129,10 +135,9 @@ def hot_loop(code):
     innermost = [l for l in random if not any(o != l and l[0] <= o[0] and o[1] <= l[1] for o in random)]
     if not innermost:
         return [], False
-    begin, end = max(innermost, key=lambda l: l[1] - l[0])
-    body = [(a, t) for a, t in code if begin <= a <= end]
-    jumps = [t for a, t in body[:-1] if opcode(t).startswith(("BRA", "CALL", "BSSY", "BSYNC", "EXIT", "RET"))]
-    return [t for _, t in body], not jumps
+    bodies = [[t for a, t in code if begin <= a <= end] for begin, end in innermost]
+    exact = [b for b in bodies if not any(jumps(t) for t in b[:-1])]  # others are rare work that begins an episode or a training
+    return max(exact or bodies, key=len), bool(exact)
 
 
 def main():
