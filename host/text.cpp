@@ -120,7 +120,14 @@ std::string human_count(double n) {
   return fmt::format("{:.2e}", n);
 }
 
-std::string human_rate(double per_second, std::string_view unit) { return fmt::format("{} {}/s", human_count(per_second), unit); }
+std::string human_rate(double per_second, std::string_view units) {
+  if (per_second >= 0.95 || !(per_second > 0)) return fmt::format("{} {}/s", human_count(per_second), units);
+  return fmt::format("{} a {}", human_seconds(1 / per_second), units.substr(0, units.size() - (units.ends_with('s') ? 1 : 0)));
+}
+
+std::string counted(std::uint64_t n, std::string_view units) {
+  return fmt::format("{} {}", with_separators(n), n == 1 && units.ends_with('s') ? units.substr(0, units.size() - 1) : units);
+}
 
 std::string hex16(std::uint64_t word) { return fmt::format("{:016x}", word); }
 

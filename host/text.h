@@ -26,10 +26,12 @@ std::string percent(double share);
 // The same for a table, with its sign and at most four digits after the point: "98.7 %", "> 99.9999 %", "< 0.0001 %"; "not known" of NaN.
 std::string percent_cell(double share);
 
-std::string human_bytes(double bytes);                             // 17 MB
-std::string human_seconds(double seconds);                         // 0.3 ms, 4.2 s, 3 min 20 s, 2 h 5 min
-std::string human_count(double n);                                 // 950, 1.23 million, 4.5e+12
-std::string human_rate(double per_second, std::string_view unit);  // 1.23 billion episodes/s
-std::string hex16(std::uint64_t word);                             // 16 digits
+std::string human_bytes(double bytes);      // 17 MB
+std::string human_seconds(double seconds);  // 0.3 ms, 4.2 s, 3 min 20 s, 2 h 5 min
+std::string human_count(double n);          // 950, 1.23 million, 4.5e+12
+// 1.23 billion episodes/s; below one a second: 1 min 57 s a training. units: plural.
+std::string human_rate(double per_second, std::string_view units);
+std::string counted(std::uint64_t n, std::string_view units);  // 12,345 episodes, 1 episode
+std::string hex16(std::uint64_t word);                         // 16 digits
 
 }  // namespace fryer

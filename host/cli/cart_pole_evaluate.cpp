@@ -68,8 +68,8 @@ class CartPoleEvaluate : public EvaluateCommand<CartPoleEvaluateConfiguration> {
   }
   std::string text(const Console& console, const EvaluateResult& r) const override {
     return first_line(r) + length_rows(console.out, r) +
-           fmt::format("\n{} episodes, {} steps: {} terminated, {} truncated\n", with_separators(r.episodes),
-                       with_separators(r.steps), with_separators(r.terminated), with_separators(r.truncated));
+           fmt::format("\n{}, {}: {} terminated, {} truncated\n", counted(r.episodes, "episodes"), counted(r.steps, "steps"),
+                       with_separators(r.terminated), with_separators(r.truncated));
   }
 
   PolicyChoice policy_;

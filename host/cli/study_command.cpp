@@ -143,8 +143,8 @@ std::string study_text(const Console& console, const study::Store& store, const 
   text += render(console.out, table);
   if (rows != plan.cells.size())
     text += fmt::format("... {} more cells (-v shows all)\n", with_separators(plan.cells.size() - rows));
-  text += fmt::format("\n{} of {} replicas of {} cell{}", with_separators(state.finished), with_separators(state.planned),
-                      with_separators(plan.cells.size()), plan.cells.size() == 1 ? "" : "s");
+  text += fmt::format("\n{} of {} of {}", with_separators(state.finished), counted(state.planned, "replicas"),
+                      counted(plan.cells.size(), "cells"));
   if (shard.shards != 1) text += fmt::format(" (shard {} of {})", shard.index, shard.shards);
   text += fmt::format("{}: {} episodes, {} steps\ndigest {} (numerics version {})\n", state.complete() ? "" : " so far",
                       human_count(static_cast<double>(state.episodes)), human_count(static_cast<double>(state.steps)),

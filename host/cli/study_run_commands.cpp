@@ -132,9 +132,9 @@ void print_plan(const Command& command, const Console& console, const study::Pla
   const char* const bound = estimate.at_least ? "at least " : "about ";
   std::string text = paint(console.out, Style::bold, plan.title) + '\n';
   if (!plan.question.empty()) text += wrapped(plan.question, 0, console.out.width) + '\n';
-  text += fmt::format("{} {}{}: {} cell{} of {} seeds from {}, {} replicas\n", plan.command, plan.environment,
-                      plan.algorithm.empty() ? "" : ", " + plan.algorithm, with_separators(plan.cells.size()),
-                      plan.cells.size() == 1 ? "" : "s", with_separators(of_cell), plan.first_seed, with_separators(replicas));
+  text += fmt::format("{} {}{}: {} of {} from {}, {}\n", plan.command, plan.environment,
+                      plan.algorithm.empty() ? "" : ", " + plan.algorithm, counted(plan.cells.size(), "cells"),
+                      counted(of_cell, "seeds"), plan.first_seed, counted(replicas, "replicas"));
   const std::size_t shown_cells = command.common().verbose ? plan.cells.size() : std::min<std::size_t>(plan.cells.size(), 12);
   for (std::size_t i = 0; i < shown_cells && plan.cells.size() > 1; ++i)
     text += "  " + study::to_text(plan.cells[i].point) + '\n';
@@ -233,7 +233,7 @@ int run_and_print(const Command& command, const Console& console, const study::P
     text += "nothing was left to do\n";
   } else {
     const double seconds = watch.seconds();
-    text += fmt::format("{} replicas in {}, {} on {}\n", with_separators(missing), human_seconds(seconds),
+    text += fmt::format("{} in {}, {} on {}\n", counted(missing, "replicas"), human_seconds(seconds),
                         human_rate(static_cast<double>(missing) / seconds, "replicas"), backend_text(info));
   }
   text += fmt::format("results in {0}; to see them: fryer study report {0} -o report.html\n", shell_word(store.path()));

@@ -555,6 +555,7 @@ std::uint64_t largest_chunk(const Plan& plan, std::uint64_t cell) {
       [&]<class Configuration>(const Configuration& c) {
         if (!plan.distribution.empty()) numbers += 2 * plan.distribution.size() + sizeof(Configuration) / sizeof(std::uint64_t);
         if constexpr (kIsTraining<Configuration>) {
+          if (!plan.distribution.empty()) numbers += c.updates;  // of the optimiser's table
           if (needs_outcomes(plan.record, c)) numbers += c.updates;
         }
       },

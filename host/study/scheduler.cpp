@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <deque>
 #include <exception>
+#include <limits>
 #include <mutex>
 #include <numeric>
 #include <optional>
@@ -30,12 +31,12 @@ constexpr double kChunkSeconds = 2;
 // The first chunk of a study measures: a set of lanes.
 constexpr std::uint64_t kFirstChunk = 128;
 
-// Trainings are left and written down this often, so that a kill loses no more of a long one, or less often where that takes longer than a
-// fiftieth of the time.
-constexpr double kSecondsBetweenSaves = 10;
+// The share of the time that writing down long trainings may take.
 constexpr double kSaveShare = 0.02;
 // What a training is given to come to the end of its update when the user stops a study.
 constexpr double kSecondsToLeave = 3;
+// Each has its settings and their tables in memory.
+constexpr std::size_t kMostPieces = 1024;
 
 // What is left to do, handed out launch by launch.
 class Work {
@@ -65,17 +66,19 @@ class Work {
       launch.pieces.push_back(piece);
       replicas += piece.range.count;
     };
-    while (!begun_.empty() && may_join(launch, begun_.back().cell) && replicas < kFirstChunk) {
+    while (!begun_.empty() && may_join(launch, begun_.back().cell) && replicas < kFirstChunk &&
+           launch.pieces.size() < kMostPieces) {
       add({begun_.back().cell, begun_.back().range});
       launch.begun.push_back(std::move(begun_.back().trainings));
       begun_.pop_back();
     }
     if (launch.begun.empty()) {
-      for (; at_ < order_.size(); ++at_) {
+      std::uint64_t wanted = std::numeric_limits<std::uint64_t>::max();
+      for (; at_ < order_.size() && launch.pieces.size() < kMostPieces; ++at_) {
         const std::uint64_t cell = order_[at_];
         if (!may_join(launch, cell)) break;
         std::vector<Range>& missing = missing_[cell];
-        const std::uint64_t wanted = launch_size(cell);
+        if (!missing.empty()) wanted = std::min(wanted, launch_size(cell));  // all rows are as long as the longest cell's
         while (!missing.empty() && replicas < wanted) {
           Range& range = missing.front();
           const Range taken = {range.first, std::min(range.count, wanted - replicas)};
@@ -312,10 +315,10 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
   const auto run_to_the_end = [&](Launch& launch, Backend& backend, Worker& worker) {
     const auto start = Clock::now();
     const bool may_leave = is_training(plan, launch.pieces[0].cell);
-    double between_saves = kSecondsBetweenSaves;
+    double least_between_saves = 0;
     for (;;) {
       worker.pause = false;
-      if (may_leave) worker.deadline = seconds_since(began) + between_saves;
+      if (may_leave) worker.deadline = seconds_since(began) + std::max(control.seconds_between_saves, least_between_saves);
       std::vector<Chunk> chunks =
           run_launch(plan, launch, backend, {&worker.stop, share_of(launch, worker.share), &worker.pause});
       worker.deadline = 0;
@@ -337,7 +340,7 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
       const auto saving = Clock::now();
       if (!finished.push({{}, {}, launch})) return false;
       if (ending_soon) return false;
-      between_saves = std::max(kSecondsBetweenSaves, seconds_since(saving) / kSaveShare);
+      least_between_saves = seconds_since(saving) / kSaveShare;
     }
   };
   const auto serve = [&](Backend& backend, Worker& worker) {

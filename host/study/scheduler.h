@@ -25,6 +25,8 @@ struct StudyControl {
   const StopToken* stop = nullptr;
   std::function<void(const StudyProgress&)> progress;  // on the calling thread, a few times a second and after the last chunk
   std::function<void(const std::string&)> warn;        // of trainings that were left in their middle and cannot be gone on with
+  // Long trainings are written down this often, so that a kill loses no more of them; less often where that would take a fiftieth of the time.
+  double seconds_between_saves = 10;
 };
 
 // CPU: a backend of one thread for each of the choice's threads, so that small cells share the machine, or a single one of all threads where
