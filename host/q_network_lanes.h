@@ -455,35 +455,49 @@ FRYER_LANE void clip_gradient(const QUpdateRules<float>& rules, const Layout& l,
   for (int i = 0; i < l.size(); i += kVectorLanes) store(load_vector(gradient + i) * factor, gradient + i);
 }
 
+// A step's numbers as values of their own: read through a reference they would be read again after every store.
+struct StepNumbers {
+  OptimizerConstants<float> optimizer;
+  float step, root_scale;
+  float *weight, *m, *v;
+};
+FRYER_LANE StepNumbers step_numbers(const QUpdateRules<float>& rules, const QStep<float>& step, const QMemory& memory) {
+  return {rules.optimizer, step.step, step.root_scale, memory.weight, memory.m, memory.v};
+}
+
 // Optimiser step of the vector of parameters at `at`, and what it made; check: 0 as long as all are finite.
 template <OptimizerSettings::Kind kKind>
-FRYER_LANE Vector step_vector(const OptimizerConstants<float>& optimizer, const QStep<float>& step, const QMemory& memory, int at,
-                              Vector gradient, Vector& check) {
-  Vector m = load_vector(memory.m + at), v = load_vector(memory.v + at), w = load_vector(memory.weight + at);
-  q_parameter_step(optimizer, kKind, Vector(step.step), Vector(step.root_scale), gradient, m, v, w);
-  store(m, memory.m + at);
-  store(v, memory.v + at);
-  store(w, memory.weight + at);
+FRYER_LANE Vector step_vector(const StepNumbers& s, int at, Vector gradient, Vector& check) {
+  Vector m = load_vector(s.m + at), v = load_vector(s.v + at), w = load_vector(s.weight + at);
+  q_parameter_step(s.optimizer, kKind, Vector(s.step), Vector(s.root_scale), gradient, m, v, w);
+  store(m, s.m + at);
+  store(v, s.v + at);
+  store(w, s.weight + at);
   check = fma(w, Vector(0.0f), check);
   return w;
 }
 
 FRYER_LANE bool is_zero(Vector check) { return all(is_finite(check)); }
 
-// The (in, out) copy of the middle weights, and their target.
+// The (in, out) copy of kVectorLanes rows of the middle weights, from row k on.
+template <class Layout>
+FRYER_LANE void exchange_rows(const Layout& l, const float* weight, float* weight_2_in_out, int k) {
+  const int width1 = l.n1();
+  FRYER_KEEP_LOOP
+  for (int j = 0; j < width1; j += kVectorLanes) {
+    Vector columns[kVectorLanes];
+    transpose_square(weight + l.weight_2() + k * l.n1() + j, l.n1(), columns);
+    FRYER_UNROLL for (int i = 0; i < kVectorLanes; ++i) store(columns[i], weight_2_in_out + (j + i) * l.n2() + k);
+  }
+}
+
+// All of it, and the middle weights' target.
 template <class Layout>
 FRYER_LANE void exchange_middle(const QUpdateRules<float>& rules, const Layout& l, const QMemory& memory, bool mixes,
                                 Vector& check) {
-  const int width2 = l.n2(), width1 = l.n1();
+  const int width2 = l.n2();
   FRYER_KEEP_LOOP
-  for (int k = 0; k < width2; k += kVectorLanes) {
-    FRYER_KEEP_LOOP
-    for (int j = 0; j < width1; j += kVectorLanes) {
-      Vector columns[kVectorLanes];
-      transpose_square(memory.weight + l.weight_2() + k * l.n1() + j, l.n1(), columns);
-      FRYER_UNROLL for (int i = 0; i < kVectorLanes; ++i) store(columns[i], memory.weight_2_in_out + (j + i) * l.n2() + k);
-    }
-  }
+  for (int k = 0; k < width2; k += kVectorLanes) exchange_rows(l, memory.weight, memory.weight_2_in_out, k);
   if (!mixes) return;
   for (int i = 0; i < l.n1() * l.n2(); i += kVectorLanes) {
     float* const target = memory.target + l.weight_2() + i;
@@ -498,12 +512,14 @@ FRYER_APART bool step_all(const QUpdateRules<float>& rules, const Layout& l, con
   const int size = l.size();
   if (rules.learning.clip_norm > 0) clip_gradient(rules, l, memory.gradient);
   const bool mixes = rules.learning.has_target_network() && step.mixes_target;
+  const QLearningConstants<float> learning = rules.learning;
+  const StepNumbers numbers = step_numbers(rules, step, memory);
   Vector check(0.0f);
   FRYER_KEEP_LOOP
   for (int i = 0; i < size; i += kVectorLanes) {
-    const Vector w = step_vector<kKind>(rules.optimizer, step, memory, i, load_vector(memory.gradient + i), check);
+    const Vector w = step_vector<kKind>(numbers, i, load_vector(memory.gradient + i), check);
     if (!mixes || (i >= l.weight_2() && i < l.bias_2())) continue;
-    const Vector t = mix_target(rules.learning, w, load_vector(memory.target + i));
+    const Vector t = mix_target(learning, w, load_vector(memory.target + i));
     check = fma(t, Vector(0.0f), check);
     store(t, memory.target + i);
   }
@@ -800,9 +816,11 @@ struct SingleSample {
   float slope[QNetworkShape::kActions];
 };
 
-// Calls body(place, gradient) for every vector of parameters; with kResidual the second sample's part is added.
-template <bool kResidual, class Layout, class Body>
-FRYER_LANE void for_each_gradient(const Layout& l, const SingleSample& a, const SingleSample& b, Body body) {
+// Calls body(place, gradient) for every vector of parameters; with kResidual the second sample's part is added. strip_done(k): rows k ..
+// k + kVectorLanes - 1 of the middle weights have been visited.
+template <bool kResidual, class Layout, class Body, class StripDone>
+FRYER_LANE void for_each_gradient(const Layout& l, const SingleSample& a, const SingleSample& b, Body body,
+                                  StripDone strip_done) {
   const int width1 = l.n1(), width2 = l.n2();
   const auto weights = [&](int at, float x, float y, const float* h, const float* g) FRYER_INLINE_LAMBDA {
     Vector sum = Vector(x) * load_vector(h);
@@ -827,6 +845,7 @@ FRYER_LANE void for_each_gradient(const Layout& l, const SingleSample& a, const 
     for (int j = 0; j < width1; j += kVectorLanes) {
       weights(l.weight_2() + k * l.n1() + j, a.slope2[k], b.slope2[k], a.hidden1 + j, b.hidden1 + j);
     }
+    if ((k + 1) % kVectorLanes == 0) strip_done(k + 1 - kVectorLanes);
   }
   FRYER_KEEP_LOOP
   for (int k = 0; k < width2; k += kVectorLanes) {
@@ -841,6 +860,28 @@ FRYER_LANE void for_each_gradient(const Layout& l, const SingleSample& a, const 
     last[1] = last[1] + b.slope[1];
   }
   FRYER_UNROLL for (int i = 0; i < kTreeLanes; i += kVectorLanes) body(l.bias_3() + i, load_vector(last + i));
+}
+
+// The step of one replica. Gradients go straight into Adam; where they are clipped first, or another optimiser is used, through memory.
+template <bool kResidual, class Layout>
+FRYER_APART bool step_single(const QUpdateRules<float>& rules, const Layout& l, const QMemory& memory, const SingleSample& first,
+                             const SingleSample& second, const QStep<float>& step) {
+  constexpr OptimizerSettings::Kind kAdam = OptimizerSettings::Kind::adam;
+  const SingleSample a = first, b = second;
+  if (rules.optimizer_kind != kAdam || rules.learning.clip_norm > 0 || rules.optimizer.epsilon == 0) {
+    for_each_gradient<kResidual>(
+        l, a, b, [&](int at, Vector gradient) FRYER_INLINE_LAMBDA { store(gradient, memory.gradient + at); },
+        [](int) FRYER_INLINE_LAMBDA {});
+    return step_from_gradient(rules, l, memory, step);
+  }
+  const StepNumbers numbers = step_numbers(rules, step, memory);
+  float* const weight_2_in_out = memory.weight_2_in_out;
+  Vector check(0.0f);
+  for_each_gradient<kResidual>(
+      l, a, b, [&](int at, Vector gradient) FRYER_INLINE_LAMBDA { step_vector<kAdam>(numbers, at, gradient, check); },
+      // Strip by strip, so that the exchange fills the gaps that divisions leave.
+      [&](int k) FRYER_INLINE_LAMBDA { exchange_rows(l, numbers.weight, weight_2_in_out, k); });
+  return is_zero(check);
 }
 
 // Q values of an observation for each of kR replicas; their activations stay in the memories for update_online.
@@ -868,7 +909,6 @@ FRYER_LANE void values_online(const Layout& l, void* const* raw, const float* ob
 template <int kR, bool kResidual, class Layout>
 FRYER_LANE void update_online(const QUpdateRules<float>& rules, const Layout& l, void* const* raw, const Transition* transitions,
                               const QStep<float>* steps, QUpdateResult<float>* results) {
-  constexpr OptimizerSettings::Kind kAdam = OptimizerSettings::Kind::adam;
   constexpr int kSamples = kResidual ? 2 * kR : kR;  // after all first samples the second ones
   const QLearningConstants<float>& c = rules.learning;
   const QMemory memory[2] = {QMemory(l, raw[0]), QMemory(l, raw[kR - 1])};
@@ -930,20 +970,8 @@ FRYER_LANE void update_online(const QUpdateRules<float>& rules, const Layout& l,
       largest = maximum(largest, load_vector(first.hidden1 + j));
       if constexpr (kResidual) largest = maximum(largest, load_vector(second.hidden1 + j));
     }
-    bool finite = all(is_finite(largest));
-    if (rules.optimizer_kind == kAdam && !(c.clip_norm > 0) && rules.optimizer.epsilon != 0) {
-      Vector check(0.0f);
-      for_each_gradient<kResidual>(l, first, second, [&](int at, Vector gradient) FRYER_INLINE_LAMBDA {
-        step_vector<kAdam>(rules.optimizer, steps[r], own, at, gradient, check);
-      });
-      exchange_middle(rules, l, own, false, check);
-      finite = finite && is_zero(check);
-    } else {
-      for_each_gradient<kResidual>(l, first, second,
-                                   [&](int at, Vector gradient) FRYER_INLINE_LAMBDA { store(gradient, own.gradient + at); });
-      finite = step_from_gradient(rules, l, own, steps[r]) && finite;
-    }
-    results[r].finite = results[r].finite && finite;
+    const bool steps_finite = step_single<kResidual>(rules, l, own, first, second, steps[r]);
+    results[r].finite = results[r].finite && all(is_finite(largest)) && steps_finite;
   }
 }
 
