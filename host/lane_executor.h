@@ -71,6 +71,8 @@ struct QNetworkFunctions {
   // One update by the transitions slots[index[0 .. rules.batch - 1]]; any Bootstrap but residual.
   QUpdateResult<float> (*update)(const QUpdateRules<float>& rules, void* memory, const Transition* slots,
                                  const std::uint32_t* index, const QStep<float>& step);
+  // sample_replay() of algo/replay.h, several blocks of random numbers at once.
+  bool (*sample)(const UniformKey& key, std::uint64_t update, std::uint64_t size, std::uint32_t batch, std::uint32_t* index);
 
   // Online learning (batch 1; Bootstrap::semi_gradient or residual) of several replicas in flight, with a memory each. First the values
   // (replicas, 2) of their observations (replicas, 4); then an update of each by the transition that began there.

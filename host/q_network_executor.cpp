@@ -178,10 +178,19 @@ void online_update(const Rules& rules, void* const* raw, const Transition* trans
 
 #endif
 
+#if FRYER_SCALAR_EXECUTOR
+using SampleReal = float;
+#else
+using SampleReal = VReal<2>;  // 128 candidates: the usual batch in one go, but for doubles
+#endif
+bool sample(const UniformKey& key, std::uint64_t update_number, std::uint64_t size, std::uint32_t batch, std::uint32_t* index) {
+  return sample_replay<SampleReal>(key, update_number, size, batch, index);
+}
+
 }  // namespace
 
 // Initialised by the compiler: nothing compiled for an instruction set may run before the program has asked for it.
-constinit const QNetworkFunctions kQNetworkFunctions = {bytes,  load_learner,  save_learner, values,
-                                                        update, online_values, online_update};
+constinit const QNetworkFunctions kQNetworkFunctions = {bytes,  load_learner, save_learner,  values,
+                                                        update, sample,       online_values, online_update};
 
 }  // namespace fryer::FRYER_EXECUTOR

@@ -345,6 +345,21 @@ TEST(QNetworkLanes, ValuesAreTheReferences) {
   }
 }
 
+TEST(QNetworkLanes, SamplesAreTheReferences) {
+  std::mt19937_64 random(10);
+  for (const LaneExecutor* executor : executors()) {
+    for (int trial = 0; trial < 400; ++trial) {
+      const UniformKey key = make_uniform_key(random());
+      const std::uint32_t batch = 1 + static_cast<std::uint32_t>(random() % kMostBatch);
+      const std::uint64_t update = random() >> random() % 64, size = std::min(random() >> random() % 64, kMostTransitions);
+      std::vector<std::uint32_t> expected(batch, 5), index(batch, 5);
+      ASSERT_EQ(sample_replay<float>(key, update, size, batch, expected.data()), size >= batch);
+      ASSERT_EQ(executor->q_network->sample(key, update, size, batch, index.data()), size >= batch) << executor->name;
+      ASSERT_EQ(index, expected) << executor->name << ' ' << size << ' ' << batch;
+    }
+  }
+}
+
 // Online learning: one to five replicas in flight, each with the bits of a reference alone.
 TEST(QNetworkLanes, OnlineUpdates) {
   std::mt19937_64 random(9);
