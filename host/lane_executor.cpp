@@ -373,21 +373,21 @@ void train(const ReplicaWork& work, std::uint64_t first_seed, std::uint64_t repl
 std::uint64_t train_scratch(const ReplicaWork& work) { return static_cast<std::uint64_t>(work.window) * kReplicaLanes; }
 
 constexpr LaneExecutor kExecutor = {FRYER_TEXT(FRYER_EXECUTOR),
-                                LaneTypes<EpisodeReal>::kLanes,
-                                kReplicaLanes,
-                                gradient,
-                                evaluate,
-                                train,
-                                train_scratch,
-                                cart_pole_gradient,
-                                cart_pole_evaluate,
-                                ReplicaFlight<LinearPolicy>::kLanes,
-                                cart_pole_train,
-                                hidden_gradient,
-                                hidden_evaluate,
-                                ReplicaFlight<HiddenLayerPolicy>::kLanes,
-                                hidden_train,
-                                &kQNetworkFunctions};
+                                    LaneTypes<EpisodeReal>::kLanes,
+                                    kReplicaLanes,
+                                    gradient,
+                                    evaluate,
+                                    train,
+                                    train_scratch,
+                                    cart_pole_gradient,
+                                    cart_pole_evaluate,
+                                    ReplicaFlight<LinearPolicy>::kLanes,
+                                    cart_pole_train,
+                                    hidden_gradient,
+                                    hidden_evaluate,
+                                    ReplicaFlight<HiddenLayerPolicy>::kLanes,
+                                    hidden_train,
+                                    &kQNetworkFunctions};
 
 }  // namespace
 
