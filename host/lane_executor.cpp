@@ -5,6 +5,7 @@
 
 #include "host/cart_pole_executor.h"
 #include "host/executor_lanes.h"
+#include "host/q_network_executor.h"
 
 #define FRYER_TEXT_(x) #x
 #define FRYER_TEXT(x) FRYER_TEXT_(x)
@@ -385,7 +386,8 @@ constexpr LaneExecutor kExecutor = {FRYER_TEXT(FRYER_EXECUTOR),
                                     hidden_gradient,
                                     hidden_evaluate,
                                     ReplicaFlight<HiddenLayerPolicy>::kLanes,
-                                    hidden_train};
+                                    hidden_train,
+                                    &kQNetworkFunctions};
 
 }  // namespace
 

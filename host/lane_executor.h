@@ -7,6 +7,7 @@
 
 #include "fryer/lane/cart_pole_episode.h"
 #include "fryer/lane/episode_gradient.h"
+#include "fryer/lane/q_update.h"
 #include "fryer/lane/replica_training.h"
 
 namespace fryer {
@@ -68,6 +69,31 @@ struct StopQuestion {
   const void* context;
 };
 
+// Q networks and their updates, with the bits of lane/q_update.h. A learner lives in `bytes` of memory, aligned to 64, in the executor's own
+// layout; `save` and `load` give and take its arrays in the parameters' order, between updates, so that a training can be resumed, by
+// another executor too. Memory holds no pointers and may be moved as it is.
+struct QNetworkFunctions {
+  std::uint64_t (*bytes)(const QUpdateRules<float>& rules);
+  // Arrays that are null count as all 0.
+  void (*load)(const QUpdateRules<float>& rules, void* memory, const QLearner<const float>& from);
+  // Arrays that are null are left out.
+  void (*save)(const QUpdateRules<float>& rules, void* memory, const QLearner<float>& to);
+  // values (count, 2) of observations (count, 4).
+  void (*values)(const QUpdateRules<float>& rules, void* memory, const float* observations, std::uint32_t count, float* values);
+  // One update by the transitions slots[index[0 .. rules.batch - 1]]; any Bootstrap but residual.
+  QUpdateResult<float> (*update)(const QUpdateRules<float>& rules, void* memory, const Transition* slots,
+                                 const std::uint32_t* index, const QStep<float>& step);
+  // sample_replay() of algo/replay.h, several blocks of random numbers at once.
+  bool (*sample)(const UniformKey& key, std::uint64_t update, std::uint64_t size, std::uint32_t batch, std::uint32_t* index);
+
+  // Online learning (batch 1; Bootstrap::semi_gradient or residual) of several replicas in flight, with a memory each. First the values
+  // (replicas, 2) of their observations (replicas, 4); then an update of each by the transition that began there.
+  void (*online_values)(const QUpdateRules<float>& rules, void* const* memory, const float* observations, std::uint32_t replicas,
+                        float* values);
+  void (*online_update)(const QUpdateRules<float>& rules, void* const* memory, const Transition* transitions,
+                        const QStep<float>* steps, std::uint32_t replicas, QUpdateResult<float>* results);
+};
+
 struct LaneExecutor {
   const char* name;             // as in FRYER_ISA
   std::uint32_t lanes;          // episodes in flight
@@ -102,6 +128,8 @@ struct LaneExecutor {
   void (*hidden_train)(const HiddenReplicaWork& work, const CartPoleGroups<HiddenLayerPolicy>& groups, const ReplicaQueue& queue,
                        std::uint32_t lanes, const CartPoleRows& rows, const CartPoleCurve& curve, std::uint64_t* scratch,
                        const StopQuestion& stop);
+
+  const QNetworkFunctions* q_network;
 };
 
 namespace scalar {

@@ -159,6 +159,12 @@ TEST(Quantity, IsShortAndRounded) {
   EXPECT_EQ(human_bytes(999.9e6), "1 GB");
   EXPECT_EQ(human_count(999.7e6), "1 billion");
   EXPECT_EQ(human_rate(123456, "episodes"), "123,456 episodes/s");
+  EXPECT_EQ(human_rate(0.97, "trainings"), "1 trainings/s");
+  EXPECT_EQ(human_rate(1.0 / 117, "trainings"), "1 min 57 s a training");
+  EXPECT_EQ(human_rate(0, "steps"), "0 steps/s");
+  EXPECT_EQ(counted(0, "replicas"), "0 replicas");
+  EXPECT_EQ(counted(1, "replicas"), "1 replica");
+  EXPECT_EQ(counted(12345, "replicas"), "12,345 replicas");
   EXPECT_EQ(hex16(0xabc), "0000000000000abc");
   EXPECT_EQ(wrapped("aa bb cc", 2, 7), "aa bb\n  cc");
 }

@@ -3,7 +3,7 @@
 // against them. Adam's bias corrections depend on the update's number alone: the host makes them in double, once, as a schedule.
 #pragma once
 
-#include <cmath>
+#include <cstdint>
 #include <vector>
 
 #include "fryer/core/real.h"
@@ -36,20 +36,20 @@ OptimizerConstants<Scalar> make_optimizer_constants(const OptimizerSettings& s) 
 // beta are running double products. torch: lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t). keras: lr sqrt(1 - beta2^t) / (1 - beta1^t), 1.
 class AdamSchedule {
  public:
-  explicit AdamSchedule(const OptimizerSettings& settings) : settings_(settings) {}
+  FRYER_LANE explicit AdamSchedule(const OptimizerSettings& settings) : settings_(settings) {}
 
   struct Factors {
     double step, root_scale;
   };
-  Factors next() {
+  FRYER_LANE Factors next() {
     power1_ *= settings_.beta1;
     power2_ *= settings_.beta2;
     if (settings_.form == OptimizerSettings::Form::keras)
-      return {settings_.learning_rate * std::sqrt(1 - power2_) / (1 - power1_), 1.0};
-    return {settings_.learning_rate / (1 - power1_), 1 / std::sqrt(1 - power2_)};
+      return {settings_.learning_rate * square_root(1 - power2_) / (1 - power1_), 1.0};
+    return {settings_.learning_rate / (1 - power1_), 1 / square_root(1 - power2_)};
   }
   // No later update's factors differ from the last ones: both powers have vanished beside 1.
-  bool settled() const { return power1_ < 0x1p-54 && power2_ < 0x1p-54; }
+  FRYER_LANE bool settled() const { return power1_ < 0x1p-54 && power2_ < 0x1p-54; }
 
  private:
   OptimizerSettings settings_;

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// run_study(): every cell whatever the workers, cells that share lanes, and trainings left in their middle by a stop, by the clock, or by
+// kill -9 and gone on with later. What a study comes to is always the sum of its cells' rows, each run alone.
+#include "host/study/scheduler.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <chrono>
+#include <thread>
+
+#include "fryer/core/error.h"
+#include "host/cli/study_file.h"
+#include "host/study/run_chunk.h"
+#include "host/study/unfinished.h"
+#include "tests/engine/effort.h"
+#include "tests/study/store_support.h"
+
+namespace fryer::study {
+namespace {
+
+using test::Folder;
+
+Workers workers_of(const Plan& plan, unsigned threads) {
+  BackendChoice choice;
+  choice.device = BackendChoice::Device::cpu;
+  choice.threads = threads;
+  return make_workers(plan, plan.replicas(), choice);
+}
+
+Plan parse(const std::string& text) { return cli::parse_study("s.toml", text); }
+
+std::uint64_t alone(const Plan& plan) {
+  std::uint64_t digest = 0;
+  const Workers workers = workers_of(plan, 1);
+  for (std::uint64_t cell = 0; cell < plan.cells.size(); ++cell) {
+    for (std::uint64_t i = 0; i < plan.seeds; ++i) digest += run_chunk(plan, cell, {i, 1}, *workers.backends[0], {}).digest;
+  }
+  return digest;
+}
+
+Store open_to_write(const std::string& path) {
+  Store store = Store::open(path, Access::write);
+  store.begin_run(test::make_run());
+  return store;
+}
+
+std::uint64_t run_whole(const Plan& plan, const std::string& path, unsigned threads) {
+  Store store = Store::create(path, plan, {});
+  store.begin_run(test::make_run());
+  run_study(plan, store, workers_of(plan, threads), {});
+  EXPECT_EQ(missing_replicas(store), 0u);
+  return digest_of(store.chunks());
+}
+
+// Two kinds of cells, mixed in the grid: batches differ. Within a kind everything else does.
+const char* const kManyCells = R"toml(environment = "CartPole-v0"
+max_steps = 40
+[grid]
+learning_rate = [0.05, 0.3]
+batch = [2, 3]
+updates = [3, 9]
+baseline = ["mean", "standardize"]
+[seeds]
+first = 4294967294
+count = 5
+[record]
+curve_every = 2
+thresholds = [20]
+)toml";
+
+TEST(RunStudy, CellsThatShareLanesAreWhatTheyAreAlone) {
+  std::string file = kManyCells;
+  if (const auto at = file.find("thresholds"); at != std::string::npos) file.erase(at);  // windows are longer than the trainings
+  const Plan plan = parse(file);
+  const std::uint64_t expected = alone(plan);
+  for (const unsigned threads : {1u, 2u, 3u}) {
+    const Folder folder;
+    EXPECT_EQ(run_whole(plan, folder / "s.db", threads), expected) << threads << " threads";
+    EXPECT_EQ(folder.files(), 1u);  // nothing is left beside the store
+  }
+}
+
+TEST(RunStudy, ColumnsOfCellsThatShareLanesAreTheirOwn) {
+  const Plan plan = parse(std::string(kManyCells).substr(0, std::string(kManyCells).find("thresholds")));
+  const Folder folder;
+  run_whole(plan, folder / "s.db", 1);
+  const Store store = Store::open(folder / "s.db", Access::read);
+  const Workers workers = workers_of(plan, 1);
+  for (const Chunk& chunk : store.chunks()) {
+    const Chunk expected = run_chunk(plan, chunk.cell, chunk.range, *workers.backends[0], {});
+    const std::vector<Column> columns = store.columns(chunk, [](const Column&) { return true; });
+    ASSERT_EQ(columns.size(), expected.columns.size());
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      EXPECT_EQ(columns[i].bits, expected.columns[i].bits) << "cell " << chunk.cell << ", column " << columns[i].name << i;
+    }
+  }
+}
+
+TEST(RunStudy, KindsOfCells) {
+  const Plan plan = parse(std::string(kManyCells).substr(0, std::string(kManyCells).find("thresholds")));
+  const std::vector<std::uint64_t> kinds = kinds_of_cells(plan);
+  ASSERT_EQ(kinds.size(), 16u);
+  for (std::size_t i = 0; i < kinds.size(); ++i) EXPECT_EQ(kinds[i], i / 4 % 2) << i;  // batch is the second axis
+  EXPECT_EQ(kinds_of_cells(parse("environment = \"FryShack-v0\"\n[grid]\nlearning_rate = [0.1, 0.2]\n[seeds]\ncount = 2\n")),
+            (std::vector<std::uint64_t>{0, 1}));
+}
+
+std::string long_study(std::uint64_t updates, std::uint64_t seeds, const std::string& more = "") {
+  return fmt::format(
+      "environment = \"CartPole-v0\"\nmax_steps = 40\nbatch = 2\nupdates = {}\nlearning_rate = 0.001\n{}[seeds]\ncount = {}\n",
+      updates, more, seeds);
+}
+
+// Stops after `seconds`, again and again; each time the study goes on. Returns how often.
+int run_with_stops(const Plan& plan, const std::string& path, double seconds, unsigned threads, double between_saves) {
+  int stops = 0;
+  for (;; ++stops) {
+    Store store = stops == 0 ? Store::create(path, plan, {}) : open_to_write(path);
+    if (stops == 0) store.begin_run(test::make_run());
+    StopToken stop{false};
+    double last = 0, first = -1;
+    StudyControl control;
+    control.stop = &stop;
+    control.seconds_between_saves = between_saves;
+    control.warn = [](const std::string& what) { ADD_FAILURE() << what; };
+    control.progress = [&](const StudyProgress& p) {
+      const double now = static_cast<double>(p.finished) + p.under_way;
+      if (first < 0) first = p.earlier;
+      EXPECT_LE(now, static_cast<double>(p.planned) * (1 + 1e-9));
+      last = now;
+    };
+    const auto begin = std::chrono::steady_clock::now();
+    std::jthread timer([&](const std::stop_token& ended) {
+      while (!ended.stop_requested() && std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() < seconds)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      stop = true;
+    });
+    try {
+      run_study(plan, store, workers_of(plan, threads), control);
+      EXPECT_EQ(missing_replicas(store), 0u);
+      return stops;
+    } catch (const Stopped&) {
+      EXPECT_TRUE(std::filesystem::exists(path + "-unfinished"));
+    }
+  }
+}
+
+TEST(RunStudy, StoppedTrainingsGoOnInTheirMiddle) {
+  const std::uint64_t updates = fryer::test::little_effort() ? 40'000 : 200'000;
+  for (const char* more : {"", "optimizer = \"sgd\"\n", "hidden = 2\n"}) {
+    const Plan plan = parse(long_study(updates / (std::string(more).starts_with("hidden") ? 4 : 1), 3, more));
+    const Folder folder;
+    const int stops = run_with_stops(plan, folder / "s.db", 0.08, 2, 0.02);
+    EXPECT_GT(stops, 1) << more;
+    EXPECT_EQ(digest_of(Store::open(folder / "s.db", Access::read).chunks()), alone(plan)) << more;
+    EXPECT_FALSE(std::filesystem::exists(folder / "s.db-unfinished"));
+  }
+}
+
+// Trainings of FryShack whose updates are spread over the threads, too, and random settings, one training after another.
+TEST(RunStudy, OtherLongTrainingsGoOnToo) {
+  const std::uint64_t share = fryer::test::little_effort() ? 4 : 1;
+  for (const std::string& text :
+       {fmt::format("environment = \"FryShack-v0\"\nbatch = 70000\nupdates = {}\n[seeds]\ncount = 2\n", 400 / share),
+        long_study(60'000 / share, 3, "").append("[distribution]\ngamma = \"uniform(0.9, 1)\"\n"),
+        fmt::format("environment = \"CartPole-v0\"\nmax_steps = 40\nbatch = 4096\nupdates = {}\n[seeds]\ncount = 2\n",
+                    300 / share)}) {
+    const Plan plan = parse(text);
+    const Folder folder;
+    EXPECT_GT(run_with_stops(plan, folder / "s.db", 0.05, 1, 0.02), 0) << text;
+    EXPECT_EQ(digest_of(Store::open(folder / "s.db", Access::read).chunks()), alone(plan)) << text;
+  }
+}
+
+// A training of half a minute or so of a scalar executor: what a kill takes is what came after the last save.
+TEST(RunStudy, AKilledTrainingGoesOnFromItsLastSave) {
+  const Plan plan = parse(long_study(fryer::test::little_effort() ? 60'000 : 400'000, 1));
+  const Folder folder;
+  const std::string path = folder / "s.db";
+  { Store::create(path, plan, {}); }
+  int kills = 0;
+  for (; kills < 3; ++kills) {
+    const pid_t child = ::fork();
+    ASSERT_NE(child, -1);
+    if (child == 0) {
+      Store store = open_to_write(path);
+      StudyControl control;
+      control.seconds_between_saves = 0.02;
+      run_study(plan, store, workers_of(plan, 1), control);
+      ::_exit(0);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(120));
+    ::kill(child, SIGKILL);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    if (!WIFSIGNALED(status)) break;  // it was quicker
+    Store store = open_to_write(path);
+    UnfinishedFile file(store);
+    const UnfinishedFile::Loaded loaded = file.load();
+    EXPECT_EQ(loaded.lost, "");
+    if (kills > 0) {
+      ASSERT_EQ(loaded.pieces.size(), 1u);
+      EXPECT_GT(loaded.pieces[0].trainings.table.updates[0], 0u);
+    }
+  }
+  EXPECT_GT(kills, 0);
+  Store store = open_to_write(path);
+  run_study(plan, store, workers_of(plan, 1), {});
+  EXPECT_EQ(digest_of(store.chunks()), alone(plan));
+}
+
+// Trainings that are not what the study says, but as long: they are passed over or begun again, and never read beyond their end.
+TEST(RunStudy, UnfinishedTrainingsOfOtherSizesAreBegunAgain) {
+  const Plan plan = parse(long_study(500, 2));
+  const Folder folder;
+  Store store = Store::create(folder / "s.db", plan, {});
+  store.begin_run(test::make_run());
+  TrainingStates states = fresh_states(std::get<CartPoleTrainConfiguration>(*plan.cells[0].run), false);
+  states.table = {};
+  states.table.first_seed = plan.first_seed;
+  states.table.status.assign(2, static_cast<std::uint8_t>(ReplicaStatus::unfinished));
+  states.table.updates.assign(2, 100);
+  states.table.steps.assign(2, 5000);
+  states.table.parameters.assign(4, std::vector<float>(2));  // one too few
+  states.m = states.v = states.table.parameters;
+  states.recent.clear();
+  UnfinishedFile file(store);
+  file.set(0, {0, 2}, states);
+  file.write();
+  run_study(plan, store, workers_of(plan, 1), {});
+  EXPECT_EQ(digest_of(store.chunks()), alone(plan));
+  EXPECT_FALSE(std::filesystem::exists(folder / "s.db-unfinished"));
+}
+
+// A backend that cannot run it: the error comes out, workers end, and what was committed stays.
+TEST(RunStudy, AWorkersErrorEndsTheStudy) {
+  const Plan plan = parse(long_study(500, 40));
+  const Folder folder;
+  Store store = Store::create(folder / "s.db", plan, {});
+  store.begin_run(test::make_run());
+  Plan broken = plan;
+  std::get<CartPoleTrainConfiguration>(*broken.cells[0].run).batch = 0;
+  EXPECT_THROW(run_study(broken, store, workers_of(plan, 2), {}), ConfigurationError);
+  run_study(plan, store, workers_of(plan, 2), {});
+  EXPECT_EQ(digest_of(store.chunks()), alone(plan));
+}
+
+}  // namespace
+}  // namespace fryer::study
