@@ -3,6 +3,7 @@
 // backend, the host makes each update's step with the lanes' own learner.
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "fryer/core/error.h"
 #include "fryer/engine/registry.h"
@@ -125,20 +126,26 @@ CartPoleReplicaWorkOf<Policy> make_replica_work(const CartPoleTrainConfiguration
   return work;
 }
 template <class Policy>
+InitialParameters<Policy> make_initial(const CartPoleProblem& problem) {
+  InitialParameters<Policy> initial{};
+  const std::vector<float> parameters = given_parameters<Policy>(problem);
+  std::copy(parameters.begin(), parameters.end(), initial.parameter);
+  if constexpr (!Policy::Shape::kFixed) {
+    const auto shape = shape_of<Policy>(problem);
+    initial.from_seed = parameters.empty();
+    initial.hidden = initial_bounds(problem.hidden.initialisation, CartPole::kObservations, shape.units);
+    initial.output = initial_bounds(problem.hidden.initialisation, shape.units, 1);
+  }
+  return initial;
+}
+template <class Policy>
 CartPoleTrainingOf<Policy> make_training(const CartPoleTrainConfiguration& c, const AdamTable& table) {
   CartPoleTrainingOf<Policy> training{};
   training.baseline = c.problem.baseline;
   training.baseline_value = c.problem.baseline_value;
   training.optimizer = make_optimizer_constants<float>(c.optimizer);
   training.optimizer_kind = c.optimizer.kind;
-  const std::vector<float> parameters = given_parameters<Policy>(c.problem);
-  std::copy(parameters.begin(), parameters.end(), training.initial.parameter);
-  if constexpr (!Policy::Shape::kFixed) {
-    const auto shape = shape_of<Policy>(c.problem);
-    training.initial.from_seed = parameters.empty();
-    training.initial.hidden = initial_bounds(c.problem.hidden.initialisation, CartPole::kObservations, shape.units);
-    training.initial.output = initial_bounds(c.problem.hidden.initialisation, shape.units, 1);
-  }
+  training.initial = make_initial<Policy>(c.problem);
   training.updates = static_cast<std::uint32_t>(c.updates);
   training.step = table.step.data();
   training.root_scale = table.root_scale.data();
@@ -178,18 +185,20 @@ Spread checked_spread(const CartPoleTrainConfiguration& c, Spread spread) {
   return spread;
 }
 
-// A request for the trainings of several configurations; the tables are those of its trainings.
+// A request for the trainings of several configurations, with their tables: one for all that agree in it.
 template <class Policy>
 struct LaneRequest {
-  std::vector<AdamTable> tables;
+  std::map<std::pair<OptimizerSettings, std::uint64_t>, AdamTable> tables;
   CartPoleTrainRequestOf<Policy> request;
 
   explicit LaneRequest(const std::vector<CartPoleTrainConfiguration>& configurations) {
     request.work = make_replica_work<Policy>(configurations[0]);
-    tables.reserve(configurations.size());  // trainings point into it
     for (const CartPoleTrainConfiguration& c : configurations) {
-      request.ranges.push_back({c.seed, c.replicas, static_cast<std::uint32_t>(tables.size())});
-      request.trainings.push_back(make_training<Policy>(c, tables.emplace_back(make_table(c))));
+      const std::pair key(c.optimizer, c.updates);
+      auto table = tables.find(key);
+      if (table == tables.end()) table = tables.emplace(key, make_table(c)).first;
+      request.ranges.push_back({c.seed, c.replicas, static_cast<std::uint32_t>(request.trainings.size())});
+      request.trainings.push_back(make_training<Policy>(c, table->second));
     }
   }
 };
@@ -250,8 +259,8 @@ template <class Policy>
 TrainingStates fresh_states_of(const CartPoleTrainConfiguration& c, bool outcomes) {
   const auto shape = shape_of<Policy>(c.problem);
   TrainingStates states = empty_states(c, static_cast<std::size_t>(shape.parameters()), outcomes);
-  const AdamTable table = make_table(c);
-  const CartPoleTrainingOf<Policy> training = make_training<Policy>(c, table);
+  CartPoleTrainingOf<Policy> training{};
+  training.initial = make_initial<Policy>(c.problem);
   for (std::uint64_t row = 0; row < c.replicas; ++row) {
     CartPoleLearnerOf<Policy> learner;
     learner.start(shape, training, c.seed + row);
@@ -386,6 +395,7 @@ void train_on(const std::vector<CartPoleTrainConfiguration>& configurations, Tra
   CartPoleTrainConfiguration first = configurations[0];
   first.replicas = states.table.size();
   spread = checked_spread(first, spread);
+  if (!std::all_of(configurations.begin(), configurations.end(), lanes_can_train)) spread = Spread::episodes;
   with_policy(first.problem, [&]<class Policy>(Policy*) {
     if (spread == Spread::replicas) {
       LaneRequest<Policy> lanes(configurations);
@@ -405,7 +415,7 @@ SharedByLanes shared_by_lanes(const CartPoleTrainConfiguration& c) {
   const CartPoleProblem& p = c.problem;
   return {p.environment, p.hidden.units,      p.hidden.units == 0 ? Activation::tanh : p.hidden.activation,
           p.gamma,       p.reward_scale,      p.entropy_bonus,
-          c.batch,       track_of(p.baseline)};
+          c.batch,       track_of(p.baseline), lanes_can_train(c)};
 }
 
 bool outcomes_fit(const CartPoleTrainConfiguration& c) { return c.batch <= 0xffffffffu / largest_outcome(c.problem.environment); }

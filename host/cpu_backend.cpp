@@ -282,20 +282,6 @@ class CpuBackend final : public Backend {
   BackendInfo info_;
 };
 
-// What the trainings of a request had made before it: of those that ended, all that they needed.
-template <class Policy>
-std::uint64_t updates_behind(const CartPoleTrainRequestOf<Policy>& request) {
-  const ReplicaTable& table = request.states->table;
-  std::uint64_t sum = 0, row = 0;
-  for (const SeedRange& range : request.ranges) {
-    for (const std::uint64_t end = row + range.replicas; row < end; ++row) {
-      const bool unfinished = table.status[row] == static_cast<std::uint8_t>(ReplicaStatus::unfinished);
-      sum += unfinished ? table.updates[row] : request.trainings[range.training].updates;
-    }
-  }
-  return sum;
-}
-
 // Workers share one queue of replicas, so that early stoppers leave no lane idle while there are others to train.
 template <class Policy>
 Population CpuBackend::cart_pole_train(TrainFunction<Policy> program, std::uint32_t replica_lanes,
@@ -317,7 +303,7 @@ Population CpuBackend::cart_pole_train(TrainFunction<Policy> program, std::uint3
   std::mutex reporting;
   std::uint64_t finished = 0, planned = 0;
   for (const SeedRange& range : request.ranges) planned += range.replicas * request.trainings[range.training].updates;
-  if (states != nullptr) finished = updates_behind(request);
+  finished = updates_behind(request);
   for (const ReplicaQueuePart& part : queues_of(request.ranges)) {
     std::uint64_t next = 0;
     const ReplicaQueue queue = {part.rows, &next, &finished};

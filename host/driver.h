@@ -25,7 +25,7 @@ TrainingStates fresh_states(const TrainConfiguration& configuration, bool outcom
 TrainingStates fresh_states(const CartPoleTrainConfiguration& configuration, bool outcomes);
 
 // Goes on with the unfinished trainings of `states` until all have ended, or until control.pause: then some are unfinished still, each
-// after a whole update. (The fry shack's that lanes train are short, and are not left.) What it comes to does not depend on how often
+// after a whole update. (The fry shack's that lanes train, of at most 2^32 episodes each, are not left.) What it comes to does not depend on how often
 // or where they were left. Progress is in units of one update. Throws DeviceError, Stopped: then the states mean nothing.
 void train_on(const TrainConfiguration& configuration, TrainingStates& states, Backend& backend, const RunControl& control,
               Spread spread = Spread::automatic);
@@ -35,7 +35,7 @@ void train_on(const std::vector<CartPoleTrainConfiguration>& configurations, Tra
               const RunControl& control, Spread spread = Spread::automatic);
 
 // What configurations must have in common for their trainings to share lanes.
-using SharedByLanes = std::tuple<CartPole::Settings, std::uint64_t, Activation, double, double, double, std::uint64_t, Track>;
+using SharedByLanes = std::tuple<CartPole::Settings, std::uint64_t, Activation, double, double, double, std::uint64_t, Track, bool>;
 SharedByLanes shared_by_lanes(const CartPoleTrainConfiguration& configuration);
 
 // Whether the outcome of a batch fits the 32 bits that TrainingStates::outcomes has for it. Where it does not they cannot be kept.

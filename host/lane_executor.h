@@ -63,7 +63,8 @@ struct CartPoleGroups {
   std::uint32_t window;  // the largest of any training
 };
 
-// Whether to stop at once: asked by trainings every few milliseconds; their rows then mean nothing.
+// Whether to stop at once: asked by trainings every few milliseconds. Their rows then mean nothing, but for those that CartPoleRows::m is
+// given for: they stand after the last whole update.
 struct StopQuestion {
   bool (*ask)(const void* context);
   const void* context;

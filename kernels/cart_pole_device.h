@@ -182,19 +182,26 @@ class CartPoleRuns {
     }
   };
 
-  // The settings of all trainings with their tables, which several may share.
+  // The settings of all trainings, with their tables one behind the other; several may share one.
   template <class Policy>
   struct Settings {
-    std::vector<typename DeviceRuns<Device>::TableMemory> tables;
+    typename DeviceRuns<Device>::TableMemory tables;
     Buffer<CartPoleTrainingOf<Policy>> trainings;
 
     Settings(DeviceRuns<Device>& runs, std::vector<CartPoleTrainingOf<Policy>> given) : trainings(given.size()) {
-      std::map<const float*, std::size_t> copied;  // by its first column in the host's memory
+      std::vector<float> step, root_scale;
+      std::map<const float*, std::size_t> first;  // of each table, by where it is in the host's memory
+      for (const CartPoleTrainingOf<Policy>& training : given) {
+        const std::size_t entries = std::size_t{training.table_last} + 1;
+        if (!first.try_emplace(training.step, step.size()).second) continue;
+        step.insert(step.end(), training.step, training.step + entries);
+        root_scale.insert(root_scale.end(), training.root_scale, training.root_scale + entries);
+      }
+      tables = runs.copy_table(step.data(), root_scale.data(), step.size());
       for (CartPoleTrainingOf<Policy>& training : given) {
-        const auto [found, is_new] = copied.try_emplace(training.step, tables.size());
-        if (is_new) tables.push_back(runs.copy_table(training.step, training.root_scale, std::size_t{training.table_last} + 1));
-        training.step = tables[found->second].step.data();
-        training.root_scale = tables[found->second].root_scale.data();
+        const std::size_t begin = first.at(training.step);
+        training.step = tables.step.data() + begin;
+        training.root_scale = tables.root_scale.data() + begin;
       }
       runs.device.copy_to_device(trainings, given.data());
     }
@@ -283,12 +290,16 @@ class CartPoleRuns {
     const int parameters = request.work.shape.parameters();
     const double window = static_cast<double>(request.window());
     const auto lanes = static_cast<double>(runs_.device.cart_pole_lanes(request.work, replicas));
-    const double states = request.states != nullptr ? n * (8 * parameters + 4 * window) : 0;
-    runs_.check_memory(replicas,
-                       Rows::bytes(parameters) * n + states + 40 * updates * static_cast<double>(request.trainings.size()) +
-                           (outcomes ? 4 * n * updates : 0) +
-                           lanes * (sizeof(CartPoleWarpMemoryOf<Policy>) / kWarpLanes + 4.0 * window) +
-                           static_cast<double>(runs_.device.cart_pole_statistics_bytes(most_updates, replicas, outcomes)));
+    double settings = static_cast<double>(request.ranges.size() * sizeof(ReplicaGroup)), curve = 0, states = 0;
+    for (const CartPoleTrainingOf<Policy>& training : request.trainings)
+      settings += static_cast<double>(sizeof training) + 8.0 * (training.table_last + 1);
+    if (request.states != nullptr) {
+      states = n * (8 * parameters + 4 * window);
+    } else {
+      curve = 32 * updates + static_cast<double>(runs_.device.cart_pole_statistics_bytes(most_updates, replicas, outcomes));
+    }
+    runs_.check_memory(replicas, Rows::bytes(parameters) * n + states + settings + curve + (outcomes ? 4 * n * updates : 0) +
+                                     lanes * (sizeof(CartPoleWarpMemoryOf<Policy>) / kWarpLanes + 4.0 * window));
   }
 
   // launch: but for what is of the part.
@@ -296,7 +307,7 @@ class CartPoleRuns {
   void train_part(const CartPoleTrainRequestOf<Policy>& request, const ReplicaQueuePart& part, CartPoleLaunchOf<Policy>& launch,
                   const RunControl& control, std::vector<LeftTraining>& left) {
     const std::uint64_t lanes = runs_.device.cart_pole_lanes(request.work, part.rows);
-    const std::uint64_t updates = request.updates(), replicas = request.replicas();
+    const std::uint64_t updates = request.updates(), replicas = request.replicas(), behind = updates_behind(request);
     const Buffer<CartPoleWarpMemoryOf<Policy>> memory(lanes / kWarpLanes);
     const Buffer<std::uint32_t> ring(lanes * request.window());
     const Buffer<ReplicaGroup> groups(part.groups.size());
@@ -331,7 +342,7 @@ class CartPoleRuns {
       pacer.took(launch.blocks, runs_.seconds_since(start));
       launch.resume = true;
       const std::uint64_t ended = std::min(now[0], part.rows) - now[1];
-      runs_.report(control, (part.first_row + ended) * updates, replicas * updates);
+      runs_.report(control, std::max(behind, (part.first_row + ended) * updates), replicas * updates);
     } while (now[1] != 0);
   }
 

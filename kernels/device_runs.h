@@ -104,7 +104,7 @@ class DeviceRuns {
 
   // An optimiser's table on the device.
   struct TableMemory {
-    Buffer<float> step, root_scale;
+    Buffer<float> step{0}, root_scale{0};
   };
   TableMemory copy_table(const float* step, const float* root_scale, std::size_t entries) {
     TableMemory memory = {Buffer<float>(entries), Buffer<float>(entries)};

@@ -30,7 +30,7 @@ void ProgressMeter::show(double finished, double planned, double earlier, const 
   if (quiet_ || now < next_) return;
   next_ = now + (console_.err.interactive ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10'000));
   const double seconds = std::chrono::duration<double>(now - start_).count();
-  const double gained = finished - earlier;
+  const double gained = std::max(finished - earlier, 0.0);
   const std::string left = gained > 0 ? fmt::format("  {} left", human_seconds(seconds * (planned - finished) / gained)) : "";
   const std::string text =
       fmt::format("{:5.1f} %  {}{}{}", share_ * 100, human_rate(gained * scale_ / seconds, unit_), left, note);

@@ -192,7 +192,7 @@ class StudyExport : public StudyCommand {
       console.print(to_text(document));
       return 0;
     }
-    console.print(fmt::format("wrote {} rows to {} in {}\n", with_separators(state.finished), shown_path(output_),
+    console.print(fmt::format("wrote {} to {} in {}\n", counted(state.finished, "rows"), shown_path(output_),
                               human_seconds(watch.seconds())));
     return 0;
   }

@@ -319,7 +319,8 @@ class StudyResume : public StudyCommand {
       : StudyCommand({"study resume",
                       "FILE.db",
                       "go on with a study where it stopped",
-                      "The study file is not needed: FILE.db holds every setting.",
+                      "The study file is not needed: FILE.db holds every setting. Trainings that were left in their middle go on "
+                      "from there; FILE.db-unfinished holds them.",
                       {{"go on after Ctrl-C, a crash or a full disk", "study resume study.db"},
                        {"the same with one thread", "study resume study.db --threads 1"}}},
                      {1, 1}) {

@@ -4,6 +4,7 @@
 #include "host/study/run_chunk.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -139,6 +140,9 @@ inline constexpr bool kIsTraining<TrainConfiguration> = true;
 template <>
 inline constexpr bool kIsTraining<CartPoleTrainConfiguration> = true;
 
+// Seconds from which trainings are worth writing down before what they came to is evaluated.
+constexpr double kLongTraining = 5;
+
 // A number an update of each replica is kept up to here: the return at a training's end is worth no more memory.
 constexpr std::uint64_t kMostUpdatesForFinalReturn = 65536;
 
@@ -218,22 +222,26 @@ void add_window_means(const Replicas<Configuration>& of, const Record& record, c
   if (keeps_final_return(record, c)) columns.push_back(column_of(ColumnKind::final_return, final_return));
 }
 
+// The cell's configuration with a piece's seeds.
+template <class Configuration>
+Configuration of_piece(const Plan& plan, const Piece& piece, const Replicas<Configuration>& replicas) {
+  Configuration c = replicas.cell;
+  c.seed = plan.first_seed + piece.range.first;
+  c.replicas = piece.range.count;
+  return c;
+}
+
 // The configurations that rows of a piece train with, each for its own seeds: one for all, or one for each.
 template <class Configuration>
 std::vector<Configuration> rows_of(const Plan& plan, const Piece& piece, const Replicas<Configuration>& replicas) {
   if (!replicas.drawn.empty()) return replicas.drawn;
-  Configuration c = replicas.cell;
-  c.seed = plan.first_seed + piece.range.first;
-  c.replicas = piece.range.count;
-  return {c};
+  return {of_piece(plan, piece, replicas)};
 }
 
 // The trainings of a piece before their first update.
 template <class Configuration>
 TrainingStates first_states(const Plan& plan, const Piece& piece, const Replicas<Configuration>& replicas) {
-  Configuration c = replicas.cell;
-  c.seed = plan.first_seed + piece.range.first;
-  c.replicas = piece.range.count;
+  const Configuration c = of_piece(plan, piece, replicas);
   TrainingStates states = fresh_states(c, needs_outcomes(plan.record, c));
   for (std::size_t j = 0; j < replicas.values.size(); ++j) {
     const Draw& draw = plan.distribution[j];
@@ -302,11 +310,9 @@ bool train_pieces(const Plan& plan, const std::vector<Replicas<Configuration>>& 
   std::vector<Configuration> pieces, rows;  // of pieces for their sizes, of rows for their settings
   for (std::size_t i = 0; i < launch.pieces.size(); ++i) {
     const Piece& piece = launch.pieces[i];
-    pieces.push_back(replicas[i].cell);
-    pieces.back().seed = plan.first_seed + piece.range.first;
-    pieces.back().replicas = piece.range.count;
-    const std::vector<Configuration> of_piece = rows_of(plan, piece, replicas[i]);
-    rows.insert(rows.end(), of_piece.begin(), of_piece.end());
+    pieces.push_back(of_piece(plan, piece, replicas[i]));
+    const std::vector<Configuration> more = rows_of(plan, piece, replicas[i]);
+    rows.insert(rows.end(), more.begin(), more.end());
     if (launch.begun.size() == i) launch.begun.push_back(first_states(plan, piece, replicas[i]));
   }
   TrainingStates all = join(std::move(launch.begun));
@@ -467,7 +473,10 @@ std::vector<Chunk> run_launch(const Plan& plan, Launch& launch, Backend& backend
         for (const Piece& piece : launch.pieces)
           replicas.push_back(draw_replicas<Configuration>(plan, plan.cells[piece.cell], piece.range));
         if constexpr (kIsTraining<Configuration>) {
+          const auto start = std::chrono::steady_clock::now();
           if (!train_pieces(plan, replicas, launch, backend, control)) return;
+          const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+          if (control.pause != nullptr && plan.record.evaluation_episodes != 0 && took.count() > kLongTraining) return;
         }
         for (std::size_t i = 0; i < launch.pieces.size(); ++i) {
           const Piece& piece = launch.pieces[i];
@@ -503,13 +512,25 @@ bool is_training(const Plan& plan, std::uint64_t cell) {
 bool fits(const Plan& plan, const Piece& piece, const TrainingStates& states) {
   return std::visit(
       [&]<class Configuration>(const Configuration& c) {
+        bool all = false;
         if constexpr (kIsTraining<Configuration>) {
-          const Replicas<Configuration> replicas = {c, {}, {}};
-          return have_equal_sizes(states, first_states(plan, piece, replicas)) &&
-                 std::all_of(states.table.updates.begin(), states.table.updates.end(),
-                             [&](std::uint32_t updates) { return updates <= c.updates; });
+          const std::uint64_t n = piece.range.count, parameters = names_of(c.problem).size();
+          const ReplicaTable& table = states.table;
+          const auto has_columns = [&](const std::vector<std::vector<float>>& columns) {
+            return columns.size() == parameters &&
+                   std::all_of(columns.begin(), columns.end(), [&](const auto& column) { return column.size() == n; });
+          };
+          const bool steps = std::is_same_v<Configuration, CartPoleTrainConfiguration>;
+          all = table.size() == n && table.updates.size() == n && table.steps.size() == (steps ? n : 0) &&
+                has_columns(table.parameters) && has_columns(states.m) && has_columns(states.v) &&
+                states.recent.size() == window_of(c) * n &&
+                states.outcomes.size() == (needs_outcomes(plan.record, c) ? c.updates * n : 0);
+          for (std::uint64_t i = 0; all && i < n; ++i) {
+            const bool unfinished = table.status[i] == static_cast<std::uint8_t>(ReplicaStatus::unfinished);
+            all = table.updates[i] < c.updates + (unfinished ? 0 : 1);
+          }
         }
-        return false;
+        return all;
       },
       *plan.cells[piece.cell].run);
 }
@@ -555,7 +576,8 @@ std::uint64_t largest_chunk(const Plan& plan, std::uint64_t cell) {
       [&]<class Configuration>(const Configuration& c) {
         if (!plan.distribution.empty()) numbers += 2 * plan.distribution.size() + sizeof(Configuration) / sizeof(std::uint64_t);
         if constexpr (kIsTraining<Configuration>) {
-          if (!plan.distribution.empty()) numbers += c.updates;  // of the optimiser's table
+          // Of the optimiser's table, which is settled by then.
+          if (!plan.distribution.empty()) numbers += std::min<std::uint64_t>(c.updates, 40'000);
           if (needs_outcomes(plan.record, c)) numbers += c.updates;
         }
       },

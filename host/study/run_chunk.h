@@ -21,8 +21,9 @@ struct Launch {
   std::vector<TrainingStates> begun;
 };
 
-// Runs a launch to its end: then `chunks` has one for each piece, and nothing is begun any more. Or until control.pause: then there are
-// no chunks, and launch.begun says where the trainings stand. `plan`'s cells have `run`. Throws what train_on(), evaluate() and
+// Runs a launch to its end: then there is a chunk for each piece, and nothing is begun any more. Or until control.pause: then there are
+// none, and launch.begun says where the trainings stand, which are gone on with by another call. (So too where pause is given and long
+// trainings have ended that are to be evaluated.) `plan`'s cells have `run`. Throws what train_on(), evaluate() and
 // gradient() throw; a replica that fails is a row. Progress is in units of its own: updates or replicas.
 std::vector<Chunk> run_launch(const Plan& plan, Launch& launch, Backend& backend, const RunControl& control);
 // One piece.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// See scheduler.h. A worker is a thread with a backend of its own. It takes a launch that should last about two seconds, or as much as its
-// share of what is left, by the rate that replicas of its kind had so far; a launch's last trainings leave lanes idle, so launches are not
-// smaller. Small cells whose trainings may share lanes make up a launch together.
+// See scheduler.h. A worker is a thread with a backend of its own, which takes launch after launch (launch_queue.h), and leaves long
+// trainings now and then, so that they can be written down.
 #include "host/study/scheduler.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
@@ -10,7 +11,6 @@
 #include <condition_variable>
 #include <deque>
 #include <exception>
-#include <limits>
 #include <mutex>
 #include <numeric>
 #include <optional>
@@ -18,6 +18,7 @@
 
 #include "fryer/core/error.h"
 #include "host/cpu_backend.h"
+#include "host/study/launch_queue.h"
 #include "host/study/run_chunk.h"
 #include "host/study/unfinished.h"
 
@@ -27,138 +28,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-constexpr double kChunkSeconds = 2;
-// The first chunk of a study measures: a set of lanes.
-constexpr std::uint64_t kFirstChunk = 128;
-
 // The share of the time that writing down long trainings may take.
 constexpr double kSaveShare = 0.02;
 // What a training is given to come to the end of its update when the user stops a study.
 constexpr double kSecondsToLeave = 3;
-// Each has its settings and their tables in memory.
-constexpr std::size_t kMostPieces = 1024;
-
-// What is left to do, handed out launch by launch.
-class Work {
- public:
-  // begun: trainings that an earlier run left in their middle.
-  Work(const Plan& plan, const Store& store, std::size_t workers, std::vector<Unfinished> begun)
-      : plan_(plan), workers_(workers), kind_(kinds_of_cells(plan)) {
-    for (std::uint64_t cell = 0; cell < plan.cells.size(); ++cell) {
-      missing_.push_back(store.missing(cell));
-      for (const Range& range : missing_.back()) left_ += range.count;
-      order_.push_back(cell);
-    }
-    rates_.resize(plan.cells.size());
-    std::stable_sort(order_.begin(), order_.end(), [&](std::uint64_t a, std::uint64_t b) { return kind_[a] < kind_[b]; });
-    for (Unfinished& one : begun) {
-      if (fits(plan, {one.cell, one.range}, one.trainings) && remove({one.cell, one.range})) begun_.push_back(std::move(one));
-    }
-    std::stable_sort(begun_.begin(), begun_.end(),
-                     [&](const Unfinished& a, const Unfinished& b) { return kind_[a.cell] < kind_[b.cell]; });
-  }
-
-  std::optional<Launch> take() {
-    const std::lock_guard lock(mutex_);
-    Launch launch;
-    std::uint64_t replicas = 0;
-    const auto add = [&](const Piece& piece) {
-      launch.pieces.push_back(piece);
-      replicas += piece.range.count;
-    };
-    while (!begun_.empty() && may_join(launch, begun_.back().cell) && replicas < kFirstChunk &&
-           launch.pieces.size() < kMostPieces) {
-      add({begun_.back().cell, begun_.back().range});
-      launch.begun.push_back(std::move(begun_.back().trainings));
-      begun_.pop_back();
-    }
-    if (launch.begun.empty()) {
-      std::uint64_t wanted = std::numeric_limits<std::uint64_t>::max();
-      for (; at_ < order_.size() && launch.pieces.size() < kMostPieces; ++at_) {
-        const std::uint64_t cell = order_[at_];
-        if (!may_join(launch, cell)) break;
-        std::vector<Range>& missing = missing_[cell];
-        if (!missing.empty()) wanted = std::min(wanted, launch_size(cell));  // all rows are as long as the longest cell's
-        while (!missing.empty() && replicas < wanted) {
-          Range& range = missing.front();
-          const Range taken = {range.first, std::min(range.count, wanted - replicas)};
-          add({cell, taken});
-          range.first += taken.count;
-          range.count -= taken.count;
-          if (range.count == 0) missing.erase(missing.begin());
-        }
-        if (replicas >= wanted) break;
-      }
-    }
-    if (launch.pieces.empty()) return std::nullopt;
-    left_ -= replicas;
-    in_flight_ += replicas;
-    return launch;
-  }
-  void took(const std::vector<Piece>& pieces, double seconds) {
-    const std::lock_guard lock(mutex_);
-    double replicas = 0;
-    for (const Piece& piece : pieces) {
-      in_flight_ -= piece.range.count;
-      replicas += static_cast<double>(piece.range.count);
-    }
-    for (Rate* rate : {&rates_[kind_[pieces[0].cell]], &all_}) {
-      rate->replicas += replicas;
-      rate->seconds += seconds;
-    }
-  }
-
- private:
-  struct Rate {
-    double replicas = 0, seconds = 0;
-  };
-  bool may_join(const Launch& launch, std::uint64_t cell) const {
-    return launch.pieces.empty() || kind_[launch.pieces[0].cell] == kind_[cell];
-  }
-  // Takes a piece out of what is missing; false if that lacks a part of it.
-  bool remove(const Piece& piece) {
-    std::vector<Range>& missing = missing_[piece.cell];
-    const std::uint64_t end = piece.range.first + piece.range.count;
-    for (auto it = missing.begin(); it != missing.end(); ++it) {
-      const Range before = {it->first, piece.range.first - it->first}, after = {end, it->first + it->count - end};
-      if (piece.range.first < it->first || end > it->first + it->count) continue;
-      it = missing.erase(it);
-      if (after.count != 0) it = missing.insert(it, after);
-      if (before.count != 0) missing.insert(it, before);
-      return true;
-    }
-    return false;
-  }
-  std::uint64_t launch_size(std::uint64_t cell) const {
-    const Rate& of_kind = rates_[kind_[cell]];
-    const Rate& rate = of_kind.seconds > 0 ? of_kind : all_;
-    // No worker takes more than its share. Where replicas train in lanes no launch is below a set of them otherwise: it takes as long as its
-    // longest training.
-    const double share = std::ceil(static_cast<double>(left_ + in_flight_) / static_cast<double>(workers_));
-    const double least = std::min(share, trains_in_lanes(plan_, cell) ? static_cast<double>(kFirstChunk) : 1.0);
-    double wanted = least;
-    if (rate.seconds > 0) {
-      // Rounds of equal launches, the last of which no worker starts alone.
-      const double rounds = std::max(1.0, std::floor(share / (kChunkSeconds * rate.replicas / rate.seconds)));
-      wanted = std::ceil(share / rounds);
-    }
-    const auto size = static_cast<std::uint64_t>(std::min(std::max(wanted, least), 1e9));
-    return std::min(size, largest_chunk(plan_, cell));
-  }
-
-  const Plan& plan_;
-  const std::size_t workers_;
-  std::mutex mutex_;
-  const std::vector<std::uint64_t> kind_;    // of each cell
-  std::vector<std::uint64_t> order_;         // of cells: kind by kind
-  std::vector<std::vector<Range>> missing_;  // by cell, ascending
-  std::vector<Rate> rates_;                  // by kind
-  std::vector<Unfinished> begun_;            // kind by kind
-  Rate all_;
-  std::uint64_t left_ = 0, in_flight_ = 0;
-  std::size_t at_ = 0;  // of order_: cells before it have nothing missing
-};
-
 // What workers have for the one thread that writes: finished chunks, and trainings that they left in their middle and go on with. They wait
 // while it is far behind, so memory stays bounded.
 class Finished {
@@ -166,7 +39,11 @@ class Finished {
   struct Item {
     std::vector<Chunk> chunks;
     std::vector<std::string> bytes;  // encode() of each one's columns
-    Launch left;
+    struct Left {
+      Piece piece;
+      std::string bytes;  // encode() of its trainings
+    };
+    std::vector<Left> left;
   };
   // Returns false where nobody will write it any more.
   bool push(Item item) {
@@ -274,6 +151,18 @@ struct Worker {
   std::atomic<double> deadline{0};  // when its trainings are to be left, in seconds of run_study; 0: nothing to leave
 };
 
+double share_made(const Plan& plan, const Launch& launch) {
+  double share = 0;
+  for (std::size_t i = 0; i < launch.begun.size(); ++i) share += share_made(plan, launch.pieces[i], launch.begun[i]);
+  return share;
+}
+std::uint64_t updates_made(const Launch& launch) {
+  std::uint64_t made = 0;
+  for (const TrainingStates& states : launch.begun)
+    made = std::accumulate(states.table.updates.begin(), states.table.updates.end(), made);
+  return made;
+}
+
 // Tells what replica-equivalents a launch has come to.
 Progress share_of(const Launch& launch, std::atomic<double>& share) {
   double replicas = 0;
@@ -290,12 +179,13 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
   UnfinishedFile unfinished(store);
   UnfinishedFile::Loaded begun = unfinished.load();
   if (!begun.lost.empty() && control.warn) control.warn(begun.lost);
-  const double begun_share =
-      std::accumulate(begun.pieces.begin(), begun.pieces.end(), 0.0, [&](double sum, const Unfinished& one) {
-        return sum + share_made(plan, {one.cell, one.range}, one.trainings);
-      });
-  bool written_down = !begun.pieces.empty() || !begun.lost.empty();  // whether there may be a file of trainings begun
-  Work work(plan, store, workers.backends.size(), std::move(begun.pieces));
+  bool dirty = !begun.lost.empty();  // whether the file of trainings begun is to be written again
+  std::erase_if(begun.pieces, [&](const Unfinished& one) {
+    if (fits(plan, {one.cell, one.range}, one.trainings)) return false;
+    dirty |= unfinished.erase(one.cell, one.range.first);
+    return true;
+  });
+  LaunchQueue work(plan, store, workers.backends.size(), std::move(begun.pieces));
   Finished finished;
   std::vector<Worker> states(workers.backends.size());
   std::atomic<bool> ending_soon{false};  // the caller's wish, or a failure here
@@ -304,7 +194,7 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
     for (Worker& worker : states) worker.stop = true;
   };
   StudyProgress progress = progress_so_far(plan, store);
-  progress.earlier = static_cast<double>(progress.finished) + begun_share;
+  progress.earlier = static_cast<double>(progress.finished) + work.begun_share();
   std::vector<std::uint64_t> left_of(plan.cells.size());
   for (std::uint64_t cell = 0; cell < plan.cells.size(); ++cell) {
     for (const Range& range : store.missing(cell)) left_of[cell] += range.count;
@@ -315,32 +205,38 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
   const auto run_to_the_end = [&](Launch& launch, Backend& backend, Worker& worker) {
     const auto start = Clock::now();
     const bool may_leave = is_training(plan, launch.pieces[0].cell);
-    double least_between_saves = 0;
+    const double earlier = share_made(plan, launch);
+    worker.share = earlier;
+    double between_saves = control.seconds_between_saves;
     for (;;) {
+      const std::uint64_t made = updates_made(launch);
       worker.pause = false;
-      if (may_leave) worker.deadline = seconds_since(began) + std::max(control.seconds_between_saves, least_between_saves);
+      if (may_leave) worker.deadline = seconds_since(began) + between_saves;
       std::vector<Chunk> chunks =
           run_launch(plan, launch, backend, {&worker.stop, share_of(launch, worker.share), &worker.pause});
       worker.deadline = 0;
+      Finished::Item item;
       if (!chunks.empty()) {
-        Finished::Item item;
         double replicas = 0;
-        for (const Chunk& chunk : chunks) replicas += static_cast<double>(chunk.range.count);
         for (Chunk& chunk : chunks) {
+          replicas += static_cast<double>(chunk.range.count);
           item.bytes.push_back(encode(chunk.columns, chunk.range.count));
           chunk.columns.clear();
         }
         const double seconds = seconds_since(start);
         for (Chunk& chunk : chunks) chunk.seconds = seconds * static_cast<double>(chunk.range.count) / replicas;
         item.chunks = std::move(chunks);
-        work.took(launch.pieces, seconds);
+        work.took(launch.pieces, replicas - earlier, seconds);
         worker.share = 0;
         return finished.push(std::move(item));
       }
       const auto saving = Clock::now();
-      if (!finished.push({{}, {}, launch})) return false;
-      if (ending_soon) return false;
-      least_between_saves = seconds_since(saving) / kSaveShare;
+      for (std::size_t i = 0; i < launch.pieces.size(); ++i)
+        item.left.push_back({launch.pieces[i], encode(launch.begun[i])});
+      if (!finished.push(std::move(item)) || ending_soon) return false;
+      // An update that takes longer than this would never be finished.
+      if (updates_made(launch) == made) between_saves *= 2;
+      between_saves = std::max(between_saves, seconds_since(saving) / kSaveShare);
     }
   };
   const auto serve = [&](Backend& backend, Worker& worker) {
@@ -353,7 +249,7 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
     } catch (const Stopped&) {  // asked to
     } catch (...) {
       error = std::current_exception();
-      stop_all();
+      ending_soon = true;  // the others leave their trainings
     }
     worker.deadline = 0;
     finished.leave(error);
@@ -376,41 +272,56 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
   std::exception_ptr failure;
   auto last_told = Clock::now();
   const auto tell = [&] {
-    progress.under_way = 0;
+    progress.under_way = work.begun_share();
     for (const Worker& worker : states) progress.under_way += worker.share.load(std::memory_order_relaxed);
     progress.under_way = std::min(progress.under_way, static_cast<double>(progress.planned - progress.finished));
     if (control.progress) control.progress(progress);
     last_told = Clock::now();
   };
-  const auto write = [&](const Finished::Item& item) {
-    for (std::size_t i = 0; i < item.chunks.size(); ++i) {
-      const Chunk& chunk = item.chunks[i];
-      store.append(chunk, item.bytes[i]);
-      unfinished.erase(chunk.cell, chunk.range.first);
+  const auto write = [&](Finished::Item& item) {
+    if (!item.chunks.empty()) store.append(item.chunks, item.bytes);
+    for (const Chunk& chunk : item.chunks) {
+      dirty |= unfinished.erase(chunk.cell, chunk.range.first);
       progress.finished += chunk.range.count;
       progress.failed += chunk.failed;
       progress.solved += chunk.solved;
       left_of[chunk.cell] -= chunk.range.count;
       progress.cells_done += left_of[chunk.cell] == 0;
     }
-    for (std::size_t i = 0; i < item.left.pieces.size(); ++i)
-      unfinished.set(item.left.pieces[i].cell, item.left.pieces[i].range, item.left.begun[i]);
-    written_down |= !item.left.pieces.empty();
-    if (written_down) unfinished.write();
+    for (Finished::Item::Left& left : item.left) {
+      unfinished.set(left.piece.cell, left.piece.range, std::move(left.bytes));
+      dirty = true;
+    }
+  };
+  // What stands in that file can be computed again: that it cannot be written is no reason to end.
+  auto last_written = Clock::now();
+  double seconds_of_writing = 0;
+  bool warned = false;
+  const auto write_unfinished = [&](bool now) {
+    const double least = std::max(std::min(1.0, control.seconds_between_saves), seconds_of_writing / kSaveShare);
+    if (!dirty || (!now && seconds_since(last_written) < least)) return;
+    const auto start = Clock::now();
+    try {
+      unfinished.write();
+      dirty = false;
+    } catch (const FileError& error) {
+      if (!warned && control.warn) control.warn(fmt::format("{}; long trainings would begin again after a kill", error.what()));
+      warned = true;
+    }
+    last_written = Clock::now();
+    seconds_of_writing = seconds_since(start);
   };
   std::optional<double> asked_to_stop;
   while (!finished.all_left()) {
     const double now = seconds_since(began);
-    if (!asked_to_stop && control.stop != nullptr && control.stop->load()) {
-      asked_to_stop = now;
-      ending_soon = true;
-    }
+    if (control.stop != nullptr && control.stop->load()) ending_soon = true;
+    if (ending_soon && !asked_to_stop) asked_to_stop = now;
     for (Worker& worker : states) {
       const double deadline = worker.deadline;
       if (asked_to_stop && (deadline == 0 || now > *asked_to_stop + kSecondsToLeave)) worker.stop = true;
       if (deadline != 0 && (asked_to_stop || now > deadline)) worker.pause = true;
     }
-    const auto item = finished.pop(std::chrono::milliseconds(50));
+    auto item = finished.pop(std::chrono::milliseconds(50));
     if (item && !failure) {
       try {
         write(*item);
@@ -421,9 +332,11 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
         continue;
       }
     }
+    if (!failure) write_unfinished(false);
     if (seconds_since(last_told) > 0.2) tell();
   }
   threads.clear();
+  write_unfinished(true);
   tell();
   if (failure) std::rethrow_exception(failure);
   if (finished.error()) std::rethrow_exception(finished.error());
@@ -436,10 +349,11 @@ StudyEstimate estimate_study(const Plan& plan, const Workers& workers) {
   const std::uint64_t sampled = std::min<std::uint64_t>(plan.cells.size(), kMostCells);
   StudyEstimate total;
   double seconds_a_replica = 0, bytes_a_replica = 0;
+  const std::vector<std::uint64_t> kinds = kinds_of_cells(plan);
   for (std::uint64_t i = 0; i < sampled; ++i) {
     const std::uint64_t cell = i * plan.cells.size() / sampled;
-    const std::uint64_t count =
-        std::min({plan.seeds, trains_in_lanes(plan, cell) ? kFirstChunk : kFirstChunk / 8, largest_chunk(plan, cell)});
+    Launch launch;
+    const std::uint64_t count = fill_for_measuring(plan, kinds, cell, launch);
     StopToken stop{false};
     const auto start = Clock::now();
     // A timer stops what takes too long; how far it had come tells the rest.
@@ -458,11 +372,12 @@ StudyEstimate estimate_study(const Plan& plan, const Workers& workers) {
       ended.notify_one();
     };
     try {
-      const Chunk chunk = run_chunk(
-          plan, cell, {0, count}, *workers.backends[0],
-          {&stop, [&](std::uint64_t n, std::uint64_t all) { share = static_cast<double>(n) / static_cast<double>(all); }});
+      const std::vector<Chunk> chunks = run_launch(
+          plan, launch, *workers.backends[0],
+          {&stop, [&](std::uint64_t n, std::uint64_t all) { share = static_cast<double>(n) / static_cast<double>(all); }, nullptr});
       seconds_a_replica += seconds_since(start) / static_cast<double>(count);
-      bytes_a_replica += static_cast<double>(encode(chunk.columns, count).size()) / static_cast<double>(count);
+      for (const Chunk& chunk : chunks)
+        bytes_a_replica += static_cast<double>(encode(chunk.columns, chunk.range.count).size()) / static_cast<double>(count);
       end();
     } catch (const Stopped&) {
       total.at_least = true;

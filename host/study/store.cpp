@@ -236,7 +236,7 @@ struct Store::State {
   void check_place(const Chunk& chunk, const std::function<void(const std::string&)>& refuse) const;
   void begin_run(const Provenance& provenance);
   void check_still_there() const;
-  void append(const Chunk& chunk, const std::string& bytes);
+  void append(const std::vector<Chunk>& added, const std::vector<std::string>& bytes);
   std::string bytes(const Chunk& chunk) const;
 };
 
@@ -388,30 +388,42 @@ void Store::State::check_still_there() const {
     throw FileError(fmt::format("{} was moved, replaced or deleted while it was being written", shown_path(path)));
 }
 
-void Store::State::append(const Chunk& chunk, const std::string& bytes) {
+void Store::State::append(const std::vector<Chunk>& added, const std::vector<std::string>& bytes) {
   if (!run) throw Error("a chunk cannot be stored before begin_run() says who made it");
-  check_place(chunk,
-              [&](const std::string& what) { throw Error(fmt::format("{} cannot store this: {}", shown_path(path), what)); });
-  const std::string encoded = bytes.empty() ? encode(chunk.columns, chunk.range.count) : "";
-  const std::string& columns = bytes.empty() ? encoded : bytes;
-  Listed listed;
-  listed.chunk = chunk;
-  listed.chunk.columns.clear();
-  listed.chunk.run = *run;
-  listed.columns_checksum = XXH3_64bits(columns.data(), columns.size());
-  listed.columns_size = columns.size();
-  Ledger next = ledger;
-  next.add_chunk(listed);
+  if (bytes.size() != added.size()) throw Error("a chunk cannot be stored without its columns");
   check_still_there();
+  Ledger next = ledger;
   const std::lock_guard guard(mutex);
-  database->transaction([&] {
-    Statement row = database->prepare("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", Doing::writing);
-    row.bind(chunk.cell).bind(chunk.range.first).bind(chunk.range.count).bind(*run).bind(chunk.digest).bind(chunk.failed);
-    row.bind(chunk.solved).bind(chunk.seconds).bind(listed.columns_checksum).bind(listed.checksum()).bind_bytes(columns).step();
-    next.write(*database);
-  });
+  std::vector<std::map<std::pair<std::uint64_t, std::uint64_t>, Listed>::iterator> listed;
+  try {
+    for (std::size_t i = 0; i < added.size(); ++i) {
+      const Chunk& chunk = added[i];
+      check_place(chunk,
+                  [&](const std::string& what) { throw Error(fmt::format("{} cannot store this: {}", shown_path(path), what)); });
+      Listed entry;
+      entry.chunk = chunk;
+      entry.chunk.columns.clear();
+      entry.chunk.run = *run;
+      entry.columns_checksum = XXH3_64bits(bytes[i].data(), bytes[i].size());
+      entry.columns_size = bytes[i].size();
+      next.add_chunk(entry);
+      listed.push_back(chunks.emplace(std::pair(chunk.cell, chunk.range.first), std::move(entry)).first);
+    }
+    database->transaction([&] {
+      for (std::size_t i = 0; i < added.size(); ++i) {
+        const Chunk& chunk = added[i];
+        const Listed& entry = listed[i]->second;
+        Statement row = database->prepare("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", Doing::writing);
+        row.bind(chunk.cell).bind(chunk.range.first).bind(chunk.range.count).bind(*run).bind(chunk.digest).bind(chunk.failed);
+        row.bind(chunk.solved).bind(chunk.seconds).bind(entry.columns_checksum).bind(entry.checksum()).bind_bytes(bytes[i]).step();
+      }
+      next.write(*database);
+    });
+  } catch (...) {
+    for (const auto& entry : listed) chunks.erase(entry);
+    throw;
+  }
   ledger = next;
-  chunks.emplace(std::pair(chunk.cell, chunk.range.first), std::move(listed));
 }
 
 std::string Store::State::bytes(const Chunk& chunk) const {
@@ -523,7 +535,10 @@ const Plan& Store::plan() const { return state_->plan; }
 const Shard& Store::shard() const { return state_->shard; }
 std::vector<Provenance> Store::runs() const { return state_->runs; }
 void Store::begin_run(const Provenance& provenance) { state_->begin_run(provenance); }
-void Store::append(const Chunk& chunk, const std::string& bytes) { state_->append(chunk, bytes); }
+void Store::append(const Chunk& chunk, const std::string& bytes) {
+  state_->append({chunk}, {bytes.empty() ? encode(chunk.columns, chunk.range.count) : bytes});
+}
+void Store::append(const std::vector<Chunk>& chunks, const std::vector<std::string>& bytes) { state_->append(chunks, bytes); }
 std::string Store::bytes(const Chunk& chunk) const { return state_->bytes(chunk); }
 
 std::vector<Chunk> Store::chunks() const {

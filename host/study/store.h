@@ -71,6 +71,8 @@ class Store {
   // One transaction. Encodes unless `bytes` (of encode()) is given. Throws FileError on a full disk: the file keeps what it had.
   // Throws Error before begin_run() and for replicas that are not of the plan or already there.
   void append(const Chunk& chunk, const std::string& bytes = "");
+  // Several in one transaction: all or none. bytes: of each, from encode().
+  void append(const std::vector<Chunk>& chunks, const std::vector<std::string>& bytes);
 
   // Throws FileError where the path names another file by now, or none: results would go where nobody finds them. append() asks too.
   void check_still_there() const;

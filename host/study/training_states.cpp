@@ -17,7 +17,7 @@ void copy_columns(const std::vector<T>& from, std::uint64_t from_replicas, std::
 
 // A row of columns of a table.
 template <class Visit>
-void for_each_column(TrainingStates& to, const TrainingStates& from, const Visit& visit) {
+void visit_columns(TrainingStates& to, const TrainingStates& from, const Visit& visit) {
   visit(to.table.status, from.table.status);
   visit(to.table.updates, from.table.updates);
   visit(to.table.steps, from.table.steps);
@@ -44,25 +44,12 @@ bool all_ended(const TrainingStates& states) {
                       [](std::uint8_t status) { return status == static_cast<std::uint8_t>(ReplicaStatus::unfinished); });
 }
 
-bool have_equal_sizes(const TrainingStates& a, const TrainingStates& b) {
-  const auto sizes = [](const TrainingStates& s) {
-    std::vector<std::size_t> all = {s.table.status.size(), s.table.updates.size(), s.table.steps.size(), s.recent.size(),
-                                    s.outcomes.size()};
-    for (const auto* columns : {&s.table.parameters, &s.m, &s.v}) {
-      all.push_back(columns->size());
-      for (const std::vector<float>& column : *columns) all.push_back(column.size());
-    }
-    return all;
-  };
-  return sizes(a) == sizes(b);
-}
-
 TrainingStates join(std::vector<TrainingStates> parts) {
   if (parts.size() == 1) return std::move(parts[0]);
   TrainingStates all = like(parts[0]);
   std::uint64_t replicas = 0, outcomes = 0, recent = 0;
   for (const TrainingStates& part : parts) {
-    for_each_column(all, part, [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); });
+    visit_columns(all, part, [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); });
     const std::uint64_t n = part.table.size();
     replicas += n;
     outcomes = std::max<std::uint64_t>(outcomes, part.outcomes.size() / n);
@@ -84,7 +71,7 @@ TrainingStates join(std::vector<TrainingStates> parts) {
 TrainingStates slice(const TrainingStates& states, std::uint64_t first, std::uint64_t count, std::uint64_t updates,
                      std::uint64_t window) {
   TrainingStates part = like(states);
-  for_each_column(part, states, [&](auto& to, const auto& from) {
+  visit_columns(part, states, [&](auto& to, const auto& from) {
     if (from.empty()) return;
     const auto begin = from.begin() + static_cast<std::ptrdiff_t>(first);
     to.assign(begin, begin + static_cast<std::ptrdiff_t>(count));

@@ -8,9 +8,6 @@ namespace fryer::study {
 
 bool all_ended(const TrainingStates& states);
 
-// Whether all columns of both have the same number of elements.
-bool have_equal_sizes(const TrainingStates& a, const TrainingStates& b);
-
 // The rows of all parts, one after another. Columns whose length depends on a configuration (outcomes, recent) get that of the longest.
 TrainingStates join(std::vector<TrainingStates> parts);
 

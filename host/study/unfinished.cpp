@@ -162,6 +162,7 @@ TrainingStates decode_states(std::string_view bytes) {
   ReplicaTable& table = trainings.table;
   table.first_seed = reader.number<std::uint64_t>();
   const auto replicas = reader.number<std::uint64_t>();
+  if (replicas == 0) reader.damaged("there are none");
   const auto with_steps = reader.number<std::uint8_t>();
   if (with_steps > 1) reader.damaged(fmt::format("steps: {}", with_steps));
   std::array<std::uint32_t, 3> columns;  // of the parameters, m, v
@@ -185,7 +186,7 @@ TrainingStates decode_states(std::string_view bytes) {
 }
 
 UnfinishedFile::UnfinishedFile(const Store& store)
-    : store_(store), real_(real_path(store.path())), path_(real_ + std::string(kUnfinishedSuffix)) {}
+    : store_(store), fingerprint_(fingerprint(store.plan())), real_(real_path(store.path())), path_(real_ + std::string(kUnfinishedSuffix)) {}
 
 UnfinishedFile::Loaded UnfinishedFile::load() {
   pieces_.clear();
@@ -227,7 +228,7 @@ UnfinishedFile::Loaded UnfinishedFile::read() {
     return none("is of another version of fryer");
   if (numerics != kNumericsVersion)
     return none(fmt::format("is of numerics version {}, and this is {}", numerics, kNumericsVersion));
-  if (study != fingerprint(store_.plan())) return none("is of another study");
+  if (study != fingerprint_) return none("is of another study");
 
   Loaded loaded;
   std::uint64_t lost = 0, at = heading.size() + kChecksum;
@@ -266,12 +267,15 @@ void UnfinishedFile::set(std::uint64_t cell, const Range& range, const TrainingS
                             trainings.table.size(), trainings.table.first_seed, cell, range.first, range.first + range.count - 1,
                             shown_path(store_.path())));
   }
-  std::string bytes = encode(trainings);
+  set(cell, range, encode(trainings));
+}
+
+void UnfinishedFile::set(std::uint64_t cell, const Range& range, std::string bytes) {
   const std::uint64_t checksum = checksum_of(bytes);
   pieces_.insert_or_assign({cell, range.first}, Piece{range.count, checksum, std::move(bytes)});
 }
 
-void UnfinishedFile::erase(std::uint64_t cell, std::uint64_t first) { pieces_.erase({cell, first}); }
+bool UnfinishedFile::erase(std::uint64_t cell, std::uint64_t first) { return pieces_.erase({cell, first}) != 0; }
 
 void UnfinishedFile::write() const {
   const auto fail = [&](int error) {
@@ -286,7 +290,7 @@ void UnfinishedFile::write() const {
   std::string heading(kLetters);
   put(heading, kFileFormat);
   put(heading, kNumericsVersion);
-  put(heading, fingerprint(store_.plan()));
+  put(heading, fingerprint_);
   put(heading, static_cast<std::uint32_t>(kSchemaVersion));
   put(heading, static_cast<std::uint32_t>(pieces_.size()));
   for (const auto& [place, piece] : pieces_) {

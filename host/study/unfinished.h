@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Trainings under way, kept beside a study so that a killed process loses minutes of them and not days: a file of the store's name
+// Trainings under way, kept beside a study so that a killed process loses seconds of them and not days: a file of the store's name
 // with -unfinished behind it. It holds nothing that cannot be computed again, so whatever is wrong with it is a reason to begin
 // those trainings again and never an error.
 #pragma once
@@ -54,8 +54,10 @@ class UnfinishedFile {
   // Puts or replaces the piece that begins with that replica; the file follows with write(). Throws Error as encode() does, and for
   // trainings that are not those of the plan's replicas `range`.
   void set(std::uint64_t cell, const Range& range, const TrainingStates& trainings);
-  // Forgets that piece, if there is one.
-  void erase(std::uint64_t cell, std::uint64_t first);
+  // The same of what encode() made of them, which the caller knows to be theirs.
+  void set(std::uint64_t cell, const Range& range, std::string bytes);
+  // Forgets that piece. Returns whether there was one.
+  bool erase(std::uint64_t cell, std::uint64_t first);
   // Replaces the file in one step with all pieces held here, on the disk for good, with the rights of the store's file; of none removes
   // it. Throws FileError, on a full disk too: then the file is as it was, the pieces stay, and a later write() may succeed.
   void write() const;
@@ -68,6 +70,7 @@ class UnfinishedFile {
 
   Loaded read();
   const Store& store_;
+  const std::uint64_t fingerprint_;
   std::string real_, path_;
   std::map<std::pair<std::uint64_t, std::uint64_t>, Piece> pieces_;  // by cell and first replica
 };

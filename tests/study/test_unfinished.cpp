@@ -266,7 +266,7 @@ TEST(UnfinishedFile, RefusesWhatIsNotTheStudys) {
   refused(1, {99, 2}, 2, 100);
   refused(0, {0, 2}, 1, 1);
   refused(0, {0, 1}, 1, 2);
-  EXPECT_THROW(file.set(0, {0, 0}, {}), Error);
+  EXPECT_THROW(file.set(0, {0, 0}, TrainingStates{}), Error);
   file.write();
   EXPECT_FALSE(std::filesystem::exists(file.path()));
 }

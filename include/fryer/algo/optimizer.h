@@ -3,6 +3,7 @@
 // against them. Adam's bias corrections depend on the update's number alone: the host makes them in double, once, as a schedule.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct OptimizerSettings {
   double learning_rate = 0.1;
   double beta1 = 0.9, beta2 = 0.999;
   double epsilon = 1e-8;
+  auto operator<=>(const OptimizerSettings&) const = default;
 };
 
 // Settings narrowed once from double to the lanes' numbers.

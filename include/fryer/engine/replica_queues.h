@@ -40,6 +40,21 @@ inline std::vector<ReplicaQueuePart> queues_of(const std::vector<SeedRange>& ran
   return parts;
 }
 
+// What the trainings of a request had made before it: of those that ended, all that they needed.
+template <class Policy>
+inline std::uint64_t updates_behind(const CartPoleTrainRequestOf<Policy>& request) {
+  if (request.states == nullptr) return 0;
+  const ReplicaTable& table = request.states->table;
+  std::uint64_t sum = 0, row = 0;
+  for (const SeedRange& range : request.ranges) {
+    for (const std::uint64_t end = row + range.replicas; row < end; ++row) {
+      const bool unfinished = table.status[row] == static_cast<std::uint8_t>(ReplicaStatus::unfinished);
+      sum += unfinished ? table.updates[row] : request.trainings[range.training].updates;
+    }
+  }
+  return sum;
+}
+
 // Rows of `replicas` seeds, to be filled.
 inline ReplicaTable empty_rows(std::uint64_t first_seed, std::uint64_t replicas, std::size_t parameters) {
   ReplicaTable table;

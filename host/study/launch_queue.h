@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a study's file lacks, handed out launch by launch. A launch should last about two seconds, or be a worker's share of what is left,
+// by the rate that replicas of its kind had so far; its last trainings leave lanes idle, so launches are not smaller. Small cells whose
+// trainings may share lanes make up a launch together.
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "host/study/run_chunk.h"
+#include "host/study/unfinished.h"
+
+namespace fryer::study {
+
+// For several threads.
+class LaunchQueue {
+ public:
+  // begun: trainings that an earlier run left in their middle, which fit their pieces.
+  LaunchQueue(const Plan& plan, const Store& store, std::size_t workers, std::vector<Unfinished> begun);
+
+  // Nothing when all is handed out.
+  std::optional<Launch> take();
+  // A launch has ended: so many replicas, less what of them had been done before it was taken, in so many seconds of a worker.
+  void took(const std::vector<Piece>& pieces, double replicas, double seconds);
+  // What the trainings begun by an earlier run that are not handed out yet have come to, in replicas.
+  double begun_share();
+
+ private:
+  struct Rate {
+    double replicas = 0, seconds = 0;
+  };
+  struct Begun {
+    Unfinished unfinished;
+    double share;
+  };
+  bool may_join(const Launch& launch, std::uint64_t cell) const {
+    return launch.pieces.empty() || kind_[launch.pieces[0].cell] == kind_[cell];
+  }
+  bool remove(const Piece& piece);
+  std::uint64_t launch_size(std::uint64_t cell) const;
+
+  const Plan& plan_;
+  const std::size_t workers_;
+  std::mutex mutex_;
+  const std::vector<std::uint64_t> kind_;    // of each cell
+  std::vector<std::uint64_t> order_;         // of cells: kind by kind
+  std::vector<std::vector<Range>> missing_;  // by cell, ascending
+  std::vector<Rate> rates_;                  // by kind
+  std::vector<bool> in_lanes_;               // by kind: trains_in_lanes()
+  std::vector<Begun> begun_;                 // kind by kind
+  Rate all_;
+  std::uint64_t left_ = 0, in_flight_ = 0;
+  double begun_share_ = 0;
+  std::size_t at_ = 0;  // of order_: cells before it have nothing missing
+};
+
+// The pieces of a launch to measure this cell by: a set of lanes, with cells behind it of its kind. Returns its replicas.
+std::uint64_t fill_for_measuring(const Plan& plan, const std::vector<std::uint64_t>& kinds, std::uint64_t cell, Launch& launch);
+
+}  // namespace fryer::study
