@@ -44,7 +44,8 @@ std::unique_ptr<Backend> make_backend(const BackendChoice& choice) {
   if (!forced_isa(choice).empty()) return cpu(choice, "FRYER_ISA names a CPU instruction set");
   if (choice.work < kSmallWork) return cpu(choice, fmt::format("the work is small (about {:.0f} steps)", choice.work));
   if (choice.parallelism < kGpuLanes)
-    return cpu(choice, fmt::format("only {} lanes could run at once, too few for a GPU", choice.parallelism));
+    return cpu(choice, fmt::format("only {} lane{} could run at once, too few for a GPU", choice.parallelism,
+                                   choice.parallelism == 1 ? "" : "s"));
   const std::string missing = cuda_unavailable_reason();
   if (!missing.empty()) return cpu(choice, "no GPU: " + missing);
   return make_cuda_backend(choice.cuda_device, "there is a GPU and the work fills it");

@@ -413,8 +413,8 @@ void train_on(const std::vector<CartPoleTrainConfiguration>& configurations, Tra
 
 SharedByLanes shared_by_lanes(const CartPoleTrainConfiguration& c) {
   const CartPoleProblem& p = c.problem;
-  return {p.environment, p.hidden.units,      p.hidden.units == 0 ? Activation::tanh : p.hidden.activation,
-          p.gamma,       p.reward_scale,      p.entropy_bonus,
+  return {p.environment, p.hidden.units,       p.hidden.units == 0 ? Activation::tanh : p.hidden.activation,
+          p.gamma,       p.reward_scale,       p.entropy_bonus,
           c.batch,       track_of(p.baseline), lanes_can_train(c)};
 }
 

@@ -35,7 +35,8 @@ void train_on(const std::vector<CartPoleTrainConfiguration>& configurations, Tra
               const RunControl& control, Spread spread = Spread::automatic);
 
 // What configurations must have in common for their trainings to share lanes.
-using SharedByLanes = std::tuple<CartPole::Settings, std::uint64_t, Activation, double, double, double, std::uint64_t, Track, bool>;
+using SharedByLanes =
+    std::tuple<CartPole::Settings, std::uint64_t, Activation, double, double, double, std::uint64_t, Track, bool>;
 SharedByLanes shared_by_lanes(const CartPoleTrainConfiguration& configuration);
 
 // Whether the outcome of a batch fits the 32 bits that TrainingStates::outcomes has for it. Where it does not they cannot be kept.

@@ -155,7 +155,7 @@ END
 value_of() { sed -n "s/^ *\"$1\": *\"\{0,1\}\([0-9a-z.]*\).*/\1/p" | head -n 1; } # of the first line that has the key
 # run_study FILE DEVICE: from its beginning; its document
 run_study() {
-  rm -f "$studies/run.db" "$studies/run.db-wal" "$studies/run.db-shm"
+  rm -f "$studies"/run.db*
   "$fryer" study run "$1" -o "$studies/run.db" --device "$2" --json --quiet
 }
 same_study() {
@@ -168,7 +168,7 @@ status_of() { "$fryer" study status "$studies/killed.db" --json 2>/dev/null; }
 # killed_study FILE: with -9 after its first chunks; what is then resumed ends as the study that ran through
 killed_study() {
   through=$(run_study "$1" cuda:0 | value_of digest)
-  rm -f "$studies/killed.db" "$studies/killed.db-wal" "$studies/killed.db-shm"
+  rm -f "$studies"/killed.db*
   "$fryer" study run "$1" -o "$studies/killed.db" --device cuda:0 --quiet &
   runner=$!
   while kill -0 "$runner" 2>/dev/null; do

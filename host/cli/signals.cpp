@@ -2,6 +2,9 @@
 // See signals.h.
 #include "host/cli/signals.h"
 
+#include <time.h>
+
+#include <atomic>
 #include <csignal>
 
 #include "host/cli/run_support.h"
@@ -12,7 +15,19 @@ namespace {
 volatile std::sig_atomic_t received = 0;
 static_assert(StopToken::is_always_lock_free, "a signal handler may set it");
 
+std::atomic<long> first_second{0};
+static_assert(std::atomic<long>::is_always_lock_free, "a signal handler may set it");
+
+// The first asks; one more that comes a second or two later ends the process. (timeout(1) and schedulers send two at once.)
 extern "C" void request_stop(int signal) {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  if (received == 0) {
+    first_second = now.tv_sec;
+  } else if (now.tv_sec - first_second >= 2) {
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);
+  }
   received = signal;
   stop_requested.store(true);
 }
@@ -22,7 +37,7 @@ extern "C" void request_stop(int signal) {
 void install_signal_handlers() {
   struct sigaction action {};
   action.sa_handler = request_stop;
-  action.sa_flags = static_cast<int>(SA_RESETHAND);  // no SA_RESTART: a read that waits must end
+  action.sa_flags = 0;  // no SA_RESTART: a read that waits must end
   sigemptyset(&action.sa_mask);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
   std::signal(SIGPIPE, SIG_IGN);

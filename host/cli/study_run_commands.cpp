@@ -17,6 +17,7 @@
 #include "host/cli/study_file.h"
 #include "host/study/draws.h"
 #include "host/study/scheduler.h"
+#include "host/study/unfinished.h"
 
 namespace fryer::cli {
 namespace {
@@ -212,8 +213,10 @@ int run_and_print(const Command& command, const Console& console, const study::P
       study::run_study(plan, store, workers, {&stop_requested, tell, warn});
     } catch (const Stopped&) {
       meter.clear();
-      console.note(fmt::format("fryer: stopped; {} holds {} of {} replicas. To go on: fryer study resume {}", store.path(),
-                               with_separators(state_of(store).finished), with_separators(earlier + missing),
+      const std::string begun = study::UnfinishedFile(store).path();
+      console.note(fmt::format("fryer: stopped; {} holds {} of {}{}. To go on: fryer study resume {}", store.path(),
+                               with_separators(state_of(store).finished), counted(earlier + missing, "replicas"),
+                               std::filesystem::exists(begun) ? fmt::format(", {} those under way", begun) : "",
                                shell_word(store.path())));
       throw;
     }

@@ -20,6 +20,7 @@
 #include "host/cpu_backend.h"
 #include "host/study/launch_queue.h"
 #include "host/study/run_chunk.h"
+#include "host/study/temporary_path.h"
 #include "host/study/unfinished.h"
 
 namespace fryer::study {
@@ -179,6 +180,7 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
   UnfinishedFile unfinished(store);
   UnfinishedFile::Loaded begun = unfinished.load();
   if (!begun.lost.empty() && control.warn) control.warn(begun.lost);
+  TemporaryPath::remove_stale(unfinished.path(), TemporaryPath::Kind::file);
   bool dirty = !begun.lost.empty();  // whether the file of trainings begun is to be written again
   std::erase_if(begun.pieces, [&](const Unfinished& one) {
     if (fits(plan, {one.cell, one.range}, one.trainings)) return false;
@@ -231,8 +233,7 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
         return finished.push(std::move(item));
       }
       const auto saving = Clock::now();
-      for (std::size_t i = 0; i < launch.pieces.size(); ++i)
-        item.left.push_back({launch.pieces[i], encode(launch.begun[i])});
+      for (std::size_t i = 0; i < launch.pieces.size(); ++i) item.left.push_back({launch.pieces[i], encode(launch.begun[i])});
       if (!finished.push(std::move(item)) || ending_soon) return false;
       // An update that takes longer than this would never be finished.
       if (updates_made(launch) == made) between_saves *= 2;
@@ -336,6 +337,7 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
     if (seconds_since(last_told) > 0.2) tell();
   }
   threads.clear();
+  if (progress.finished == progress.planned) dirty = true;  // whatever is there is of no use
   write_unfinished(true);
   tell();
   if (failure) std::rethrow_exception(failure);
@@ -374,7 +376,8 @@ StudyEstimate estimate_study(const Plan& plan, const Workers& workers) {
     try {
       const std::vector<Chunk> chunks = run_launch(
           plan, launch, *workers.backends[0],
-          {&stop, [&](std::uint64_t n, std::uint64_t all) { share = static_cast<double>(n) / static_cast<double>(all); }, nullptr});
+          {&stop, [&](std::uint64_t n, std::uint64_t all) { share = static_cast<double>(n) / static_cast<double>(all); },
+           nullptr});
       seconds_a_replica += seconds_since(start) / static_cast<double>(count);
       for (const Chunk& chunk : chunks)
         bytes_a_replica += static_cast<double>(encode(chunk.columns, chunk.range.count).size()) / static_cast<double>(count);

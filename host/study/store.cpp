@@ -415,7 +415,12 @@ void Store::State::append(const std::vector<Chunk>& added, const std::vector<std
         const Listed& entry = listed[i]->second;
         Statement row = database->prepare("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", Doing::writing);
         row.bind(chunk.cell).bind(chunk.range.first).bind(chunk.range.count).bind(*run).bind(chunk.digest).bind(chunk.failed);
-        row.bind(chunk.solved).bind(chunk.seconds).bind(entry.columns_checksum).bind(entry.checksum()).bind_bytes(bytes[i]).step();
+        row.bind(chunk.solved)
+            .bind(chunk.seconds)
+            .bind(entry.columns_checksum)
+            .bind(entry.checksum())
+            .bind_bytes(bytes[i])
+            .step();
       }
       next.write(*database);
     });

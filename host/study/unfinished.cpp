@@ -186,7 +186,10 @@ TrainingStates decode_states(std::string_view bytes) {
 }
 
 UnfinishedFile::UnfinishedFile(const Store& store)
-    : store_(store), fingerprint_(fingerprint(store.plan())), real_(real_path(store.path())), path_(real_ + std::string(kUnfinishedSuffix)) {}
+    : store_(store),
+      fingerprint_(fingerprint(store.plan())),
+      real_(real_path(store.path())),
+      path_(real_ + std::string(kUnfinishedSuffix)) {}
 
 UnfinishedFile::Loaded UnfinishedFile::load() {
   pieces_.clear();
