@@ -112,17 +112,18 @@ std::string long_study(std::uint64_t updates, std::uint64_t seeds, const std::st
       updates, more, seeds);
 }
 
-// Stops after `seconds`, again and again; each time the study goes on. Returns how often.
-int run_with_stops(const Plan& plan, const std::string& path, double seconds, unsigned threads, double between_saves) {
-  int stops = 0;
-  for (;; ++stops) {
+// Stops again and again, each time after a little longer; then the study goes on. Returns how often trainings were left in their middle.
+int run_with_stops(const Plan& plan, const std::string& path, unsigned threads) {
+  int left = 0;
+  double seconds = 0.02;
+  for (int stops = 0;; ++stops, seconds *= 1.5) {
     Store store = stops == 0 ? Store::create(path, plan, {}) : open_to_write(path);
     if (stops == 0) store.begin_run(test::make_run());
     StopToken stop{false};
     double last = 0, first = -1;
     StudyControl control;
     control.stop = &stop;
-    control.seconds_between_saves = between_saves;
+    control.seconds_between_saves = 0.02;
     control.warn = [](const std::string& what) { ADD_FAILURE() << what; };
     control.progress = [&](const StudyProgress& p) {
       const double now = static_cast<double>(p.finished) + p.under_way;
@@ -139,9 +140,9 @@ int run_with_stops(const Plan& plan, const std::string& path, double seconds, un
     try {
       run_study(plan, store, workers_of(plan, threads), control);
       EXPECT_EQ(missing_replicas(store), 0u);
-      return stops;
+      return left;
     } catch (const Stopped&) {
-      EXPECT_TRUE(std::filesystem::exists(path + "-unfinished"));
+      left += std::filesystem::exists(path + "-unfinished");
     }
   }
 }
@@ -151,8 +152,7 @@ TEST(RunStudy, StoppedTrainingsGoOnInTheirMiddle) {
   for (const char* more : {"", "optimizer = \"sgd\"\n", "hidden = 2\n"}) {
     const Plan plan = parse(long_study(updates / (std::string(more).starts_with("hidden") ? 4 : 1), 3, more));
     const Folder folder;
-    const int stops = run_with_stops(plan, folder / "s.db", 0.08, 2, 0.02);
-    EXPECT_GT(stops, 1) << more;
+    EXPECT_GT(run_with_stops(plan, folder / "s.db", 2), 0) << more;
     EXPECT_EQ(digest_of(Store::open(folder / "s.db", Access::read).chunks()), alone(plan)) << more;
     EXPECT_FALSE(std::filesystem::exists(folder / "s.db-unfinished"));
   }
@@ -168,7 +168,7 @@ TEST(RunStudy, OtherLongTrainingsGoOnToo) {
                     300 / share)}) {
     const Plan plan = parse(text);
     const Folder folder;
-    EXPECT_GT(run_with_stops(plan, folder / "s.db", 0.05, 1, 0.02), 0) << text;
+    EXPECT_GT(run_with_stops(plan, folder / "s.db", 1), 0) << text;
     EXPECT_EQ(digest_of(Store::open(folder / "s.db", Access::read).chunks()), alone(plan)) << text;
   }
 }
@@ -180,6 +180,8 @@ TEST(RunStudy, AKilledTrainingGoesOnFromItsLastSave) {
   const std::string path = folder / "s.db";
   { Store::create(path, plan, {}); }
   int kills = 0;
+  std::string before;
+  std::uint32_t made = 0;
   for (; kills < 3; ++kills) {
     const pid_t child = ::fork();
     ASSERT_NE(child, -1);
@@ -190,19 +192,24 @@ TEST(RunStudy, AKilledTrainingGoesOnFromItsLastSave) {
       run_study(plan, store, workers_of(plan, 1), control);
       ::_exit(0);
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(120));
-    ::kill(child, SIGKILL);
+    // Until something new was written down.
     int status = 0;
+    pid_t ended = 0;
+    while (ended == 0 && test::read_all(path + "-unfinished") == before) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      ended = ::waitpid(child, &status, WNOHANG);
+    }
+    if (ended != 0) break;  // it was quicker
+    ::kill(child, SIGKILL);
     ::waitpid(child, &status, 0);
-    if (!WIFSIGNALED(status)) break;  // it was quicker
+    before = test::read_all(path + "-unfinished");
     Store store = open_to_write(path);
     UnfinishedFile file(store);
     const UnfinishedFile::Loaded loaded = file.load();
     EXPECT_EQ(loaded.lost, "");
-    if (kills > 0) {
-      ASSERT_EQ(loaded.pieces.size(), 1u);
-      EXPECT_GT(loaded.pieces[0].trainings.table.updates[0], 0u);
-    }
+    ASSERT_EQ(loaded.pieces.size(), 1u);
+    EXPECT_GT(loaded.pieces[0].trainings.table.updates[0], made);
+    made = loaded.pieces[0].trainings.table.updates[0];
   }
   EXPECT_GT(kills, 0);
   Store store = open_to_write(path);
