@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The store of studies: a million trainings of FryShack-v0 as a study keeps them, encoded, decoded, written to a file and read back.
-// The mark is 300,000 finished replicas a second. What is read is compared with what was written before any rate is printed.
+// The mark is 300,000 finished replicas a second. Then trainings left in their middle, and what replicas draw. What is read is compared with what was written before any rate is printed.
 #include <stdlib.h>
 
 #include <algorithm>
 #include <bit>
 #include <filesystem>
+#include <numeric>
 #include <random>
 
 #include "bench/bench_support.h"
+#include "host/driver.h"
+#include "host/study/draws.h"
 #include "host/study/store.h"
+#include "host/study/unfinished.h"
 
 namespace fryer::bench {
 namespace {
@@ -60,6 +64,38 @@ void columns_to_bytes_and_back(benchmark::State& state) {
   count_work(state, "rows", static_cast<double>(kRows));
 }
 
+std::uint64_t sum_of(const std::vector<std::uint32_t>& outcomes) {
+  return std::accumulate(outcomes.begin(), outcomes.end(), std::uint64_t{0});
+}
+
+// A long training as it is written down in its middle: ten million outcomes of CartPole's batches.
+void trainings_to_bytes_and_back(benchmark::State& state) {
+  CartPoleTrainConfiguration c;
+  c.replicas = 1000;
+  c.updates = 10'000;
+  TrainingStates trainings = fresh_states(c, true);
+  std::mt19937_64 random(1);
+  for (std::uint32_t& outcome : trainings.outcomes) outcome = static_cast<std::uint32_t>(random() % 8000);
+  for (auto _ : state) {
+    const std::string bytes = study::encode(trainings);
+    if (!check(state, sum_of(study::decode_states(bytes).outcomes), sum_of(trainings.outcomes))) return;
+    state.counters["bytes"] = static_cast<double>(bytes.size());
+  }
+  count_work(state, "outcomes", static_cast<double>(trainings.outcomes.size()));
+}
+
+// Parameters that each replica draws.
+void draws(benchmark::State& state) {
+  study::Plan plan;
+  study::Cell cell;
+  cell.run = CartPoleTrainConfiguration();
+  for (std::size_t i = 0; i < 5; ++i) plan.distribution.push_back({"parameter", i, -1, 1});
+  for (auto _ : state) {
+    for (std::uint64_t seed = 0; seed < 10'000; ++seed) benchmark::DoNotOptimize(study::draw_replica(plan, cell, seed).values[4]);
+  }
+  count_work(state, "replicas", 10'000);
+}
+
 void store(benchmark::State& state, bool reading) {
   const std::vector<study::Chunk> chunks = make_chunks();
   study::Plan plan;
@@ -99,6 +135,8 @@ void store(benchmark::State& state, bool reading) {
 }
 
 BENCHMARK(columns_to_bytes_and_back)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(trainings_to_bytes_and_back)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(draws)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK_CAPTURE(store, write, false)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK_CAPTURE(store, read, true)->Unit(benchmark::kMillisecond)->UseRealTime();
 

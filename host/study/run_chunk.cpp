@@ -125,7 +125,7 @@ struct Evaluations {
 template <class Body>
 void for_each_replica(const Range& range, const RunControl& control, const Body& body) {
   for (std::uint64_t i = 0; i < range.count; ++i) {
-    if (control.stop != nullptr && control.stop->load(std::memory_order_relaxed)) throw Stopped();
+    if (is_set(control.stop)) throw Stopped();
     body(i, RunControl{control.stop, nullptr});
     if (control.progress) control.progress(i + 1, range.count);
   }

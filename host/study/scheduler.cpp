@@ -233,7 +233,8 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
         return finished.push(std::move(item));
       }
       const auto saving = Clock::now();
-      for (std::size_t i = 0; i < launch.pieces.size(); ++i) item.left.push_back({launch.pieces[i], encode(launch.begun[i])});
+      for (std::size_t i = 0; i < launch.pieces.size(); ++i)
+        item.left.push_back({launch.pieces[i], encode(plan, launch.pieces[i].range, launch.begun[i])});
       if (!finished.push(std::move(item)) || ending_soon) return false;
       // An update that takes longer than this would never be finished.
       if (updates_made(launch) == made) between_saves *= 2;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A study's file: SQLite, WAL, STRICT tables, one transaction a chunk. What it holds is checked when it is read: application id,
+// A study's file: SQLite, WAL, STRICT tables, one transaction for the chunks that finish together. What it holds is checked when it is read: application id,
 // schema, a checksum for each row, and a ledger of all chunks, so that damage is an error and never another result. One process
 // writes at a time. Of a killed writer's log SQLite takes what is sound up to the first damage, as after a power cut: later
 // chunks count as not run yet.

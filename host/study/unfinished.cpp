@@ -185,6 +185,14 @@ TrainingStates decode_states(std::string_view bytes) {
   return trainings;
 }
 
+std::string encode(const Plan& plan, const Range& range, const TrainingStates& trainings) {
+  if (!belongs_to(trainings, plan, range)) {
+    throw Error(fmt::format("{} trainings from seed {} on are not those of replicas {} to {}", trainings.table.size(),
+                            trainings.table.first_seed, range.first, range.first + range.count - 1));
+  }
+  return encode(trainings);
+}
+
 UnfinishedFile::UnfinishedFile(const Store& store)
     : store_(store),
       fingerprint_(fingerprint(store.plan())),
@@ -264,16 +272,11 @@ UnfinishedFile::Loaded UnfinishedFile::read() {
   return loaded;
 }
 
-void UnfinishedFile::set(std::uint64_t cell, const Range& range, const TrainingStates& trainings) {
-  if (!is_missing(store_, cell, range) || !belongs_to(trainings, store_.plan(), range)) {
-    throw Error(fmt::format("{} trainings from seed {} on are not those of cell {}, replicas {} to {}, that {} still misses",
-                            trainings.table.size(), trainings.table.first_seed, cell, range.first, range.first + range.count - 1,
-                            shown_path(store_.path())));
-  }
-  set(cell, range, encode(trainings));
-}
-
 void UnfinishedFile::set(std::uint64_t cell, const Range& range, std::string bytes) {
+  if (!is_missing(store_, cell, range)) {
+    throw Error(fmt::format("cell {}, {} replicas from {} on are not among those that {} still misses", cell, range.count,
+                            range.first, shown_path(store_.path())));
+  }
   const std::uint64_t checksum = checksum_of(bytes);
   pieces_.insert_or_assign({cell, range.first}, Piece{range.count, checksum, std::move(bytes)});
 }

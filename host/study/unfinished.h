@@ -28,6 +28,8 @@ struct Unfinished {
 // are status (0 .. 3), updates, steps or none, every parameter, and every column of m and of v, which have as many columns as
 // there are parameters, or none; recent and outcomes have a multiple of n. Throws Error where that does not hold.
 std::string encode(const TrainingStates& trainings);
+// The same of the trainings of a plan's replicas `range`. Throws Error for others.
+std::string encode(const Plan& plan, const Range& range, const TrainingStates& trainings);
 // Throws DamagedFileError unless all of that holds. Never reads outside `bytes` and never allocates more than a thousand times their
 // size, whatever they hold.
 TrainingStates decode_states(std::string_view bytes);
@@ -51,10 +53,8 @@ class UnfinishedFile {
   // not its, are passed over. Never throws for what is in the file.
   Loaded load();
 
-  // Puts or replaces the piece that begins with that replica; the file follows with write(). Throws Error as encode() does, and for
-  // trainings that are not those of the plan's replicas `range`.
-  void set(std::uint64_t cell, const Range& range, const TrainingStates& trainings);
-  // The same of what encode() made of them, which the caller knows to be theirs.
+  // Puts or replaces the piece that begins with that replica, as encode() made it of its trainings; the file follows with write(). Throws
+  // Error for replicas that the store has, or that are not its.
   void set(std::uint64_t cell, const Range& range, std::string bytes);
   // Forgets that piece. Returns whether there was one.
   bool erase(std::uint64_t cell, std::uint64_t first);

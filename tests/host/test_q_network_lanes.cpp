@@ -12,6 +12,7 @@
 
 #include "fryer/lane/q_update.h"
 #include "host/cpu_features.h"
+#include "tests/lane/random_transitions.h"
 
 namespace fryer {
 namespace {
@@ -73,21 +74,6 @@ class Learner {
   std::unique_ptr<void, Free> memory_;
 };
 
-// A replay of transitions, states and rewards of ordinary size; a bias makes a share of the units dead.
-std::vector<Transition> transitions(std::mt19937_64& random, std::size_t n) {
-  std::uniform_real_distribution<float> uniform(-1.5f, 1.5f);
-  std::vector<Transition> all(n);
-  for (Transition& t : all) {
-    for (int i = 0; i < 4; ++i) {
-      t.observation[i] = uniform(random);
-      t.next_observation[i] = uniform(random);
-    }
-    t.reward = uniform(random);
-    t.bootstraps = random() % 4 == 0 ? 0.0f : 1.0f;
-    t.action = static_cast<std::uint32_t>(random() % 2);
-  }
-  return all;
-}
 State network(std::mt19937_64& random, const QNetworkShape& shape) {
   State s(static_cast<std::size_t>(shape.parameters()));
   const QInitialBounds bounds = initial_bounds(Initialisation::torch, shape);
@@ -120,7 +106,7 @@ OptimizerSettings adam(double learning_rate, double epsilon) {
 
 // The same updates by the reference and by every executor.
 void compare_updates(std::mt19937_64& random, const Case& c) {
-  const auto slots = transitions(random, 300);
+  const auto slots = random_transitions(random, 300);
   State initial = network(random, c.shape);
   const auto rules = make_q_update_rules<float>(c.shape, c.learning, c.optimizer, c.batch);
   State reference = initial;
@@ -217,7 +203,7 @@ TEST(QNetworkLanes, ManyUpdates) {
 TEST(QNetworkLanes, EpsilonZeroSparesThePadding) {
   std::mt19937_64 random(5);
   const QNetworkShape shape{3, 5};
-  auto slots = transitions(random, 64);
+  auto slots = random_transitions(random, 64);
   State initial(static_cast<std::size_t>(shape.parameters()));
   for (std::size_t i = 0; i < initial.weight.size(); ++i)
     initial.weight[i] = initial.target[i] = 0.2f + 0.01f * static_cast<float>(i);
@@ -255,7 +241,7 @@ TEST(QNetworkLanes, FailuresAreTheSame) {
   const float infinity = std::numeric_limits<float>::infinity();
   const QNetworkShape shape{18, 21};
   const std::uint32_t batch = 67;
-  const auto slots = transitions(random, batch);
+  const auto slots = random_transitions(random, batch);
   std::vector<std::uint32_t> index(batch);
   for (std::uint32_t i = 0; i < batch; ++i) index[i] = i;
   const auto check = [&](const State& initial, const std::vector<Transition>& sick, Bootstrap bootstrap, bool finite) {
@@ -299,7 +285,7 @@ TEST(QNetworkLanes, FailuresAreTheSame) {
 TEST(QNetworkLanes, ResumesInAnyExecutor) {
   std::mt19937_64 random(7);
   const QNetworkShape shape{40, 30};
-  const auto slots = transitions(random, 200);
+  const auto slots = random_transitions(random, 200);
   State initial = network(random, shape);
   const auto rules = make_q_update_rules<float>(shape, {}, {}, 32);
   std::vector<std::vector<std::uint32_t>> indices;
@@ -385,7 +371,7 @@ TEST(QNetworkLanes, OnlineUpdates) {
           std::vector<float> gradient(reference[0].weight.size());
           AdamSchedule schedule(optimizer);
           for (int update = 0; update < 6; ++update) {
-            const auto batch = transitions(random, replicas);
+            const auto batch = random_transitions(random, replicas);
             const AdamSchedule::Factors f = schedule.next();
             const std::vector<QStep<float>> steps(replicas,
                                                   {static_cast<float>(f.step), static_cast<float>(f.root_scale), false});

@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 #include <vector>
+#include "tests/lane/random_transitions.h"
 
 namespace fryer {
 namespace {
@@ -226,20 +227,6 @@ TEST(QUpdate, IsPyTorchs) {
 
 // ---- beyond the file
 
-std::vector<Transition> random_batch(std::mt19937_64& random, std::size_t n) {
-  std::uniform_real_distribution<float> uniform(-1.5f, 1.5f);
-  std::vector<Transition> batch(n);
-  for (Transition& t : batch) {
-    for (int i = 0; i < 4; ++i) {
-      t.observation[i] = uniform(random);
-      t.next_observation[i] = uniform(random);
-    }
-    t.reward = uniform(random);
-    t.bootstraps = random() % 4 == 0 ? 0.0f : 1.0f;
-    t.action = static_cast<std::uint32_t>(random() % 2);
-  }
-  return batch;
-}
 template <class Real>
 std::vector<Real> random_network(std::mt19937_64& random, const QNetworkShape& shape) {
   std::uniform_real_distribution<double> uniform(-0.6, 0.6);
@@ -263,7 +250,7 @@ TEST(QUpdate, GradientIsTheDerivativeOfTheLoss) {
       int outliers = 0, checked = 0;
       for (int trial = 0; trial < 20; ++trial) {
         const std::uint32_t n = bootstrap == Bootstrap::residual ? 1 : 1 + static_cast<std::uint32_t>(trial) * 3;
-        const auto batch = random_batch(random, n);
+        const auto batch = random_transitions(random, n);
         const auto target = random_network<double>(random, shape);
         auto weight = random_network<double>(random, shape);
         const auto rules = make_q_update_rules<double>(shape, learning, {}, n);
@@ -310,7 +297,7 @@ TEST(QUpdate, ClipsTheWholeGradient) {
   std::mt19937_64 random(10);
   const QNetworkShape shape{9, 7};
   const auto weight = random_network<float>(random, shape), target = random_network<float>(random, shape);
-  const auto batch = random_batch(random, 32);
+  const auto batch = random_transitions(random, 32);
   const auto gradient_of = [&](double clip) {
     QLearningSettings learning;
     learning.clip_norm = clip;
@@ -340,10 +327,10 @@ TEST(QUpdate, HardTargetsAreCopiesWhenAskedFor) {
   QLearningSettings learning;
   learning.tau = 1;
   Training<float> training(shape, learning, {}, 8, weight, target);
-  training.update(random_batch(random, 8).data(), false);
+  training.update(random_transitions(random, 8).data(), false);
   EXPECT_EQ(training.target, target);
   EXPECT_NE(training.weight, weight);
-  training.update(random_batch(random, 8).data(), true);
+  training.update(random_transitions(random, 8).data(), true);
   EXPECT_EQ(training.target, training.weight);
 }
 
@@ -379,7 +366,7 @@ TEST(QUpdate, FailsOnNonFiniteNumbers) {
   std::mt19937_64 random(12);
   const QNetworkShape shape{6, 5};
   const auto weight = random_network<float>(random, shape), target = random_network<float>(random, shape);
-  const auto batch = random_batch(random, 16);
+  const auto batch = random_transitions(random, 16);
   const float infinity = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
   Training<float> sound(shape, {}, {}, 16, weight, target);
   EXPECT_TRUE(sound.update(batch.data()).finite);
@@ -416,7 +403,7 @@ TEST(QUpdate, ResumesFromItsArrays) {
   const QNetworkShape shape{12, 10};
   const auto weight = random_network<float>(random, shape), target = random_network<float>(random, shape);
   std::vector<std::vector<Transition>> batches;
-  for (int k = 0; k < 20; ++k) batches.push_back(random_batch(random, 16));
+  for (int k = 0; k < 20; ++k) batches.push_back(random_transitions(random, 16));
   Training<float> whole(shape, {}, {}, 16, weight, target);
   for (const auto& batch : batches) whole.update(batch.data());
   Training<float> first(shape, {}, {}, 16, weight, target);

@@ -9,7 +9,6 @@
 #include <xxhash.h>
 
 #include <array>
-#include <chrono>
 #include <cmath>
 
 #include "fryer/core/error.h"
@@ -20,10 +19,13 @@
 #include "host/study/analysis.h"
 #include "host/study/export.h"
 #include "host/study/run_chunk.h"
+#include "tests/study/chunk_columns.h"
 #include "tests/study/store_support.h"
 
 namespace fryer::study {
 namespace {
+
+using test::find, test::has;
 
 using Scale = Draw::Scale;
 
@@ -48,19 +50,6 @@ std::unique_ptr<Backend> backend() {
   choice.device = BackendChoice::Device::cpu;
   choice.threads = 1;
   return make_backend(choice);
-}
-
-const Column& find(const Chunk& chunk, ColumnKind kind, const std::string& name = "", double at = 0) {
-  for (const Column& column : chunk.columns) {
-    if (column.kind == kind && column.name == name && column.at == at) return column;
-  }
-  throw std::runtime_error("no such column");
-}
-bool has(const Chunk& chunk, ColumnKind kind) {
-  for (const Column& column : chunk.columns) {
-    if (column.kind == kind) return true;
-  }
-  return false;
 }
 
 // From a Philox and an XXH3 in Python, apart from this program: u of a key and a seed, and 5 + 10 u.
@@ -313,18 +302,6 @@ TEST(DrawnReplica, sets_what_the_option_sets) {
     }
   }
   EXPECT_GT(settings, 60u);
-}
-
-// A million replicas are drawn in seconds.
-TEST(DrawnReplica, takes_microseconds) {
-  const Plan plan = parse(kSearch);
-  const auto start = std::chrono::steady_clock::now();
-  double sum = 0;
-  for (std::uint64_t seed = 0; seed < 20'000; ++seed) sum += draw_replica(plan, plan.cells[0], seed).values[3];
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  EXPECT_GT(sum, 0);
-  RecordProperty("nanoseconds_a_replica", static_cast<int>(seconds.count() / 20'000 * 1e9));
-  EXPECT_LT(seconds.count() / 20'000, 50e-6);  // some 2 on an idle machine
 }
 
 // ---- stores, exports, reports

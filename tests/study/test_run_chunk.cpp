@@ -9,9 +9,12 @@
 
 #include "fryer/core/philox.h"
 #include "host/driver.h"
+#include "tests/study/chunk_columns.h"
 
 namespace fryer::study {
 namespace {
+
+using test::find, test::has;
 
 std::unique_ptr<Backend> backend(const std::string& isa = "", unsigned threads = 1) {
   BackendChoice choice;
@@ -30,19 +33,6 @@ Plan plan_of(const std::string& command, const std::string& environment, const C
   plan.seeds = 40;
   plan.cells.push_back({"{}", "{}", {}, run});
   return plan;
-}
-
-const Column& find(const Chunk& chunk, ColumnKind kind, const std::string& name = "", double at = 0) {
-  for (const Column& column : chunk.columns) {
-    if (column.kind == kind && column.name == name && column.at == at) return column;
-  }
-  throw std::runtime_error("no such column");
-}
-bool has(const Chunk& chunk, ColumnKind kind) {
-  for (const Column& column : chunk.columns) {
-    if (column.kind == kind) return true;
-  }
-  return false;
 }
 
 CartPoleTrainConfiguration cart_pole() {

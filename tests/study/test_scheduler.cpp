@@ -120,16 +120,13 @@ int run_with_stops(const Plan& plan, const std::string& path, unsigned threads) 
     Store store = stops == 0 ? Store::create(path, plan, {}) : open_to_write(path);
     if (stops == 0) store.begin_run(test::make_run());
     StopToken stop{false};
-    double last = 0, first = -1;
     StudyControl control;
     control.stop = &stop;
     control.seconds_between_saves = 0.02;
     control.warn = [](const std::string& what) { ADD_FAILURE() << what; };
     control.progress = [&](const StudyProgress& p) {
       const double now = static_cast<double>(p.finished) + p.under_way;
-      if (first < 0) first = p.earlier;
       EXPECT_LE(now, static_cast<double>(p.planned) * (1 + 1e-9));
-      last = now;
     };
     const auto begin = std::chrono::steady_clock::now();
     std::jthread timer([&](const std::stop_token& ended) {
@@ -233,7 +230,7 @@ TEST(RunStudy, UnfinishedTrainingsOfOtherSizesAreBegunAgain) {
   states.m = states.v = states.table.parameters;
   states.recent.clear();
   UnfinishedFile file(store);
-  file.set(0, {0, 2}, states);
+  file.set(0, {0, 2}, encode(states));
   file.write();
   run_study(plan, store, workers_of(plan, 1), {});
   EXPECT_EQ(digest_of(store.chunks()), alone(plan));
