@@ -204,6 +204,25 @@ TEST(QTraining, WorkshopsWarmUpEndsWithAnEpisode) {
   EXPECT_LT(static_cast<std::uint64_t>(last_warm - log.begin()), replica.settings.warmup_steps);
 }
 
+// An episode that ends with the warm-up's last step is no training episode; one step less of warm-up, and it is.
+TEST(QTraining, WarmUpThatEndsWithAnEpisodeByChance) {
+  QTrainingSettings s = small_dqn();
+  s.warmup_steps = 1000;
+  QReplicaMemory random(s, 14);
+  while (random.state.episodes < 3) random.train(1);
+  for (const bool whole : {false, true}) {
+    s.warmup_in_whole_episodes = whole;
+    for (const std::uint64_t less : {0u, 1u}) {
+      s.warmup_steps = random.state.steps - less;
+      QReplicaMemory replica(s, 14);
+      while (replica.state.episodes < 3) replica.train(1);
+      EXPECT_EQ(replica.state.steps, random.state.steps);
+      EXPECT_EQ(replica.state.warmup_episodes, less == 0 || whole ? 3u : 2u);
+      EXPECT_EQ(replica.state.updates, less == 0 || whole ? 0u : 1u);
+    }
+  }
+}
+
 TEST(QTraining, WorkshopUpdatesAfterEveryStepButTheLast) {
   QReplicaMemory replica(small_workshop(), 4);
   const auto log = log_of(replica);
@@ -402,6 +421,26 @@ TEST(QTraining, ValuesThatAreNotFiniteAreAFailure) {
   EXPECT_EQ(replica.state.status, ReplicaStatus::failed);
   EXPECT_EQ(replica.state.steps, 0u);
   EXPECT_EQ(replica.state.updates, 0u);
+}
+
+// What a seed means, whatever compiler and machine: FNV-1a of counters, outcomes and final weights.
+TEST(QTraining, TheBitsOfSmallTrainings) {
+  const auto hash_of = [](const QTrainingSettings& s) {
+    QReplicaMemory replica(s, 42);
+    replica.train_to_the_end();
+    std::uint64_t hash = 0xcbf29ce484222325u;
+    const auto add = [&](std::uint64_t word) {
+      for (int byte = 0; byte < 8; ++byte) hash = (hash ^ (word >> (8 * byte) & 0xff)) * 0x100000001b3u;
+    };
+    add(replica.state.updates);
+    add(replica.state.steps);
+    for (const std::uint32_t outcome : replica.outcomes) add(outcome);
+    for (const float w : replica.weight) add(to_bits(w));
+    return hash;
+  };
+  EXPECT_EQ(hash_of(small_dqn()), 0x17e0639ebbb40e88u);
+  EXPECT_EQ(hash_of(small_workshop()), 0xdb8fb338a90aa761u);
+  EXPECT_EQ(hash_of(small_online()), 0xf8a3a1e048548990u);
 }
 
 TEST(QTraining, LearnsOnlineOnlyWithARingOfOne) {
