@@ -21,17 +21,17 @@ enum class Truncation {
   terminal,   // it has none: the workshop's treatment
 };
 
-// What a user sets. Defaults: the field's DQN (docs: `train --algorithm dqn`).
+// What a user sets. Defaults: the field's DQN. Counts are 1 or more unless said otherwise; nothing is checked here.
 struct QTrainingSettings {
   CartPole::Settings environment;
   QNetworkShape shape;
   Initialisation initialisation = Initialisation::torch;
   QLearningSettings learning;
   OptimizerSettings optimizer{.learning_rate = 1e-3};
-  EpsilonSettings epsilon;
-  std::uint32_t batch = 128;               // 1 .. kMostBatch
+  EpsilonSettings epsilon;                 // its steps count from the training's first, warm-up included
+  std::uint32_t batch = 128;               // 1 .. kMostBatch; Bootstrap::residual takes 1, and learns online
   std::uint64_t replay_capacity = 100000;  // transitions, 1 .. kMostTransitions; 1 with a batch of 1: online learning
-  std::uint64_t warmup_steps = 1000;       // random steps without updates
+  std::uint64_t warmup_steps = 1000;       // random steps without updates; may be 0
   bool warmup_in_whole_episodes = false;   // the warm-up's last episode is played to its end
   std::uint64_t train_every = 1;           // steps, warm-up included, between two rounds of updates
   std::uint32_t gradient_steps = 1;        // updates a round
