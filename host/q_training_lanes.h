@@ -68,7 +68,7 @@ class OnlineTrainer {
   FRYER_LANE OnlineTrainer(const QTrainingRules& rules, const QReplica* replicas, std::uint32_t count)
       : rules_(rules), replicas_(replicas), count_(count) {}
 
-  // Each replica makes `turns` turns, or ends before. Not one after the other round by round: a learner stays in the cache.
+  // Each replica makes `turns` turns, or ends before: all of a pair before the next replica is taken, so that a learner stays in the cache.
   FRYER_LANE void train(std::uint64_t turns) {
     if (turns == 0) return;
     take_replicas(turns);
