@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Updates of Q networks alone, without environment, exploration or sampling: DQN with 64-64 units and batch 128, online learning with 32-32
-// units and two replicas in flight. One core; each checks the bits of its first updates against the reference before it is timed.
+// Q networks: DQN with 64-64 units and batch 128, online learning with 32-32 units and two replicas in flight. Updates alone, without
+// environment, exploration or sampling; then whole trainings, which have all of it. One core; each checks the bits of its first updates
+// against the reference before it is timed.
 #include <benchmark/benchmark.h>
 
 #include <memory>
@@ -9,7 +10,7 @@
 #include <vector>
 
 #include "bench/bench_support.h"
-#include "fryer/lane/q_update.h"
+#include "fryer/lane/q_training.h"
 #include "host/cpu_features.h"
 
 namespace fryer::bench {
@@ -145,6 +146,97 @@ void online_update(benchmark::State& state, const std::string& isa, Bootstrap bo
   count_work(state, "updates/s", kReplicas);
 }
 
+// ---- whole trainings, by turns
+
+// As `workshop`, but that it never ends.
+QTrainingSettings workshop() {
+  QTrainingSettings s;
+  s.environment.max_steps = CartPole::kMaxStepsV0;
+  s.epsilon = {EpsilonSettings::Schedule::constant, 0.01, 0.01, 1};
+  s.replay_capacity = 1'000'000;
+  s.warmup_steps = 10'000;
+  s.warmup_in_whole_episodes = true;
+  s.updates_after_last_step = false;
+  s.truncation = Truncation::terminal;
+  s.learning.loss = Loss::mse;
+  s.learning.clip_norm = 0;
+  s.keeps_every_outcome = false;
+  s.episodes = ~std::uint64_t{0};
+  return s;
+}
+// As `tensorflow`, the same.
+QTrainingSettings tensorflow(Bootstrap bootstrap) {
+  QTrainingSettings s = workshop();
+  s.environment.max_steps = CartPole::kMaxStepsV1;
+  s.shape = {32, 32};
+  s.initialisation = Initialisation::glorot;
+  s.learning.bootstrap = bootstrap;
+  s.optimizer.form = OptimizerSettings::Form::keras;
+  s.optimizer.epsilon = 1e-7;
+  s.epsilon.start = 0;
+  s.batch = 1;
+  s.replay_capacity = 1;
+  s.warmup_steps = 0;
+  s.updates_after_last_step = true;
+  s.terminal_mask = false;
+  return s;
+}
+
+struct TrainedReplica {
+  Learner learner;
+  QTrainingState state, reference;
+  ReplayBuffer replay, reference_replay;
+  std::vector<Transition> batch;
+  std::uint32_t outcome = 0, reference_outcome = 0;
+
+  TrainedReplica(const LaneExecutor& executor, const QTrainingSettings& s, const QTrainingRules& rules, std::uint64_t seed)
+      : learner(executor, rules.update, s.initialisation, seed),
+        state(start_q_training(s, rules, seed)),
+        reference(state),
+        replay(s.replay_capacity),
+        reference_replay(s.replay_capacity),
+        batch(s.batch) {}
+  QReplica view() { return {&state, learner.memory.get(), replay.slots(), &outcome}; }
+  void train_reference(const QTrainingRules& rules, std::uint64_t turns) {
+    ReferenceQNetwork network{rules,
+                              {learner.weight.data(), learner.target.data(), learner.m.data(), learner.v.data()},
+                              reference_replay.slots(),
+                              batch.data(),
+                              learner.gradient.data()};
+    train_q_replica(rules, network, reference, &reference_outcome, turns);
+  }
+};
+
+void whole_training(benchmark::State& state, const std::string& isa, const QTrainingSettings& settings, std::uint32_t replicas) {
+  const QTrainingRules rules = make_q_training_rules(settings);
+  const LaneExecutor& executor = find_cpu_executor(isa);
+  std::vector<std::unique_ptr<TrainedReplica>> all;
+  std::vector<QReplica> views;
+  for (std::uint32_t r = 0; r < replicas; ++r) {
+    all.push_back(std::make_unique<TrainedReplica>(executor, settings, rules, 7 + r));
+    views.push_back(all.back()->view());
+  }
+  const auto train = [&](std::uint64_t turns) { executor.q_train(rules, views.data(), replicas, turns); };
+  const auto updates = [&] {
+    std::uint64_t sum = 0;
+    for (const auto& r : all) sum += r->state.updates;
+    return sum;
+  };
+  while (updates() < kCheckedUpdates * replicas) {
+    train(100);
+    for (const auto& r : all) r->train_reference(rules, 100);
+  }
+  for (const auto& r : all) {
+    if (!r->learner.has_the_references_bits()) return state.SkipWithError("wrong bits");
+  }
+  const std::uint64_t before = updates();
+  for (auto _ : state) train(1000);
+  for (const auto& r : all) {
+    if (r->state.status != ReplicaStatus::unfinished) return state.SkipWithError("a training ended");
+  }
+  state.counters["updates/s"] = benchmark::Counter(static_cast<double>(updates() - before), benchmark::Counter::kIsRate);
+}
+
 [[maybe_unused]] const bool registered = [] {
   for (const CpuExecutorReport& report : cpu_executors()) {
     if (!report.unavailable.empty()) continue;
@@ -158,6 +250,11 @@ void online_update(benchmark::State& state, const std::string& isa, Bootstrap bo
             [](benchmark::State& s, const std::string& i) { online_update(s, i, Bootstrap::semi_gradient); });
     add_one("online_update/residual",
             [](benchmark::State& s, const std::string& i) { online_update(s, i, Bootstrap::residual); });
+    add_one("dqn_training/workshop", [](benchmark::State& s, const std::string& i) { whole_training(s, i, workshop(), 1); });
+    add_one("online_training/residual",
+            [](benchmark::State& s, const std::string& i) { whole_training(s, i, tensorflow(Bootstrap::residual), 2); });
+    add_one("online_training/semi_gradient",
+            [](benchmark::State& s, const std::string& i) { whole_training(s, i, tensorflow(Bootstrap::semi_gradient), 2); });
   }
   return true;
 }();

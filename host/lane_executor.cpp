@@ -6,6 +6,7 @@
 #include "host/cart_pole_executor.h"
 #include "host/executor_lanes.h"
 #include "host/q_network_executor.h"
+#include "host/q_training_executor.h"
 
 #define FRYER_TEXT_(x) #x
 #define FRYER_TEXT(x) FRYER_TEXT_(x)
@@ -387,7 +388,8 @@ constexpr LaneExecutor kExecutor = {FRYER_TEXT(FRYER_EXECUTOR),
                                     hidden_evaluate,
                                     ReplicaFlight<HiddenLayerPolicy>::kLanes,
                                     hidden_train,
-                                    &kQNetworkFunctions};
+                                    &kQNetworkFunctions,
+                                    train_q_replicas};
 
 }  // namespace
 

@@ -7,7 +7,7 @@
 
 #include "fryer/lane/cart_pole_episode.h"
 #include "fryer/lane/episode_gradient.h"
-#include "fryer/lane/q_update.h"
+#include "fryer/lane/q_training.h"
 #include "fryer/lane/replica_training.h"
 
 namespace fryer {
@@ -95,6 +95,23 @@ struct QNetworkFunctions {
                         const QStep<float>* steps, std::uint32_t replicas, QUpdateResult<float>* results);
 };
 
+// A value learner in training: memory that QNetworkFunctions loaded with it, slots (rules.replay_capacity), outcomes
+// (rules.kept_outcomes). All of it stays the caller's, who may save it between two calls and go on elsewhere.
+struct QReplica {
+  QTrainingState* state;
+  void* memory;
+  Transition* slots;
+  std::uint32_t* outcomes;
+};
+// What a replica of these rules takes at most; a ring's memory is touched only as it fills.
+struct QReplicaBytes {
+  std::uint64_t learner, replay, outcomes;
+  std::uint64_t total() const { return learner + replay + outcomes + sizeof(QTrainingState); }
+};
+inline QReplicaBytes q_replica_bytes(const QNetworkFunctions& functions, const QTrainingRules& rules) {
+  return {functions.bytes(rules.update), rules.replay_capacity * sizeof(Transition), rules.kept_outcomes * sizeof(std::uint32_t)};
+}
+
 struct LaneExecutor {
   const char* name;             // as in FRYER_ISA
   std::uint32_t lanes;          // episodes in flight
@@ -131,6 +148,9 @@ struct LaneExecutor {
                        const StopQuestion& stop);
 
   const QNetworkFunctions* q_network;
+  // Trains each unfinished replica for at most `turns` turns (lane/q_training.h: a step, an update, or one of each), so that the caller may
+  // ask to stop or save in between. Those that learn online share the core in pairs: give several; others follow one another.
+  void (*q_train)(const QTrainingRules& rules, const QReplica* replicas, std::uint32_t count, std::uint64_t turns);
 };
 
 namespace scalar {

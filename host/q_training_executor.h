@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// What each build of the CPU executor offers for trainings of value learners, defined in host/q_training_executor.cpp, which is compiled once
+// per instruction set; host/lane_executor.cpp puts it into that build's table.
+#pragma once
+
+#include "host/executor_lanes.h"
+#include "host/lane_executor.h"
+
+namespace fryer::FRYER_EXECUTOR {
+
+// LaneExecutor::q_train
+void train_q_replicas(const QTrainingRules& rules, const QReplica* replicas, std::uint32_t count, std::uint64_t turns);
+
+}  // namespace fryer::FRYER_EXECUTOR
