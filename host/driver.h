@@ -23,6 +23,7 @@ TrainResult train(const CartPoleTrainConfiguration& configuration, Backend& back
 // ConfigurationError.
 TrainingStates fresh_states(const TrainConfiguration& configuration, bool outcomes);
 TrainingStates fresh_states(const CartPoleTrainConfiguration& configuration, bool outcomes);
+TrainingStates fresh_states(const QTrainConfiguration& configuration, bool outcomes);
 
 // Goes on with the unfinished trainings of `states` until all have ended, or until control.pause: then some are unfinished still, each
 // after a whole update. (The fry shack's that lanes train, of at most 2^32 episodes each, are not left.) What it comes to does not depend on how often
@@ -34,6 +35,10 @@ void train_on(const TrainConfiguration& configuration, TrainingStates& states, B
 void train_on(const std::vector<CartPoleTrainConfiguration>& configurations, TrainingStates& states, Backend& backend,
               const RunControl& control, Spread spread = Spread::automatic);
 
+// Value learners share nothing but a backend: networks of one shape.
+void train_on(const std::vector<QTrainConfiguration>& configurations, TrainingStates& states, Backend& backend,
+              const RunControl& control);
+
 // What configurations must have in common for their trainings to share lanes.
 using SharedByLanes =
     std::tuple<CartPole::Settings, std::uint64_t, Activation, double, double, double, std::uint64_t, Track, bool>;
@@ -42,9 +47,11 @@ SharedByLanes shared_by_lanes(const CartPoleTrainConfiguration& configuration);
 // Whether the outcome of a batch fits the 32 bits that TrainingStates::outcomes has for it. Where it does not they cannot be kept.
 bool outcomes_fit(const TrainConfiguration& configuration);
 bool outcomes_fit(const CartPoleTrainConfiguration& configuration);
+inline bool outcomes_fit(const QTrainConfiguration&) { return true; }
 
 // Mean return of `episodes` whose outcomes sum to `sum`: what --until compares.
 double mean_return_of(const TrainConfiguration& configuration, double sum, double episodes);
 double mean_return_of(const CartPoleTrainConfiguration& configuration, double sum, double episodes);
+double mean_return_of(const QTrainConfiguration& configuration, double sum, double episodes);
 
 }  // namespace fryer

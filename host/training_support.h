@@ -80,8 +80,6 @@ inline CurveTotals empty_curve(std::uint64_t updates) {
   return {std::vector<std::uint64_t>(updates), std::vector<WideSum>(updates), std::vector<WideSum>(updates)};
 }
 
-inline bool is_set(const StopToken* token) { return token != nullptr && token->load(std::memory_order_relaxed); }
-
 // The smallest number in [0, most] for which reached(number) holds, a monotone question; most + 1 if none does.
 template <class Reached>
 std::uint64_t smallest_reaching(std::uint64_t most, const Reached& reached) {

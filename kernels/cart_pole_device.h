@@ -330,7 +330,7 @@ class CartPoleRuns {
     std::uint64_t now[2];
     do {
       runs_.check_stop(control);
-      if (request.states != nullptr && control.pause != nullptr && control.pause->load(std::memory_order_relaxed)) {
+      if (request.states != nullptr && is_set(control.pause)) {
         if (launch.resume) leave(request, part, memory, ring, left);
         return;
       }

@@ -50,7 +50,7 @@ class DeviceRuns {
   static double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
   static void check_stop(const RunControl& control) {
-    if (control.stop != nullptr && control.stop->load(std::memory_order_relaxed)) throw Stopped();
+    if (is_set(control.stop)) throw Stopped();
   }
   static void report(const RunControl& control, std::uint64_t finished, std::uint64_t planned) {
     if (control.progress) control.progress(finished, planned);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,14 +18,20 @@ namespace fryer {
 
 // Polled between pieces of work (at least about once a second); a stopped run throws Stopped.
 using StopToken = std::atomic<bool>;
+// Of a token that may be missing.
+inline bool is_set(const StopToken* token) { return token != nullptr && token->load(std::memory_order_relaxed); }
 
-// Finished and planned work in units of one update of one replica, or one episode. Called from one thread at a time.
+// Finished and planned work in units of one update (of a value learner: one counted episode) of one replica, or one episode. Called from one thread at a time.
 using Progress = std::function<void(std::uint64_t finished, std::uint64_t planned)>;
+
+// Counted episodes first, first + 1, ... of a value learner that trains alone have ended, with these outcomes.
+using EpisodeWatch = std::function<void(std::uint64_t first, std::span<const std::uint32_t> outcomes)>;
 
 struct RunControl {
   const StopToken* stop = nullptr;
   Progress progress;
   const StopToken* pause = nullptr;  // polled likewise by trainings that can be gone on with; they are left between two updates
+  EpisodeWatch episodes = {};        // of a single value learner, called soon after they ended
 };
 
 struct BackendInfo {
@@ -86,6 +93,37 @@ struct CartPoleTrainRequestOf {
 using CartPoleTrainRequest = CartPoleTrainRequestOf<LinearPolicy>;
 using HiddenTrainRequest = CartPoleTrainRequestOf<HiddenLayerPolicy>;
 
+// Value learners: rows are those of the ranges, one after another.
+struct QTrainRequest {
+  std::vector<QTrainingSettings> trainings;  // networks of one shape
+  std::vector<SeedRange> ranges;             // none is empty
+  TrainDetail detail;                        // outcomes are of counted episodes: (episodes, replicas)
+  TrainingStates* states = nullptr;          // as CartPoleTrainRequestOf::states
+
+  std::uint64_t replicas() const {
+    std::uint64_t n = 0;
+    for (const SeedRange& range : ranges) n += range.replicas;
+    return n;
+  }
+  // The most of any training.
+  std::uint64_t episodes() const {
+    std::uint64_t n = 0;
+    for (const QTrainingSettings& training : trainings) n = std::max(n, training.episodes);
+    return n;
+  }
+  int parameters() const { return trainings[0].shape.parameters(); }
+};
+
+// Episodes of a Q network that acts greedily.
+struct QEpisodeWork {
+  std::uint64_t seed;
+  CartPole::Rules<float> rules;
+  std::uint32_t max_steps;
+  std::uint32_t reset_word;  // purpose_word() of the start states
+  QNetworkShape shape;
+  std::vector<float> parameter;  // (shape.parameters())
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -113,6 +151,11 @@ class Backend {
   virtual std::vector<std::uint64_t> evaluate(const HiddenWork& work, std::uint64_t first, std::uint64_t count,
                                               const RunControl& control) = 0;
   virtual Population train(const HiddenTrainRequest& request, const RunControl& control) = 0;
+
+  // Value learners, and what their networks do.
+  virtual std::vector<std::uint64_t> evaluate(const QEpisodeWork& work, std::uint64_t first, std::uint64_t count,
+                                              const RunControl& control) = 0;
+  virtual Population train(const QTrainRequest& request, const RunControl& control) = 0;
 };
 
 // Which backend, and how it may split work; none of it changes a bit of any result.

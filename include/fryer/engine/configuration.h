@@ -13,19 +13,25 @@
 #include "fryer/algo/reinforce.h"
 #include "fryer/env/cart_pole.h"
 #include "fryer/env/fry_shack.h"
+#include "fryer/lane/q_training.h"
 #include "fryer/policy/hidden_policy.h"
 
 namespace fryer {
 
 // What every training has, whatever it learns.
-struct TrainingSettings {
-  OptimizerSettings optimizer;
-  std::uint64_t updates = 280;
-  std::uint64_t batch = 1;  // episodes per update
-  // Stop a replica once the mean return over its last ceil(100 / batch) updates reaches this.
+struct PopulationSettings {
+  // Stop a replica once its mean return reaches this: over the last ceil(100 / batch) updates, or, of value learners, the last 100
+  // episodes that count.
   std::optional<double> until;
   std::uint64_t seed = 42;
   std::uint64_t replicas = 1;  // seeds seed .. seed + replicas - 1
+};
+
+// What trainings by policy gradients have.
+struct TrainingSettings : PopulationSettings {
+  OptimizerSettings optimizer;
+  std::uint64_t updates = 280;
+  std::uint64_t batch = 1;  // episodes per update
 };
 
 // ---- FryShack-v0
@@ -108,6 +114,33 @@ struct CartPoleTrainConfiguration : TrainingSettings {
 // The preset `solve`: settings that solved CartPole on every one of 100,000 seeds; until 475 of 500 steps, or 195 of 200.
 CartPoleTrainConfiguration solve_preset(std::uint32_t max_steps);
 
+// A value learner on CartPole: DQN with a replay buffer, or online Q-learning, which learns from each transition as it is made.
+struct QTrainConfiguration : PopulationSettings {
+  QTrainingSettings training;  // but for window, window_target and keeps_every_outcome, which the driver sets
+};
+// Whether it is online Q-learning: the network is its own target.
+inline bool learns_online(const QTrainConfiguration& c) {
+  return c.training.learning.bootstrap == Bootstrap::semi_gradient || c.training.learning.bootstrap == Bootstrap::residual;
+}
+// Episodes of a value learner that --until looks back on.
+inline constexpr std::uint32_t kValueLearnerWindow = 100;
+
+// What the algorithms `dqn` and `q-learning` do unless told otherwise, on an environment of so many steps at most.
+QTrainConfiguration dqn_defaults(std::uint32_t max_steps);
+QTrainConfiguration q_learning_defaults(std::uint32_t max_steps);
+// Presets. workshop: VTHacks' DQN. zoo: RL Baselines3 Zoo's DQN on CartPole. cleanrl: CleanRL's dqn.py. tensorflow: the TensorFlow
+// post's online Q-learning.
+QTrainConfiguration workshop_preset(std::uint32_t max_steps);
+QTrainConfiguration zoo_preset(std::uint32_t max_steps);
+QTrainConfiguration cleanrl_preset(std::uint32_t max_steps);
+QTrainConfiguration tensorflow_preset(std::uint32_t max_steps);
+
+// A trained Q network, as an evaluation or a trace plays it.
+struct QNetworkPolicy {
+  QNetworkShape shape;
+  std::vector<double> parameters;  // shape.parameters() floats, in the parameters' order
+};
+
 struct CartPoleGradientConfiguration {
   CartPoleProblem problem;  // gamma 1, no baseline and no entropy bonus: the gradient of the expected return
   std::uint64_t episodes = 1'000'000;
@@ -117,8 +150,10 @@ struct CartPoleGradientConfiguration {
 
 struct CartPoleEvaluateConfiguration {
   CartPoleProblem problem;  // its environment and parameters are used
-  bool random = false;      // action 1 with probability 1/2 instead of the policy
-  bool greedy = false;      // action 1 where p > 1/2 instead of sampling
+  // Plays instead of the problem's policy, greedily: the action of the larger value, 0 where both are equal.
+  std::optional<QNetworkPolicy> q_network;
+  bool random = false;  // action 1 with probability 1/2 instead of the policy
+  bool greedy = false;  // action 1 where p > 1/2 instead of sampling
   std::uint64_t episodes = 1'000'000;
   std::uint64_t seed = 42;
 };
@@ -133,6 +168,7 @@ struct TraceConfiguration {
   std::string actions;                         // given: 0s and 1s, one a step
   std::array<double, 5> parameters{};          // policy: as in CartPoleProblem
   HiddenLayer hidden;                          // policy: the same
+  std::optional<QNetworkPolicy> q_network;     // policy: plays instead, greedily
   bool greedy = false;                         // policy: action 1 where p > 1/2 instead of sampling
   std::optional<std::array<double, 4>> state;  // the start state; without it the seed's first evaluation episode's
   bool continue_past_end = false;              // go on past the end: to the last action given, or to max_steps
@@ -148,6 +184,7 @@ void validate(const NotebookConfiguration& configuration);
 void validate(const CartPole::Settings& settings);
 void validate(const CartPoleProblem& problem);
 void validate(const CartPoleTrainConfiguration& configuration);
+void validate(const QTrainConfiguration& configuration);
 void validate(const CartPoleGradientConfiguration& configuration);
 void validate(const CartPoleEvaluateConfiguration& configuration);
 void validate(const TraceConfiguration& configuration);

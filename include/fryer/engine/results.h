@@ -11,6 +11,7 @@
 
 #include "fryer/lane/cart_pole_episode.h"
 #include "fryer/lane/episode_gradient.h"
+#include "fryer/lane/q_training.h"
 #include "fryer/lane/replica_training.h"
 
 namespace fryer {
@@ -40,17 +41,22 @@ struct ReplicaTable {
   std::vector<std::uint8_t> status;            // ReplicaStatus
   std::vector<std::uint32_t> updates;          // updates made
   std::vector<std::uint64_t> steps;            // steps simulated; empty where every episode is one step
+  std::vector<std::uint64_t> episodes;         // episodes that ended, a warm-up's too; empty where they are updates * batch
   std::vector<std::vector<float>> parameters;  // (parameters, replicas): final ones, in the registry's order; NaN where failed
   std::uint64_t size() const { return status.size(); }
   std::uint64_t steps_of(std::uint64_t row, std::uint64_t batch) const {
     return steps.empty() ? updates[row] * batch : steps[row];
   }
+  std::uint64_t episodes_of(std::uint64_t row, std::uint64_t batch) const {
+    return episodes.empty() ? updates[row] * batch : episodes[row];
+  }
 };
 
-// The learning curve: sums over the replicas that made each update.
+// The learning curve: sums over the replicas that made each update; of value learners: that ended each counted episode.
 struct CurveTotals {
   std::vector<std::uint64_t> count;
-  std::vector<WideSum> correct;  // of the batches' outcomes: correct orders, or batch_outcome() of CartPole
+  std::vector<WideSum>
+      correct;  // of outcomes: a batch's correct orders, batch_outcome() of CartPole, or a value learner's episode's
   std::vector<WideSum> squared;  // and of their squares
 };
 
@@ -59,11 +65,19 @@ struct Population {
   ReplicaTable table;
   CurveTotals curve;
   std::vector<Summary> parameters;
-  Summary solved_updates, solved_steps;  // over solved replicas; steps where the table has them
-  // (updates, kQuantiles.size()) quantiles of the batch's outcomes, if they were asked for
+  Summary solved_updates, solved_steps, solved_episodes;  // over solved replicas; the latter two where the table has them
+  // (updates, kQuantiles.size()) quantiles of the batch's outcomes, if they were asked for; of value learners (episodes, ...)
   std::vector<std::uint32_t> curve_quantiles;
   // (updates, replicas) outcomes of every batch, if they were asked for; not set beyond what a replica made
   std::vector<std::uint32_t> outcomes;
+};
+
+// A value learner between two turns (lane/q_training.h).
+struct QTrainingRecord {
+  QTrainingState state{.seed = 0, .epsilon = EpsilonSchedule({}), .adam = AdamSchedule({})};
+  std::vector<float> weight, target, m, v;  // target: empty without a target network
+  std::vector<Transition> replay;           // those stored, in their slots
+  std::vector<std::uint32_t> outcomes;      // (QTrainingRules::kept_outcomes)
 };
 
 // Trainings between two updates: all that going on with them needs. Columns are by replica, as in ReplicaTable.
@@ -73,6 +87,9 @@ struct TrainingStates {
   // (window, replicas): what --until looks back on, update u (from 0) in row u % window of its training; empty without it
   std::vector<std::uint64_t> recent;
   std::vector<std::uint32_t> outcomes;  // as Population's; empty where they are not kept
+  // Of value learners, which have no m, v and recent: those that were begun and have not ended. An empty `weight` means that there is
+  // nothing yet, or no more: what came of it stands in the table and in `outcomes`.
+  std::vector<QTrainingRecord> value_learners;
 };
 
 // The first training that failed, by seed.
@@ -83,7 +100,7 @@ struct Failure {
 };
 
 struct CurvePoint {
-  std::uint64_t update;  // from 1
+  std::uint64_t update;  // from 1; of value learners the counted episode
   std::uint64_t count;   // replicas that made it
   double mean_return, sd;
   std::optional<std::array<double, kQuantiles.size()>> quantiles;
@@ -94,11 +111,11 @@ struct TrainResult {
   std::vector<Summary> parameters;  // of the final ones, over replicas that did not fail
   std::vector<CurvePoint> curve;
   std::uint64_t solved = 0;
-  Summary solved_updates, solved_steps;  // over solved replicas; steps where episodes have more than one
+  // Over solved replicas; steps where episodes have more than one; episodes where they are not updates * batch.
+  Summary solved_updates, solved_steps, solved_episodes;
   Failure failed;
   std::uint64_t episodes = 0, steps = 0, optimizer_updates = 0;
   std::uint64_t digest = 0;
-  std::vector<std::uint32_t> outcomes;  // as Population's, where they were asked for
 };
 
 // One estimated quantity: estimate, its standard error (NaN of one episode), and the closed form where there is one.

@@ -24,12 +24,16 @@ NotebookResult notebook(const NotebookConfiguration& configuration);
 
 // The same for CartPole.
 TrainResult train(const CartPoleTrainConfiguration& configuration, Backend& backend, const RunControl& control = {});
+TrainResult train(const QTrainConfiguration& configuration, Backend& backend, const RunControl& control = {});
 CartPoleGradientResult gradient(const CartPoleGradientConfiguration& configuration, Backend& backend,
                                 const RunControl& control = {});
 EvaluateResult evaluate(const CartPoleEvaluateConfiguration& configuration, Backend& backend, const RunControl& control = {});
 // Names of the policy's parameters, in the order of results: the registry's, or those of a hidden layer's network: w_hidden0_position,
 // ..., w_hidden0_angular_velocity, w_hidden1_position, ..., b_hidden0, ..., w_output0, ..., bias.
 std::vector<std::string> parameter_names(const HiddenLayer& hidden);
+// The same of a Q network: w1_unit0_position, ..., b1_unit0, ..., w2_unit0_unit0 (of unit 0 above, from unit 0 below), ..., b2_unit0, ...,
+// w3_action0_unit0, ..., b3_action0, b3_action1.
+std::vector<std::string> parameter_names(const QNetworkShape& shape);
 // One episode on the calling thread.
 TraceResult trace(const TraceConfiguration& configuration);
 
@@ -43,6 +47,7 @@ WorkEstimate estimate(const TrainConfiguration& configuration);
 WorkEstimate estimate(const GradientConfiguration& configuration);
 WorkEstimate estimate(const EvaluateConfiguration& configuration);
 WorkEstimate estimate(const CartPoleTrainConfiguration& configuration);
+WorkEstimate estimate(const QTrainConfiguration& configuration);
 WorkEstimate estimate(const CartPoleGradientConfiguration& configuration);
 WorkEstimate estimate(const CartPoleEvaluateConfiguration& configuration);
 
