@@ -7,14 +7,46 @@
 
 #include "fryer/core/error.h"
 #include "fryer/engine/registry.h"
+#include "host/cart_pole_support.h"
 #include "host/cpu_backend.h"
 #include "host/digest.h"
 #include "host/driver.h"
 #include "host/floating_environment.h"
 #include "host/statistics.h"
-#include "host/training_support.h"
 
 namespace fryer {
+
+std::uint64_t cart_pole_window_target(const CartPole::Settings& settings, std::uint64_t episodes, double until) {
+  return smallest_reaching(episodes * largest_outcome(settings), [&](std::uint64_t k) {
+    return cart_pole_mean_return(settings, static_cast<double>(k), static_cast<double>(episodes)) >= until;
+  });
+}
+
+std::vector<CurvePoint> cart_pole_curve(const CartPole::Settings& settings, std::uint64_t episodes_a_point,
+                                        const Population& population) {
+  const double batch = static_cast<double>(episodes_a_point);
+  const CurveTotals& totals = population.curve;
+  std::vector<CurvePoint> curve;
+  for (std::uint64_t u = 0; u < totals.count.size() && totals.count[u] != 0; ++u) {
+    const std::uint64_t n = totals.count[u];
+    const Wide sum = to_wide(totals.correct[u]), squares = to_wide(totals.squared[u]);
+    const double episodes = static_cast<double>(n) * batch;
+    CurvePoint point;
+    point.update = u + 1;
+    point.count = n;
+    point.mean_return = cart_pole_mean_return(settings, static_cast<double>(sum), episodes);
+    point.sd = std::sqrt(static_cast<double>(static_cast<Wide>(n) * squares - sum * sum)) / episodes;
+    if (!population.curve_quantiles.empty()) {
+      std::array<double, kQuantiles.size()> values;
+      for (std::size_t i = 0; i < values.size(); ++i)
+        values[i] = cart_pole_mean_return(settings, population.curve_quantiles[u * kQuantiles.size() + i], batch);
+      point.quantiles = values;
+    }
+    curve.push_back(point);
+  }
+  return curve;
+}
+
 namespace {
 
 // evaluation: draws from the addresses of evaluations, so that a training's seed does not replay the training.
@@ -99,22 +131,6 @@ auto with_policy(const CartPoleProblem& problem, const Body& body) {
   return problem.hidden.units == 0 ? body(static_cast<LinearPolicy*>(nullptr)) : body(static_cast<HiddenLayerPolicy*>(nullptr));
 }
 
-// The largest outcome (batch_outcome) of one episode.
-std::uint64_t largest_outcome(const CartPole::Settings& s) { return s.sutton_barto_reward ? 1 : s.max_steps; }
-
-// Mean return of n episodes whose outcomes sum to k.
-double mean_return(const CartPole::Settings& s, double k, double n) { return s.sutton_barto_reward ? (k - n) / n : k / n; }
-
-// The smallest sum of outcomes over the window that reaches --until; above what can be reached if nothing does.
-std::uint64_t window_target(const CartPoleTrainConfiguration& c) {
-  if (!c.until) return 0;
-  const std::uint64_t episodes = window_of(c) * c.batch;
-  const CartPole::Settings& s = c.problem.environment;
-  return smallest_reaching(episodes * largest_outcome(s), [&](std::uint64_t k) {
-    return mean_return(s, static_cast<double>(k), static_cast<double>(episodes)) >= *c.until;
-  });
-}
-
 template <class Policy>
 CartPoleReplicaWorkOf<Policy> make_replica_work(const CartPoleTrainConfiguration& c) {
   CartPoleReplicaWorkOf<Policy> work{};
@@ -151,7 +167,7 @@ CartPoleTrainingOf<Policy> make_training(const CartPoleTrainConfiguration& c, co
   training.root_scale = table.root_scale.data();
   training.table_last = static_cast<std::uint32_t>(table.step.size() - 1);
   training.window = static_cast<std::uint32_t>(window_of(c));
-  training.window_target = window_target(c);
+  training.window_target = c.until ? cart_pole_window_target(c.problem.environment, window_of(c) * c.batch, *c.until) : 0;
   return training;
 }
 
@@ -288,31 +304,6 @@ Population train_population(const CartPoleTrainConfiguration& c, Backend& backen
   return population;
 }
 
-std::vector<CurvePoint> make_curve(const CartPoleTrainConfiguration& c, const Population& population) {
-  const CartPole::Settings& s = c.problem.environment;
-  const double batch = static_cast<double>(c.batch);
-  const CurveTotals& totals = population.curve;
-  std::vector<CurvePoint> curve;
-  for (std::uint64_t u = 0; u < c.updates && totals.count[u] != 0; ++u) {
-    const std::uint64_t n = totals.count[u];
-    const Wide sum = to_wide(totals.correct[u]), squares = to_wide(totals.squared[u]);
-    const double episodes = static_cast<double>(n) * batch;
-    CurvePoint point;
-    point.update = u + 1;
-    point.count = n;
-    point.mean_return = mean_return(s, static_cast<double>(sum), episodes);
-    point.sd = std::sqrt(static_cast<double>(static_cast<Wide>(n) * squares - sum * sum)) / episodes;
-    if (!population.curve_quantiles.empty()) {
-      std::array<double, kQuantiles.size()> values;
-      for (std::size_t i = 0; i < values.size(); ++i)
-        values[i] = mean_return(s, population.curve_quantiles[u * kQuantiles.size() + i], batch);
-      point.quantiles = values;
-    }
-    curve.push_back(point);
-  }
-  return curve;
-}
-
 // Which parameter it was, the same training made again says.
 Failure explained_failure(const CartPoleTrainConfiguration& c, const ReplicaTable& table, Backend& backend,
                           const RunControl& control) {
@@ -365,7 +356,7 @@ TrainResult train(const CartPoleTrainConfiguration& c, Backend& backend, const R
       with_policy(c.problem, [&]<class Policy>(Policy*) { return train_population<Policy>(c, backend, control, spread); });
 
   TrainResult result;
-  result.curve = make_curve(c, population);
+  result.curve = cart_pole_curve(c.problem.environment, c.batch, population);
   result.parameters = std::move(population.parameters);
   result.solved = population.solved_updates.count;
   result.solved_updates = population.solved_updates;
@@ -421,7 +412,7 @@ SharedByLanes shared_by_lanes(const CartPoleTrainConfiguration& c) {
 bool outcomes_fit(const CartPoleTrainConfiguration& c) { return c.batch <= 0xffffffffu / largest_outcome(c.problem.environment); }
 
 double mean_return_of(const CartPoleTrainConfiguration& c, double sum, double episodes) {
-  return mean_return(c.problem.environment, sum, episodes);
+  return cart_pole_mean_return(c.problem.environment, sum, episodes);
 }
 
 namespace {
@@ -466,6 +457,13 @@ CartPoleGradientResult gradient(const CartPoleGradientConfiguration& c, Backend&
   return with_policy(c.problem, [&]<class Policy>(Policy*) { return gradient_of<Policy>(c, backend, control); });
 }
 
+static QEpisodeWork make_q_episode_work(const CartPoleEvaluateConfiguration& c) {
+  const CartPole::Settings& s = c.problem.environment;
+  QEpisodeWork work{{c.seed, CartPole::make_rules<float>(s), s.max_steps}, c.q_network->shape, {}};
+  for (const double x : c.q_network->parameters) work.parameter.push_back(static_cast<float>(x));
+  return work;
+}
+
 EvaluateResult evaluate(const CartPoleEvaluateConfiguration& c, Backend& backend, const RunControl& control) {
   const FloatingEnvironment environment;
   validate(c);
@@ -477,11 +475,13 @@ EvaluateResult evaluate(const CartPoleEvaluateConfiguration& c, Backend& backend
   problem.gamma = 0;  // nothing is learnt: these do not enter
   problem.entropy_bonus = 0;
   problem.reward_scale = 1;
-  const std::vector<std::uint64_t> counts = with_policy(problem, [&]<class Policy>(Policy*) {
-    CartPoleWorkOf<Policy> work = make_work<Policy>(problem, true, c.seed, c.episodes, true);
-    work.game.greedy = c.greedy;
-    return backend.evaluate(work, 0, c.episodes, control);
-  });
+  const std::vector<std::uint64_t> counts = c.q_network ? backend.evaluate(make_q_episode_work(c), 0, c.episodes, control)
+                                                        : with_policy(problem, [&]<class Policy>(Policy*) {
+                                                            CartPoleWorkOf<Policy> work =
+                                                                make_work<Policy>(problem, true, c.seed, c.episodes, true);
+                                                            work.game.greedy = c.greedy;
+                                                            return backend.evaluate(work, 0, c.episodes, control);
+                                                          });
 
   EvaluateResult r;
   r.episodes = c.episodes;

@@ -15,6 +15,7 @@
 #include "fryer/core/error.h"
 #include "fryer/engine/replica_queues.h"
 #include "host/floating_environment.h"
+#include "host/q_population.h"
 #include "host/statistics.h"
 #include "host/training_support.h"
 
@@ -183,6 +184,42 @@ class CpuBackend final : public Backend {
     return cart_pole_train(executor_.hidden_train, executor_.hidden_replica_lanes, request, control);
   }
 
+  std::vector<std::uint64_t> evaluate(const QEpisodeWork& work, std::uint64_t first, std::uint64_t count,
+                                      const RunControl& control) override {
+    const QNetworkFunctions& network = *executor_.q_network;
+    QLearningSettings learning;
+    learning.bootstrap = Bootstrap::semi_gradient;  // no second network
+    const QUpdateRules<float> rules = make_q_update_rules<float>(work.shape, learning, {}, 1);
+    const auto load = [&] {
+      LearnerMemory memory(network.bytes(rules));
+      network.load(rules, memory.get(), {work.parameter.data(), nullptr, nullptr, nullptr});
+      return memory;
+    };
+    Workers<LearnerMemory> networks(load);
+    return outcome_counts(work.episodes.max_steps, first, count, control,
+                          [&](std::uint64_t begin, std::uint64_t length, std::uint64_t* counts) {
+                            executor_.q_evaluate(rules, networks.local().get(), work.episodes, begin, length, counts);
+                          });
+  }
+  Population train(const QTrainRequest& request, const RunControl& control) override {
+    const RunWorkers run_workers = [&](unsigned workers, const std::function<void()>& body) {
+      if (workers == 1) return body();
+      arena_.execute([&] {
+        oneapi::tbb::parallel_for(
+            0u, workers, [&](unsigned) { body(); }, oneapi::tbb::simple_partitioner());
+      });
+    };
+    Population population = train_q_population(executor_, info_.threads, run_workers, request, control);
+    if (request.states != nullptr) return population;
+    arena_.execute([&] {
+      if (request.detail.summaries) summarise_population(population);
+      if (request.detail.curve_quantiles)
+        population.curve_quantiles = episode_quantiles(request.episodes(), request.replicas(), population.outcomes);
+    });
+    if (!request.detail.outcomes) population.outcomes.clear();
+    return population;
+  }
+
  private:
   template <class T>
   using Workers = oneapi::tbb::enumerable_thread_specific<T>;
@@ -209,10 +246,19 @@ class CpuBackend final : public Backend {
                                                 const Work& work, std::uint64_t first, std::uint64_t count,
                                                 const RunControl& control) {
     check_finite(work);
-    Workers<std::vector<std::uint64_t>> counts([&] { return std::vector<std::uint64_t>(outcome_count(work.game.max_steps)); });
-    run(first, count, long_episodes_per_piece(count, work.game.max_steps), 1, control,
-        [&](std::uint64_t offset, std::uint64_t length) { program(work, first + offset, length, counts.local().data()); });
-    std::vector<std::uint64_t> total(outcome_count(work.game.max_steps));
+    return outcome_counts(
+        work.game.max_steps, first, count, control,
+        [&](std::uint64_t begin, std::uint64_t length, std::uint64_t* counts) { program(work, begin, length, counts); });
+  }
+
+  // body(first, count, counts) plays a piece of the episodes.
+  template <class Body>
+  std::vector<std::uint64_t> outcome_counts(std::uint32_t max_steps, std::uint64_t first, std::uint64_t count,
+                                            const RunControl& control, const Body& body) {
+    Workers<std::vector<std::uint64_t>> counts([&] { return std::vector<std::uint64_t>(outcome_count(max_steps)); });
+    run(first, count, long_episodes_per_piece(count, max_steps), 1, control,
+        [&](std::uint64_t offset, std::uint64_t length) { body(first + offset, length, counts.local().data()); });
+    std::vector<std::uint64_t> total(outcome_count(max_steps));
     for (const std::vector<std::uint64_t>& part : counts) {
       for (std::size_t i = 0; i < total.size(); ++i) total[i] += part[i];
     }

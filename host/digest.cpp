@@ -26,7 +26,7 @@ std::uint64_t hash_text(std::string_view text) { return XXH3_64bits(text.data(),
 std::uint64_t digest_of(const ReplicaTable& table, std::uint64_t batch, std::uint64_t key) {
   const std::size_t parameters = table.parameters.size();
   const auto row_hash = [&](std::uint64_t i, std::vector<unsigned char>& bytes) {
-    const std::uint64_t words[] = {table.first_seed + i, table.status[i], table.updates[i], table.updates[i] * batch,
+    const std::uint64_t words[] = {table.first_seed + i, table.status[i], table.updates[i], table.episodes_of(i, batch),
                                    table.steps_of(i, batch)};
     bytes.resize(sizeof words + parameters * sizeof(std::uint32_t));
     std::memcpy(bytes.data(), words, sizeof words);

@@ -389,7 +389,8 @@ constexpr LaneExecutor kExecutor = {FRYER_TEXT(FRYER_EXECUTOR),
                                     ReplicaFlight<HiddenLayerPolicy>::kLanes,
                                     hidden_train,
                                     &kQNetworkFunctions,
-                                    train_q_replicas};
+                                    train_q_replicas,
+                                    evaluate_q_network};
 
 }  // namespace
 

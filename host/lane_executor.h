@@ -7,6 +7,7 @@
 
 #include "fryer/lane/cart_pole_episode.h"
 #include "fryer/lane/episode_gradient.h"
+#include "fryer/lane/q_episode.h"
 #include "fryer/lane/q_training.h"
 #include "fryer/lane/replica_training.h"
 
@@ -151,6 +152,9 @@ struct LaneExecutor {
   // Trains each unfinished replica for at most `turns` turns (lane/q_training.h: a step, an update, or one of each), so that the caller may
   // ask to stop or save in between. Those that learn online share the core in pairs: give several; others follow one another.
   void (*q_train)(const QTrainingRules& rules, const QReplica* replicas, std::uint32_t count, std::uint64_t turns);
+  // Episodes first .. first + count - 1 of a loaded network; counts as cart_pole_evaluate's.
+  void (*q_evaluate)(const QUpdateRules<float>& rules, void* memory, const QEpisodes& episodes, std::uint64_t first,
+                     std::uint64_t count, std::uint64_t* counts);
 };
 
 namespace scalar {

@@ -13,4 +13,9 @@ void train_q_replicas(const QTrainingRules& rules, const QReplica* replicas, std
   }
 }
 
+void evaluate_q_network(const QUpdateRules<float>& rules, void* memory, const QEpisodes& episodes, std::uint64_t first,
+                        std::uint64_t count, std::uint64_t* counts) {
+  play_q_episodes(rules, memory, episodes, first, count, counts);
+}
+
 }  // namespace fryer::FRYER_EXECUTOR

@@ -10,5 +10,8 @@ namespace fryer::FRYER_EXECUTOR {
 
 // LaneExecutor::q_train
 void train_q_replicas(const QTrainingRules& rules, const QReplica* replicas, std::uint32_t count, std::uint64_t turns);
+// LaneExecutor::q_evaluate
+void evaluate_q_network(const QUpdateRules<float>& rules, void* memory, const QEpisodes& episodes, std::uint64_t first,
+                        std::uint64_t count, std::uint64_t* counts);
 
 }  // namespace fryer::FRYER_EXECUTOR

@@ -4,6 +4,7 @@
 // per instruction set.
 #pragma once
 
+#include "fryer/lane/q_episode.h"
 #include "fryer/lane/q_training.h"
 #include "host/q_network_executor.h"
 #include "host/q_training_executor.h"
@@ -145,5 +146,35 @@ class OnlineTrainer {
   const QReplica* flight_[kInFlight];
   std::uint64_t turns_[kInFlight];
 };
+
+// ---- greedy episodes
+
+// So many are in flight at once, for their values together; one that ends gives its place to the next.
+inline void play_q_episodes(const QUpdateRules<float>& rules, void* memory, const QEpisodes& episodes, std::uint64_t first,
+                            std::uint64_t count, std::uint64_t* counts) {
+  constexpr std::uint32_t kInFlight = 64;
+  QEpisode flight[kInFlight];
+  float observation[kInFlight][4], value[kInFlight][2];
+  std::uint32_t in_flight = 0;
+  const std::uint64_t end = first + count;
+  while (true) {
+    for (; in_flight < kInFlight && first < end; ++first) begin_q_episode(episodes, first, flight[in_flight++]);
+    if (in_flight == 0) return;
+    for (std::uint32_t i = 0; i < in_flight; ++i) {
+      for (int k = 0; k < 4; ++k) observation[i][k] = flight[i].observation[k];
+    }
+    kQNetworkFunctions.values(rules, memory, observation[0], in_flight, value[0]);
+    std::uint32_t kept = 0;
+    for (std::uint32_t i = 0; i < in_flight; ++i) {
+      QEpisode& e = flight[i];
+      if (advance_q_episode(episodes, value[i], e)) {
+        ++counts[2 * std::uint64_t{e.steps} + (e.terminated ? 1 : 0)];
+      } else {
+        flight[kept++] = e;
+      }
+    }
+    in_flight = kept;
+  }
+}
 
 }  // namespace fryer::FRYER_EXECUTOR

@@ -29,6 +29,7 @@ void summarise_population(Population& population) {
   }
   population.solved_updates = summarise_where(table.updates, table.status, Solved{});
   if (!table.steps.empty()) population.solved_steps = summarise_where(table.steps, table.status, Solved{});
+  if (!table.episodes.empty()) population.solved_episodes = summarise_where(table.episodes, table.status, Solved{});
 }
 
 // Successes are small integers, so a histogram gives the order statistics without a sort.
@@ -57,14 +58,17 @@ std::vector<std::uint32_t> curve_quantiles(const ReplicaWork& work, const Replic
   return quantiles;
 }
 
-std::vector<std::uint32_t> curve_quantiles_sorting(std::uint64_t updates, const ReplicaTable& table,
-                                                   const std::vector<std::uint32_t>& outcomes) {
-  const std::uint64_t replicas = table.size();
-  std::vector<std::uint32_t> quantiles(updates * kQuantiles.size());
-  oneapi::tbb::parallel_for(std::uint64_t{0}, updates, [&](std::uint64_t u) {
+namespace {
+
+// is_made(point, replica): whether the replica has an outcome there.
+template <class IsMade>
+std::vector<std::uint32_t> quantiles_of_points(std::uint64_t points, std::uint64_t replicas,
+                                               const std::vector<std::uint32_t>& outcomes, const IsMade& is_made) {
+  std::vector<std::uint32_t> quantiles(points * kQuantiles.size());
+  oneapi::tbb::parallel_for(std::uint64_t{0}, points, [&](std::uint64_t u) {
     std::vector<std::uint32_t> values;
     for (std::uint64_t r = 0; r < replicas; ++r) {
-      if (table.updates[r] > u) values.push_back(outcomes[u * replicas + r]);
+      if (is_made(u, r)) values.push_back(outcomes[u * replicas + r]);
     }
     if (values.empty()) return;
     auto begin = values.begin();
@@ -76,6 +80,19 @@ std::vector<std::uint32_t> curve_quantiles_sorting(std::uint64_t updates, const 
     }
   });
   return quantiles;
+}
+
+}  // namespace
+
+std::vector<std::uint32_t> curve_quantiles_sorting(std::uint64_t updates, const ReplicaTable& table,
+                                                   const std::vector<std::uint32_t>& outcomes) {
+  return quantiles_of_points(updates, table.size(), outcomes,
+                             [&](std::uint64_t u, std::uint64_t r) { return table.updates[r] > u; });
+}
+std::vector<std::uint32_t> episode_quantiles(std::uint64_t episodes, std::uint64_t replicas,
+                                             const std::vector<std::uint32_t>& outcomes) {
+  return quantiles_of_points(episodes, replicas, outcomes,
+                             [&](std::uint64_t e, std::uint64_t r) { return outcomes[e * replicas + r] != kNoOutcome; });
 }
 
 }  // namespace fryer

@@ -18,4 +18,8 @@ std::vector<std::uint32_t> curve_quantiles(const ReplicaWork& work, const Replic
 std::vector<std::uint32_t> curve_quantiles_sorting(std::uint64_t updates, const ReplicaTable& table,
                                                    const std::vector<std::uint32_t>& outcomes);
 
+// The same of value learners: (episodes, replicas) outcomes, or kNoOutcome.
+std::vector<std::uint32_t> episode_quantiles(std::uint64_t episodes, std::uint64_t replicas,
+                                             const std::vector<std::uint32_t>& outcomes);
+
 }  // namespace fryer

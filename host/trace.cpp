@@ -16,6 +16,27 @@ namespace {
 
 constexpr std::uint64_t kEpisode = 0;  // of the seed's evaluation
 
+// A Q network as a policy: the action of the larger value.
+template <class Real>
+class GreedyQNetwork {
+ public:
+  explicit GreedyQNetwork(const QNetworkPolicy& q) : shape_(q.shape) {
+    for (const double x : q.parameters) parameter_.push_back(static_cast<Real>(x));
+  }
+  struct Choice {
+    bool action;
+  };
+  Choice sample(const Real (&observation)[4], std::uint32_t) const {
+    QActivations<Real> a;
+    q_forward(shape_, parameter_.data(), observation, a);
+    return {greedy_action(a.value)};
+  }
+
+ private:
+  QNetworkShape shape_;
+  std::vector<Real> parameter_;
+};
+
 // Who chooses: the string of actions, or a policy with the evaluation's random numbers. The random player is the policy of zeros: its
 // p is 1/2 exactly.
 template <class Real, class Policy>
@@ -34,8 +55,9 @@ class Player {
     if (c_.source == TraceConfiguration::Actions::given) return c_.actions[t] == '1';
     if (t % kStepsPerBlock == 0) words_ = random_block(c_.seed, Purpose::evaluation_action, kEpisode, t / kStepsPerBlock);
     const std::uint32_t word[kStepsPerBlock] = {words_.x, words_.y, words_.z, words_.w};
-    if (c_.source == TraceConfiguration::Actions::policy && c_.greedy) {
-      return LikelierAction<Policy>{policy_}.sample(state, 0u).action;
+    if constexpr (!std::is_same_v<Policy, GreedyQNetwork<Real>>) {
+      if (c_.source == TraceConfiguration::Actions::policy && c_.greedy)
+        return LikelierAction<Policy>{policy_}.sample(state, 0u).action;
     }
     return policy_.sample(state, word[t % kStepsPerBlock]).action;
   }
@@ -99,6 +121,8 @@ TraceResult play_policy(const TraceConfiguration& c, const Policy& policy) {
 // Parameters as the configuration has them: given as floats, they are the policy's of float lanes.
 template <class Real>
 TraceResult play(const TraceConfiguration& c) {
+  if (c.source == TraceConfiguration::Actions::policy && c.q_network)
+    return play_policy<Real>(c, GreedyQNetwork<Real>(*c.q_network));
   if (c.source == TraceConfiguration::Actions::policy && c.hidden.units != 0) {
     HiddenPolicy<Real, 4> policy{};
     policy.network = {static_cast<int>(c.hidden.units), c.hidden.activation};

@@ -112,8 +112,13 @@ void validate(const Problem& problem) {
 }
 
 // What every training has.
-static void validate_training(const TrainingSettings& c) {
-  const OptimizerSettings& o = c.optimizer;
+static void validate_population(const PopulationSettings& c) {
+  if (c.replicas < 1 || c.replicas > (std::uint64_t{1} << 32)) refuse("--replicas", c.replicas, "a whole number from 1 to 2^32");
+  if (c.seed > ~std::uint64_t{0} - (c.replicas - 1)) refuse("--seed", c.seed, "seed + replicas - 1 must stay below 2^64");
+  if (c.until && !std::isfinite(*c.until)) refuse("--until", *c.until, "a finite mean return");
+}
+
+static void validate_optimizer(const OptimizerSettings& o) {
   if (!fits_float(o.learning_rate) || !(static_cast<float>(o.learning_rate) > 0)) {
     refuse("--learning-rate", o.learning_rate, "a finite number above 0 that a float can hold (from 1.5e-45 to 3.4e38)");
   }
@@ -124,21 +129,26 @@ static void validate_training(const TrainingSettings& c) {
   check_beta("--adam-beta2", o.beta2);
   if (!(o.epsilon >= 0) || !fits_float(o.epsilon))
     refuse("--adam-epsilon", o.epsilon, "a finite number, 0 or more, that a float can hold");
+}
+
+static void validate_training(const TrainingSettings& c) {
+  validate_optimizer(c.optimizer);
   if (c.updates < 1 || c.updates >= (std::uint64_t{1} << 31))
     refuse("--updates", c.updates, "a whole number from 1 to 2147483647");
   if (c.batch < 1 || c.batch > (std::uint64_t{1} << 40)) refuse("--batch", c.batch, "a whole number from 1 to 2^40");
   if (c.batch > (std::uint64_t{1} << 62) / c.updates) refuse("--batch", c.batch, "updates times batch must stay below 2^62");
-  if (c.replicas < 1 || c.replicas > (std::uint64_t{1} << 32)) refuse("--replicas", c.replicas, "a whole number from 1 to 2^32");
-  if (c.seed > ~std::uint64_t{0} - (c.replicas - 1)) refuse("--seed", c.seed, "seed + replicas - 1 must stay below 2^64");
-  if (c.until && !std::isfinite(*c.until)) refuse("--until", *c.until, "a finite mean return");
+  validate_population(c);
 }
 
+static std::string length_text(const TrainingSettings& c) { return fmt::format("{} updates", c.updates); }
+static std::string length_text(const QTrainConfiguration& c) { return fmt::format("{} episodes", c.training.episodes); }
+
 template <class Configuration>
-static void validate_memory(const Configuration& c) {
+static void validate_memory(const Configuration& c, const char* option = "--replicas") {
   const double needed = static_cast<double>(estimate(c).memory_bytes), there = memory_of_this_machine();
   if (needed > there) {
-    throw ConfigurationError(fmt::format("--replicas: {} replicas of {} updates need {:.1f} GB of memory; there are {:.1f} GB",
-                                         c.replicas, c.updates, needed / 1e9, there / 1e9));
+    throw ConfigurationError(fmt::format("{}: {} replicas of {} need {:.1f} GB of memory; there are {:.1f} GB", option,
+                                         c.replicas, length_text(c), needed / 1e9, there / 1e9));
   }
 }
 
@@ -211,10 +221,13 @@ static void validate_observations(const CartPole::Settings& s) {
   }
 }
 
+static void validate(const QNetworkPolicy& q);
+
 void validate(const TraceConfiguration& c) {
   validate(c.environment);
   if (c.source == TraceConfiguration::Actions::given) check_actions(c.actions);
-  if (c.source == TraceConfiguration::Actions::policy) check_policy(c.parameters, c.hidden, false);
+  if (c.source == TraceConfiguration::Actions::policy && c.q_network) validate(*c.q_network);
+  if (c.source == TraceConfiguration::Actions::policy && !c.q_network) check_policy(c.parameters, c.hidden, false);
   if (!c.state) return;
   for (std::size_t i = 0; i < 4; ++i) {
     const double most = i == 2 ? kLargestAngle : 1e6;
@@ -246,6 +259,16 @@ static void validate_problem(const CartPoleProblem& p, bool hidden_parameters_ma
 
 void validate(const CartPoleProblem& p) { validate_problem(p, false); }
 
+// Mean returns that episodes can have.
+static void validate_until(const PopulationSettings& c, const CartPole::Settings& s) {
+  const double most = s.sutton_barto_reward ? 0 : s.max_steps, least = s.sutton_barto_reward ? -1 : 0;
+  if (c.until && !(*c.until > least && *c.until <= most)) {
+    refuse("--until", *c.until,
+           s.sutton_barto_reward ? "a mean return above -1, at most 0: more cannot be reached with --sutton-barto-reward"
+                                 : "a mean return above 0, at most " + std::to_string(s.max_steps) + ": no episode is longer");
+  }
+}
+
 void validate(const CartPoleTrainConfiguration& c) {
   validate_problem(c.problem, true);
   validate_training(c);
@@ -254,13 +277,89 @@ void validate(const CartPoleTrainConfiguration& c) {
     refuse("--batch", c.batch, "batch times --max-steps must stay below 2^47");
   if (c.replicas > (std::uint64_t{1} << 31))
     refuse("--replicas", c.replicas, "at most 2^31 on CartPole");  // terms of a curve's limb
-  const double most = s.sutton_barto_reward ? 0 : s.max_steps, least = s.sutton_barto_reward ? -1 : 0;
-  if (c.until && !(*c.until > least && *c.until <= most)) {
-    refuse("--until", *c.until,
-           s.sutton_barto_reward ? "a mean return above -1, at most 0: more cannot be reached with --sutton-barto-reward"
-                                 : "a mean return above 0, at most " + std::to_string(s.max_steps) + ": no episode is longer");
-  }
+  validate_until(c, s);
   validate_memory(c);
+}
+
+// ---- value learners
+
+static void validate_shape(const QNetworkShape& shape) {
+  for (const int units : {shape.hidden1, shape.hidden2}) {
+    if (units < 1 || units > QNetworkShape::kMostUnits) {
+      throw ConfigurationError(fmt::format("--hidden: {},{} is not accepted; two sizes from 1 to {}", shape.hidden1,
+                                           shape.hidden2, QNetworkShape::kMostUnits));
+    }
+  }
+}
+
+static void validate_learning(const QTrainingSettings& t) {
+  const QLearningSettings& l = t.learning;
+  if (!(l.gamma >= 0 && l.gamma <= 1)) refuse("--gamma", l.gamma, "a number from 0 to 1");
+  if (!(std::abs(t.reward_scale) <= kLargestReward) || t.reward_scale < 0 ||
+      (t.reward_scale != 0 && t.reward_scale < kSmallestGain))
+    refuse("--reward-scale", t.reward_scale, "0, or a number from 1e-9 to 1e9");
+  if (!(l.clip_norm >= 0 && l.clip_norm <= kLargestFloat)) refuse("--clip-norm", l.clip_norm, "a finite number above 0, or off");
+  if (!(l.tau > 0 && l.tau <= 1)) refuse("--target-mix", l.tau, "a number above 0, at most 1");
+  if (l.target_every < 1) refuse("--target-every", l.target_every, "a whole number from 1");
+  const EpsilonSettings& e = t.epsilon;
+  check_probability("--epsilon-start", e.start);
+  check_probability("--epsilon-end", e.end);
+  if (e.decay_steps < 1 || e.decay_steps > (std::uint64_t{1} << 53))
+    refuse("--epsilon-decay-steps", e.decay_steps, "a whole number from 1 to 2^53");
+}
+
+void validate(const QTrainConfiguration& c) {
+  const QTrainingSettings& t = c.training;
+  validate(t.environment);
+  validate_observations(t.environment);
+  validate_shape(t.shape);
+  validate_learning(t);
+  validate_optimizer(t.optimizer);
+  validate_population(c);
+  validate_until(c, t.environment);
+  if (t.episodes < 1 || t.episodes >= (std::uint64_t{1} << 31))
+    refuse("--episodes", t.episodes, "a whole number from 1 to 2147483647");
+  if (t.replay_capacity < 1 || t.replay_capacity > kMostTransitions)
+    refuse("--buffer", t.replay_capacity, fmt::format("a whole number of transitions from 1 to {}", kMostTransitions));
+  if (t.batch < 1 || t.batch > kMostBatch)
+    refuse("--batch", std::uint64_t{t.batch}, fmt::format("a whole number from 1 to {}", kMostBatch));
+  if (t.batch > t.replay_capacity) {
+    refuse(
+        "--batch", std::uint64_t{t.batch},
+        fmt::format("at most --buffer {}: a batch is drawn without replacement from what the buffer holds", t.replay_capacity));
+  }
+  constexpr std::uint64_t kMostSteps = std::uint64_t{1} << 40;
+  if (t.warmup_steps > kMostSteps) refuse("--warmup-steps", t.warmup_steps, "a whole number from 0 to 2^40");
+  if (t.train_every < 1 || t.train_every > kMostSteps)
+    refuse("--train-every", t.train_every, "a whole number of steps from 1 to 2^40");
+  if (t.gradient_steps < 1) refuse("--gradient-steps", std::uint64_t{t.gradient_steps}, "a whole number from 1");
+  // Updates are counted in 32 bits.
+  const double updates =
+      (static_cast<double>(t.episodes) * t.environment.max_steps / static_cast<double>(t.train_every) + 1) * t.gradient_steps;
+  if (updates > 4294967295.0) {
+    refuse("--episodes", t.episodes,
+           fmt::format("fewer, or a larger --train-every: with {} steps an episode there could be {:.3g} updates, and at most "
+                       "4294967295 are accepted",
+                       t.environment.max_steps, updates));
+  }
+  if (c.replicas > (std::uint64_t{1} << 31)) refuse("--replicas", c.replicas, "at most 2^31 on CartPole");
+  if (learns_online(c) && (t.batch != 1 || t.replay_capacity != 1))
+    refuse("--batch", std::uint64_t{t.batch}, "1: online Q-learning learns from each transition as it is made");
+  validate_memory(c, c.replicas == 1 ? "--buffer" : "--replicas");
+}
+
+// A network to be played.
+static void validate(const QNetworkPolicy& q) {
+  validate_shape(q.shape);
+  const auto wanted = static_cast<std::size_t>(q.shape.parameters());
+  if (q.parameters.size() != wanted) {
+    throw ConfigurationError(
+        fmt::format("--policy: {} parameters are not accepted; a Q network with {} and {} hidden units has {}",
+                    q.parameters.size(), q.shape.hidden1, q.shape.hidden2, wanted));
+  }
+  for (const double x : q.parameters) {
+    if (!fits_float(x)) refuse("--policy", x, "finite parameters that a float can hold");
+  }
 }
 
 void validate(const CartPoleGradientConfiguration& c) {
@@ -281,7 +380,9 @@ void validate(const CartPoleGradientConfiguration& c) {
 }
 
 void validate(const CartPoleEvaluateConfiguration& c) {
-  validate_problem(c.problem, c.random);
+  validate_problem(c.problem, c.random || c.q_network);
+  if (c.q_network) validate(*c.q_network);
+  if (c.random && c.q_network) throw ConfigurationError("--policy: cannot be combined with --random");
   if (c.random && c.greedy) throw ConfigurationError("--greedy: cannot be combined with --random");
   if (c.episodes < 1 || c.episodes > (std::uint64_t{1} << 40)) refuse("--episodes", c.episodes, "a whole number from 1 to 2^40");
 }

@@ -116,10 +116,7 @@ struct QTrainRequest {
 
 // Episodes of a Q network that acts greedily.
 struct QEpisodeWork {
-  std::uint64_t seed;
-  CartPole::Rules<float> rules;
-  std::uint32_t max_steps;
-  std::uint32_t reset_word;  // purpose_word() of the start states
+  QEpisodes episodes;
   QNetworkShape shape;
   std::vector<float> parameter;  // (shape.parameters())
 };

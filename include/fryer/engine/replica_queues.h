@@ -65,5 +65,12 @@ inline ReplicaTable empty_rows(std::uint64_t first_seed, std::uint64_t replicas,
   table.parameters.assign(parameters, std::vector<float>(replicas));
   return table;
 }
+// Of value learners, none of which has begun.
+inline ReplicaTable empty_q_rows(std::uint64_t first_seed, std::uint64_t replicas, const QNetworkShape& shape) {
+  ReplicaTable table = empty_rows(first_seed, replicas, static_cast<std::size_t>(shape.parameters()));
+  std::fill(table.status.begin(), table.status.end(), static_cast<std::uint8_t>(ReplicaStatus::unfinished));
+  table.episodes.resize(replicas);
+  return table;
+}
 
 }  // namespace fryer

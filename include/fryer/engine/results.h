@@ -11,6 +11,7 @@
 
 #include "fryer/lane/cart_pole_episode.h"
 #include "fryer/lane/episode_gradient.h"
+#include "fryer/lane/q_episode.h"
 #include "fryer/lane/q_training.h"
 #include "fryer/lane/replica_training.h"
 
@@ -41,7 +42,7 @@ struct ReplicaTable {
   std::vector<std::uint8_t> status;            // ReplicaStatus
   std::vector<std::uint32_t> updates;          // updates made
   std::vector<std::uint64_t> steps;            // steps simulated; empty where every episode is one step
-  std::vector<std::uint64_t> episodes;         // episodes that ended, a warm-up's too; empty where they are updates * batch
+  std::vector<std::uint64_t> episodes;         // of value learners: those that count; else empty: updates * batch
   std::vector<std::vector<float>> parameters;  // (parameters, replicas): final ones, in the registry's order; NaN where failed
   std::uint64_t size() const { return status.size(); }
   std::uint64_t steps_of(std::uint64_t row, std::uint64_t batch) const {
@@ -60,15 +61,20 @@ struct CurveTotals {
   std::vector<WideSum> squared;  // and of their squares
 };
 
+// In place of the outcome of an episode that a value learner did not play.
+inline constexpr std::uint32_t kNoOutcome = 0xffffffffu;
+
 // What Backend::train() gives. Summaries are over replicas that did not fail.
 struct Population {
   ReplicaTable table;
   CurveTotals curve;
   std::vector<Summary> parameters;
   Summary solved_updates, solved_steps, solved_episodes;  // over solved replicas; the latter two where the table has them
+  std::uint64_t warmup_episodes = 0;                      // of value learners, of all of them: episodes that do not count
   // (updates, kQuantiles.size()) quantiles of the batch's outcomes, if they were asked for; of value learners (episodes, ...)
   std::vector<std::uint32_t> curve_quantiles;
-  // (updates, replicas) outcomes of every batch, if they were asked for; not set beyond what a replica made
+  // (updates, replicas) outcomes of every batch, if they were asked for; not set beyond what a replica made. Of value learners
+  // (episodes, replicas); kNoOutcome beyond what a replica played.
   std::vector<std::uint32_t> outcomes;
 };
 

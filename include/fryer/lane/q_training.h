@@ -94,6 +94,16 @@ inline QTrainingRules make_q_training_rules(const QTrainingSettings& s) {
   return r;
 }
 
+// The most transitions that a training ever stores at once: what its ring needs, which is less than the capacity where that is never
+// reached.
+inline std::uint64_t most_transitions(const QTrainingSettings& s) {
+  const std::uint64_t longest = s.environment.max_steps;
+  const auto capacity = s.replay_capacity;
+  if (s.warmup_steps >= capacity || s.episodes >= capacity) return capacity;  // every episode has a step
+  const std::uint64_t most = s.warmup_steps + longest + s.episodes * longest;
+  return most < capacity ? most : capacity;
+}
+
 // A training between two turns. Trivially copyable: it is saved as it is.
 struct QTrainingState {
   std::uint64_t seed;

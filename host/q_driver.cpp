@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Value learners: from configurations to a backend's work and from rows to results.
+#include <algorithm>
+
+#include "fryer/core/error.h"
+#include "fryer/engine/replica_queues.h"
+#include "host/cart_pole_support.h"
+#include "host/cpu_backend.h"
+#include "host/digest.h"
+#include "host/floating_environment.h"
+
+namespace fryer {
+namespace {
+
+// The settings with what follows from --until.
+QTrainingSettings with_window(const QTrainConfiguration& c) {
+  QTrainingSettings s = c.training;
+  s.window = c.until ? kValueLearnerWindow : 0;
+  s.window_target = c.until ? cart_pole_window_target(s.environment, kValueLearnerWindow, *c.until) : 0;
+  return s;
+}
+
+bool has_curve_quantiles(const QTrainConfiguration& c) {
+  return c.replicas > 1 && c.replicas <= kMostCurveNumbers / c.training.episodes;
+}
+
+QTrainRequest make_request(const std::vector<QTrainConfiguration>& configurations) {
+  QTrainRequest request;
+  for (const QTrainConfiguration& c : configurations) {
+    request.ranges.push_back({c.seed, c.replicas, static_cast<std::uint32_t>(request.trainings.size())});
+    request.trainings.push_back(with_window(c));
+  }
+  return request;
+}
+
+}  // namespace
+
+std::vector<std::string> parameter_names(const QNetworkShape& shape) {
+  constexpr const char* kInputs[] = {"position", "velocity", "angle", "angular_velocity"};
+  std::vector<std::string> names;
+  const auto number = [](const char* what, int i) { return what + std::to_string(i); };
+  // One layer: its weights, row by row, and its biases.
+  const auto add_layer = [&](const std::string& layer, const char* unit, int units, int inputs, const auto& input) {
+    for (int j = 0; j < units; ++j) {
+      for (int i = 0; i < inputs; ++i) names.push_back("w" + layer + '_' + number(unit, j) + '_' + input(i));
+    }
+    for (int j = 0; j < units; ++j) names.push_back("b" + layer + '_' + number(unit, j));
+  };
+  const auto unit_below = [&](int i) { return number("unit", i); };
+  add_layer("1", "unit", shape.hidden1, QNetworkShape::kInputs, [&](int i) { return std::string(kInputs[i]); });
+  add_layer("2", "unit", shape.hidden2, shape.hidden1, unit_below);
+  add_layer("3", "action", QNetworkShape::kActions, shape.hidden2, unit_below);
+  return names;
+}
+
+TrainResult train(const QTrainConfiguration& c, Backend& backend, const RunControl& control) {
+  const FloatingEnvironment environment;
+  validate(c);
+  QTrainRequest request = make_request({c});
+  request.detail = {true, has_curve_quantiles(c), false};
+  Population population = backend.train(request, control);
+
+  TrainResult result;
+  result.curve = cart_pole_curve(c.training.environment, 1, population);
+  result.parameters = std::move(population.parameters);
+  result.solved = population.solved_updates.count;
+  result.solved_updates = population.solved_updates;
+  result.solved_steps = population.solved_steps;
+  result.solved_episodes = population.solved_episodes;
+  result.failed = first_failure(population.table);
+  if (result.failed.count != 0) result.failed.quantity = "Q network";
+  result.digest = digest_of(population.table, 1);
+  result.episodes = population.warmup_episodes;
+  for (std::uint64_t i = 0; i < population.table.size(); ++i) {
+    result.episodes += population.table.episodes[i];
+    result.steps += population.table.steps[i];
+    result.optimizer_updates += population.table.updates[i];
+  }
+  result.table = std::move(population.table);
+  return result;
+}
+
+TrainingStates fresh_states(const QTrainConfiguration& c, bool outcomes) {
+  validate(c);
+  TrainingStates states;
+  states.table = empty_q_rows(c.seed, c.replicas, c.training.shape);
+  states.value_learners.resize(c.replicas);
+  if (outcomes) states.outcomes.resize(c.training.episodes * c.replicas, kNoOutcome);
+  return states;
+}
+
+void train_on(const std::vector<QTrainConfiguration>& configurations, TrainingStates& states, Backend& backend,
+              const RunControl& control) {
+  const FloatingEnvironment environment;
+  QTrainRequest request = make_request(configurations);
+  request.states = &states;
+  backend.train(request, control);
+}
+
+double mean_return_of(const QTrainConfiguration& c, double sum, double episodes) {
+  return cart_pole_mean_return(c.training.environment, sum, episodes);
+}
+
+QReplicaMemory memory_of_replica(const QTrainConfiguration& c) {
+  const auto parameters = static_cast<std::uint64_t>(c.training.shape.parameters());
+  constexpr std::uint64_t kArrays = 8;  // weights, target, two moments, gradient, copies in an order of the lanes' own
+  return {kArrays * 4 * parameters, most_transitions(c.training) * sizeof(Transition), 4 * c.training.episodes};
+}
+
+WorkEstimate estimate(const QTrainConfiguration& c) {
+  const QTrainingSettings& t = c.training;
+  WorkEstimate e;
+  const double guessed_steps = std::min<double>(t.environment.max_steps, 150);
+  const double replicas = static_cast<double>(c.replicas), episodes = static_cast<double>(t.episodes);
+  const double steps = episodes * guessed_steps + static_cast<double>(t.warmup_steps);
+  const double updates = steps / static_cast<double>(t.train_every) * t.gradient_steps;
+  // In units of a step of CartPole, of which a core makes some 5e8 a second; an update has 8 floating-point operations a parameter and
+  // sample, and a core makes some 2e11 of those.
+  e.steps = replicas * (steps + updates * t.batch * 8 * t.shape.parameters() * (5e8 / 2e11));
+  e.parallelism = c.replicas * (learns_online(c) ? 32 : 256);  // a warp, or a block, is a replica
+  const QReplicaMemory replica = memory_of_replica(c);
+  const std::uint64_t in_flight =
+      std::min<std::uint64_t>(c.replicas, std::uint64_t{usable_threads()} * (learns_online(c) ? 2 : 1));
+  e.memory_bytes = in_flight * replica.total() +
+                   c.replicas * (1 + 4 + 8 + 8 + 4 * static_cast<std::uint64_t>(t.shape.parameters())) +
+                   t.episodes * (40 * (std::uint64_t{usable_threads()} + 1) + sizeof(CurvePoint)) +
+                   (has_curve_quantiles(c) ? 4 * t.episodes * c.replicas : 0);
+  return e;
+}
+
+}  // namespace fryer
