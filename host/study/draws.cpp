@@ -85,7 +85,11 @@ DrawnReplica draw_replica(const Plan& plan, const Cell& cell, std::uint64_t seed
     if (draw.is_setting()) {
       draw.apply(replica.configuration, value);
     } else {
-      std::visit([&](auto& c) { set_parameter(c.problem, draw.index, value); }, replica.configuration);
+      std::visit(
+          [&](auto& c) {
+            if constexpr (requires { c.problem; }) set_parameter(c.problem, draw.index, value);
+          },
+          replica.configuration);
     }
   }
   std::visit(

@@ -20,7 +20,7 @@ namespace fryer::study {
 using Json = nlohmann::ordered_json;
 
 // What one cell runs, for each of the study's seeds. `seed` and `replicas` inside are not used.
-using CellConfiguration = std::variant<TrainConfiguration, CartPoleTrainConfiguration, GradientConfiguration,
+using CellConfiguration = std::variant<TrainConfiguration, CartPoleTrainConfiguration, QTrainConfiguration, GradientConfiguration,
                                        CartPoleGradientConfiguration, EvaluateConfiguration, CartPoleEvaluateConfiguration>;
 
 // What the grid sets of a cell, as written: key (with _), value.

@@ -469,32 +469,36 @@ std::vector<Chunk> run_launch(const Plan& plan, Launch& launch, Backend& backend
   std::vector<Chunk> chunks;
   std::visit(
       [&]<class Configuration>(const Configuration& c) {
-        std::vector<Replicas<Configuration>> replicas;
-        for (const Piece& piece : launch.pieces)
-          replicas.push_back(draw_replicas<Configuration>(plan, plan.cells[piece.cell], piece.range));
-        if constexpr (kIsTraining<Configuration>) {
-          const auto start = std::chrono::steady_clock::now();
-          if (!train_pieces(plan, replicas, launch, backend, control)) return;
-          const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-          if (control.pause != nullptr && plan.record.evaluation_episodes != 0 && took.count() > kLongTraining) return;
-        }
-        for (std::size_t i = 0; i < launch.pieces.size(); ++i) {
-          const Piece& piece = launch.pieces[i];
-          Chunk chunk;
-          chunk.cell = piece.cell;
-          chunk.range = piece.range;
-          const std::uint64_t key = cell_key(plan, plan.cells[piece.cell]);
+        if constexpr (std::is_same_v<Configuration, QTrainConfiguration>) {
+          throw ConfigurationError("algorithm: studies of value learners cannot be run by this version");
+        } else {
+          std::vector<Replicas<Configuration>> replicas;
+          for (const Piece& piece : launch.pieces)
+            replicas.push_back(draw_replicas<Configuration>(plan, plan.cells[piece.cell], piece.range));
           if constexpr (kIsTraining<Configuration>) {
-            store_trainings(plan, replicas[i], launch.begun[i], chunk, key, backend, control);
-            launch.begun[i] = {};
-          } else if constexpr (requires { c.greedy; }) {
-            run_evaluations(plan, replicas[i], chunk, key, backend, control);
-          } else {
-            run_gradients(plan, replicas[i], chunk, key, backend, control);
+            const auto start = std::chrono::steady_clock::now();
+            if (!train_pieces(plan, replicas, launch, backend, control)) return;
+            const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+            if (control.pause != nullptr && plan.record.evaluation_episodes != 0 && took.count() > kLongTraining) return;
           }
-          chunks.push_back(std::move(chunk));
+          for (std::size_t i = 0; i < launch.pieces.size(); ++i) {
+            const Piece& piece = launch.pieces[i];
+            Chunk chunk;
+            chunk.cell = piece.cell;
+            chunk.range = piece.range;
+            const std::uint64_t key = cell_key(plan, plan.cells[piece.cell]);
+            if constexpr (kIsTraining<Configuration>) {
+              store_trainings(plan, replicas[i], launch.begun[i], chunk, key, backend, control);
+              launch.begun[i] = {};
+            } else if constexpr (requires { c.greedy; }) {
+              run_evaluations(plan, replicas[i], chunk, key, backend, control);
+            } else {
+              run_gradients(plan, replicas[i], chunk, key, backend, control);
+            }
+            chunks.push_back(std::move(chunk));
+          }
+          launch.begun.clear();
         }
-        launch.begun.clear();
       },
       *plan.cells[launch.pieces[0].cell].run);
   return chunks;
