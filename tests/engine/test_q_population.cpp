@@ -4,7 +4,10 @@
 // curves are what the reference loop (lane/q_training.h) says; and bad settings are refused.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cmath>
+#include <fstream>
 #include <numeric>
 #include <random>
 
@@ -372,6 +375,43 @@ TEST(QMemory, IsThatOfTheTransitionsThatCanBeStored) {
   c.training.replay_capacity = 1'000'000;
   c.training.episodes = 1'000'000'000;
   EXPECT_EQ(memory_of_replica(c).replay, 1'000'000 * sizeof(Transition));
+}
+
+// Bytes of this process in memory.
+double resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  double total = 0, resident = 0;
+  statm >> total >> resident;
+  return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
+
+// A ring's memory is touched as it fills, and no more is taken once it is full.
+TEST(QMemory, GrowsAsTheRingFillsAndNotBeyond) {
+  if (test::little_effort()) GTEST_SKIP() << "sanitizers keep memory of their own";
+  QTrainConfiguration c = dqn_defaults(200);
+  QTrainingSettings& t = c.training;
+  t.shape = {1, 1};
+  t.batch = 1;
+  t.replay_capacity = 600'000;
+  t.train_every = 1000;  // little else to do
+  t.epsilon = {EpsilonSettings::Schedule::constant, 1, 1, 1};
+  t.episodes = 100'000;
+  const double ring = static_cast<double>(t.replay_capacity * sizeof(Transition));
+  std::uint64_t steps = 0;
+  const double before = resident_bytes();
+  double at_a_third = 0, when_full = 0, at_the_end = 0;
+  RunControl control;
+  control.episodes = [&](std::uint64_t, std::span<const std::uint32_t> outcomes) {
+    for (const std::uint32_t n : outcomes) steps += n;
+    at_the_end = resident_bytes();
+    if (steps < t.replay_capacity / 3) at_a_third = at_the_end;
+    if (steps > t.replay_capacity && when_full == 0) when_full = at_the_end;
+  };
+  train(c, *cpu(1), control);
+  ASSERT_GT(steps, 3 * t.replay_capacity);
+  EXPECT_LT(at_a_third - before, 0.6 * ring);
+  EXPECT_GT(when_full - before, 0.9 * ring);
+  EXPECT_LT(std::abs(at_the_end - when_full), 0.05 * ring);
 }
 
 TEST(QParameterNames, AreThoseOfTheParameters) {
