@@ -124,14 +124,16 @@ std::uint64_t missing_replicas(const Store& store) {
 Workers make_workers(const Plan& plan, std::uint64_t missing, BackendChoice choice) {
   const WorkEstimate one = estimate(plan, 0, 1);
   choice.work = one.steps * static_cast<double>(missing);
-  choice.parallelism = std::max(one.parallelism, std::min(missing, plan.seeds));
+  const bool value_learners = has_value_learners(plan, 0);
+  choice.parallelism =
+      value_learners ? one.parallelism * missing : std::max(one.parallelism, std::min(missing, plan.seeds));
   Workers workers;
   workers.backends.push_back(make_backend(choice));
   workers.info = workers.backends[0]->info();
   if (workers.info.device == "cpu") {
     const unsigned threads = workers.info.threads;
-    // Fewer replicas than a few a thread: all threads work on one after another.
-    if (threads == 1 || missing < 4 * std::uint64_t{threads}) return workers;
+    // Fewer replicas than a few a thread: all threads work on one after another. A value learner's training is one thread's anyway.
+    if (threads == 1 || (!value_learners && missing < 4 * std::uint64_t{threads})) return workers;
     workers.backends.clear();
     choice.device = BackendChoice::Device::cpu;
     choice.threads = 1;
@@ -187,7 +189,7 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
     dirty |= unfinished.erase(one.cell, one.range.first);
     return true;
   });
-  LaunchQueue work(plan, store, workers.backends.size(), std::move(begun.pieces));
+  LaunchQueue work(plan, store, workers.backends.size(), workers.backends[0]->info(), std::move(begun.pieces));
   Finished finished;
   std::vector<Worker> states(workers.backends.size());
   std::atomic<bool> ending_soon{false};  // the caller's wish, or a failure here
@@ -356,7 +358,7 @@ StudyEstimate estimate_study(const Plan& plan, const Workers& workers) {
   for (std::uint64_t i = 0; i < sampled; ++i) {
     const std::uint64_t cell = i * plan.cells.size() / sampled;
     Launch launch;
-    const std::uint64_t count = fill_for_measuring(plan, kinds, cell, launch);
+    const std::uint64_t count = fill_for_measuring(plan, kinds, cell, workers.backends[0]->info(), launch);
     StopToken stop{false};
     const auto start = Clock::now();
     // A timer stops what takes too long; how far it had come tells the rest.
