@@ -127,7 +127,7 @@ double mean_return_of(const QTrainConfiguration& c, double sum, double episodes)
   return cart_pole_mean_return(c.training.environment, sum, episodes);
 }
 
-QReplicaMemory memory_of_replica(const QTrainConfiguration& c) {
+ReplicaMemory memory_of_replica(const QTrainConfiguration& c) {
   const auto parameters = static_cast<std::uint64_t>(c.training.shape.parameters());
   constexpr std::uint64_t kArrays = 8;  // weights, target, two moments, gradient, copies in an order of the lanes' own
   return {kArrays * 4 * parameters, most_transitions(c.training) * sizeof(Transition), 4 * c.training.episodes};
@@ -144,7 +144,7 @@ WorkEstimate estimate(const QTrainConfiguration& c) {
   // sample, and a core makes some 2e11 of those.
   e.steps = replicas * (steps + updates * t.batch * 8 * t.shape.parameters() * (5e8 / 2e11));
   e.parallelism = c.replicas * (learns_online(c) ? 32 : 256);  // a warp, or a block, is a replica
-  const QReplicaMemory replica = memory_of_replica(c);
+  const ReplicaMemory replica = memory_of_replica(c);
   const std::uint64_t in_flight =
       std::min<std::uint64_t>(c.replicas, std::uint64_t{usable_threads()} * (learns_online(c) ? 2 : 1));
   e.memory_bytes = in_flight * replica.total() +

@@ -31,8 +31,8 @@ std::uint64_t bytes(const Rules& rules) {
 }
 
 void copy(const float* from, float* to, int n) {
-  if (from == nullptr || to == nullptr) return;
-  for (int i = 0; i < n; ++i) to[i] = from[i];
+  if (to == nullptr) return;
+  for (int i = 0; i < n; ++i) to[i] = from != nullptr ? from[i] : 0.0f;
 }
 
 void load_learner(const Rules& rules, void* raw, const QLearner<const float>& from) {

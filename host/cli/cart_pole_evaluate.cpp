@@ -12,7 +12,8 @@ const Description kDescription = {
     "evaluate",
     "ENV",
     "play episodes of a fixed policy and report their returns",
-    "A policy samples its actions unless --greedy. Episodes of an evaluation are others than a training's with the same seed.",
+    "A sigmoid policy samples its actions unless --greedy, a Q network acts greedily. Episodes of an evaluation are others than "
+    "a training's with the same seed.",
     {{"a policy that train --save-policy wrote", "evaluate CartPole-v1 --policy policy.json --episodes 1e6"},
      {"how long chance balances the pole", "evaluate CartPole-v1 --random --episodes 1e7"}}};
 
@@ -47,7 +48,7 @@ class CartPoleEvaluate : public EvaluateCommand<CartPoleEvaluateConfiguration> {
   explicit CartPoleEvaluate(const std::string& environment) : EvaluateCommand(kDescription, environment) {
     c_.problem.environment.max_steps = default_max_steps(environment);
     add_episodes("episodes to play");
-    add_cart_pole_policy_choice(table_, {c_.problem.parameters, c_.problem.hidden}, policy_);
+    add_cart_pole_policy_choice(table_, policy(), policy_);
     add_players({"parameters", "policy", "hidden", "activation"});
     add_cart_pole(table_, c_.problem.environment);
     add_backend_options();
@@ -55,14 +56,18 @@ class CartPoleEvaluate : public EvaluateCommand<CartPoleEvaluateConfiguration> {
   void resolve() override {
     if (c_.random) {
       c_.problem.hidden = {};
+      c_.q_network.reset();
     } else {
-      resolve_cart_pole_policy(table_, environment_, {c_.problem.parameters, c_.problem.hidden}, policy_);
+      resolve_cart_pole_policy(table_, environment_, policy(), policy_);
+      if (c_.q_network) resolve_greedy(table_, c_.greedy);
     }
     validate(c_);
   }
 
  private:
+  CartPolePolicy policy() { return {c_.problem.parameters, c_.problem.hidden, &c_.q_network}; }
   std::string policy_text() const override {
+    if (c_.q_network) return policy_words(*c_.q_network);
     return fmt::format("the policy with {}{}", c_.problem.hidden.units == 0 ? "parameters " : "",
                        policy_words(c_.problem.parameters, c_.problem.hidden, ", "));
   }

@@ -28,7 +28,7 @@ class CartPoleGradient : public EpisodeCommand<CartPoleGradientConfiguration, Ca
   explicit CartPoleGradient(const std::string& environment) : EpisodeCommand(kDescription, environment) {
     c_.problem.environment.max_steps = default_max_steps(environment);
     add_episodes("episodes to average over");
-    add_cart_pole_policy_choice(table_, {c_.problem.parameters, c_.problem.hidden}, policy_);
+    add_cart_pole_policy_choice(table_, {c_.problem.parameters, c_.problem.hidden, nullptr}, policy_);
     table_.number("gamma", "G", c_.problem.gamma, "a number from 0 to 1", "a factor",
                   "discount of later rewards; only 1 gives the gradient of the expected return");
     add_reward_scale(table_, c_.problem.reward_scale);
@@ -36,7 +36,7 @@ class CartPoleGradient : public EpisodeCommand<CartPoleGradientConfiguration, Ca
     add_backend_options();
   }
   void resolve() override {
-    resolve_cart_pole_policy(table_, environment_, {c_.problem.parameters, c_.problem.hidden}, policy_);
+    resolve_cart_pole_policy(table_, environment_, {c_.problem.parameters, c_.problem.hidden, nullptr}, policy_);
     validate(c_);
   }
 

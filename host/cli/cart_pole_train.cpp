@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// `fryer train CartPole-v1` and -v0: their options and what is said of the result.
+// `fryer train CartPole-v1` and -v0 by policy gradients: their options and what is said of the result.
 #include <fmt/format.h>
 
 #include "fryer/engine/registry.h"
+#include "host/cli/policy_gradient_train.h"
 #include "host/cli/settings.h"
-#include "host/cli/train_command.h"
 
 namespace fryer::cli {
 namespace {
@@ -25,12 +25,12 @@ Description describe() {
   return d;
 }
 
-class CartPoleTrain : public TrainCommand {
+class CartPoleTrain : public PolicyGradientTrain {
  public:
   explicit CartPoleTrain(const std::string& environment);
   std::string why_not(const std::string& option) const override {
     if (option == "policy") return "train has no such option: training starts from --parameters";
-    return TrainCommand::why_not(option);
+    return PolicyGradientTrain::why_not(option);
   }
   std::optional<study::CellConfiguration> cell() const override { return c_; }
   void take(const study::CellConfiguration& cell) override { c_ = std::get<CartPoleTrainConfiguration>(cell); }
@@ -40,7 +40,11 @@ class CartPoleTrain : public TrainCommand {
   TrainView view() const override {
     const CartPole::Settings& s = c_.problem.environment;
     const std::vector<std::string> names = parameter_names(c_.problem.hidden);
-    return {c_, names, std::vector<bool>(names.size(), true), s.sutton_barto_reward ? -1.0 : 0.0,
+    return {c_,
+            c_.batch,
+            names,
+            std::vector<bool>(names.size(), true),
+            s.sutton_barto_reward ? -1.0 : 0.0,
             s.sutton_barto_reward ? 0.0 : static_cast<double>(s.max_steps)};
   }
   void settle() override {
@@ -49,8 +53,8 @@ class CartPoleTrain : public TrainCommand {
     if (parameters < std::max(table_.find("hidden")->source, table_.find("initialisation")->source)) policy_.numbers.clear();
   }
   void resolve() override {
-    resolve_cart_pole_parameters(table_, {c_.problem.parameters, c_.problem.hidden}, policy_);
-    TrainCommand::resolve();
+    resolve_cart_pole_parameters(table_, {c_.problem.parameters, c_.problem.hidden, nullptr}, policy_);
+    PolicyGradientTrain::resolve();
   }
   void check() const override { validate(c_); }
   WorkEstimate work() const override { return estimate(c_); }
@@ -78,9 +82,9 @@ class CartPoleTrain : public TrainCommand {
   PolicyChoice policy_;
 };
 
-CartPoleTrain::CartPoleTrain(const std::string& environment) : TrainCommand(describe(), environment, c_) {
+CartPoleTrain::CartPoleTrain(const std::string& environment) : PolicyGradientTrain(describe(), environment, c_) {
   c_.problem.environment.max_steps = default_max_steps(environment);
-  add_algorithm_options();
+  add_training_options();
   table_.number("gamma", "G", c_.problem.gamma, "a number from 0 to 1", "a factor", "discount of later rewards");
   add_reward_scale(table_, c_.problem.reward_scale);
   add_baseline();
@@ -89,7 +93,7 @@ CartPoleTrain::CartPoleTrain(const std::string& environment) : TrainCommand(desc
       "adds E times each step's policy entropy to what is maximised (its direct gradient, in constant memory); not with "
       "--baseline standardize");
   add_until("a mean return that episodes can have, or none");
-  add_cart_pole_parameters(table_, {c_.problem.parameters, c_.problem.hidden}, policy_,
+  add_cart_pole_parameters(table_, {c_.problem.parameters, c_.problem.hidden, nullptr}, policy_,
                            "the policy's initial parameters: action 1 with probability sigmoid(w . state + bias)");
   add_initialisation(table_, c_.problem.hidden, policy_);
   add_cart_pole(table_, c_.problem.environment);

@@ -22,6 +22,11 @@ struct Description {
   std::vector<std::pair<std::string, std::string>> examples;  // what it does, the words after "fryer"
 };
 
+// What a command is made for. Empty: of an environment where there is none, of an algorithm the environment's first.
+struct Subject {
+  std::string environment, algorithm;
+};
+
 // Options that every command has.
 struct Common {
   BackendChoice backend;
@@ -40,7 +45,7 @@ class Command {
   const OptionTable& table() const { return table_; }
   const Common& common() const { return common_; }
   const std::string& environment() const { return environment_; }  // "" where the command has none
-  virtual std::string algorithm() const { return ""; }
+  virtual std::string algorithm() const { return ""; }             // "" where options do not depend on one
 
   // Whether it takes the argument ENV, and whether it runs the environment it was made for.
   virtual bool takes_environment() const { return false; }
@@ -82,44 +87,59 @@ class Command {
   std::string environment_;  // the one it was made for, "" without
 };
 
-// What can be typed after `fryer`. A command that takes an environment is made for one: its options and their defaults are that
-// environment's.
+// What can be typed after `fryer`. A command that takes an environment is made for one, and `train` for an algorithm too: its options and
+// their defaults are theirs.
 struct CommandEntry {
   const char* name;  // one word, or two: "study run"
-  std::unique_ptr<Command> (*make)(const std::string& environment);
+  std::unique_ptr<Command> (*make)(const Subject& subject);
 };
 const std::vector<CommandEntry>& commands();
 
 // The environments a command knows, by name; none for a command without.
 std::vector<std::string> environments_of(const CommandEntry& entry);
+// The algorithms whose options it has on one of them; one that is "" where options do not depend on an algorithm.
+std::vector<std::string> algorithms_of(const CommandEntry& entry, const std::string& environment);
+// Both together; one subject without environment for a command that takes none.
+std::vector<Subject> subjects_of(const CommandEntry& entry);
 
-// For `environment`, one of the registry's.
-std::unique_ptr<Command> make_train_command(const std::string& environment);
-std::unique_ptr<Command> make_gradient_command(const std::string& environment);
-std::unique_ptr<Command> make_evaluate_command(const std::string& environment);
+// The registry's algorithms of an environment, the one that runs by default first.
+std::vector<std::string> known_algorithms(const std::string& environment);
+// Why an environment cannot be trained by this algorithm, with what is accepted; "" where it can.
+std::string why_not_trained_by(const std::string& algorithm, const std::string& environment);
+
+// For subjects of the registry.
+std::unique_ptr<Command> make_train_command(const Subject& subject);
+std::unique_ptr<Command> make_gradient_command(const Subject& subject);
+std::unique_ptr<Command> make_evaluate_command(const Subject& subject);
 std::unique_ptr<Command> make_fry_shack_train_command();
 std::unique_ptr<Command> make_fry_shack_gradient_command();
 std::unique_ptr<Command> make_fry_shack_evaluate_command();
 std::unique_ptr<Command> make_cart_pole_train_command(const std::string& environment);
+std::unique_ptr<Command> make_cart_pole_q_train_command(const Subject& subject);  // of dqn or q-learning
 std::unique_ptr<Command> make_cart_pole_gradient_command(const std::string& environment);
 std::unique_ptr<Command> make_cart_pole_evaluate_command(const std::string& environment);
-std::unique_ptr<Command> make_trace_command(const std::string& environment);  // CartPole's alone
-std::unique_ptr<Command> make_notebook_command(const std::string&);
-std::unique_ptr<Command> make_study_check_command(const std::string&);
-std::unique_ptr<Command> make_study_run_command(const std::string&);
-std::unique_ptr<Command> make_study_resume_command(const std::string&);
-std::unique_ptr<Command> make_study_status_command(const std::string&);
-std::unique_ptr<Command> make_study_report_command(const std::string&);
-std::unique_ptr<Command> make_study_export_command(const std::string&);
-std::unique_ptr<Command> make_study_merge_command(const std::string&);
-std::unique_ptr<Command> make_devices_command(const std::string&);
-std::unique_ptr<Command> make_list_command(const std::string&);
-std::unique_ptr<Command> make_version_command(const std::string&);
-// Help on the program (command ""), on a command for every environment (environment ""), or for one.
-std::unique_ptr<Command> make_help_command(const std::string& command, const std::string& environment);
+std::unique_ptr<Command> make_trace_command(const Subject& subject);  // CartPole's alone
+std::unique_ptr<Command> make_notebook_command(const Subject&);
+std::unique_ptr<Command> make_study_check_command(const Subject&);
+std::unique_ptr<Command> make_study_run_command(const Subject&);
+std::unique_ptr<Command> make_study_resume_command(const Subject&);
+std::unique_ptr<Command> make_study_status_command(const Subject&);
+std::unique_ptr<Command> make_study_report_command(const Subject&);
+std::unique_ptr<Command> make_study_export_command(const Subject&);
+std::unique_ptr<Command> make_study_merge_command(const Subject&);
+std::unique_ptr<Command> make_devices_command(const Subject&);
+std::unique_ptr<Command> make_list_command(const Subject&);
+std::unique_ptr<Command> make_version_command(const Subject&);
+// Help on the program (command ""), on a command for every environment and algorithm ("" of both), or for one.
+std::unique_ptr<Command> make_help_command(const std::string& command, const Subject& about);
 
 // Why `name` (without dashes) is no option of the command, or, with _ for -, no key of a file for it; with the nearest that is.
 std::string unknown_option(const Command& command, const std::string& name, bool key);
+
+// The algorithm that settings choose before options are read: the one they name, else that of their preset, else the environment's first.
+// Null where there is none; throws ConfigurationError for one that the environment does not have.
+std::string choose_algorithm(const CommandEntry& entry, const std::string& environment, const Assignment* algorithm,
+                             const Assignment* preset);
 
 // Gives a new command its settings and resolves them: the preset, what a file says, what the command line says, each overriding what came
 // before. All must be options of it. Throws ConfigurationError, FileError, DamagedFileError.

@@ -13,6 +13,14 @@
 
 namespace fryer::cli {
 
+namespace {
+
+bool contains(const std::vector<std::string>& words, const std::string& word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+}  // namespace
+
 const std::vector<CommandEntry>& commands() {
   static const std::vector<CommandEntry> entries = {
       {"train", make_train_command},
@@ -37,24 +45,72 @@ const std::vector<CommandEntry>& commands() {
 std::vector<std::string> environments_of(const CommandEntry& entry) {
   std::vector<std::string> names;
   for (const EnvironmentEntry& environment : kEnvironments) {
-    const std::unique_ptr<Command> command = entry.make(std::string(environment.name));
+    const std::unique_ptr<Command> command = entry.make({std::string(environment.name), ""});
     if (command->takes_environment() && command->supports_environment()) names.emplace_back(environment.name);
   }
   return names;
 }
 
+std::vector<std::string> known_algorithms(const std::string& environment) {
+  for (const EnvironmentEntry& entry : kEnvironments) {
+    if (entry.name == environment) return split_list(entry.algorithms);
+  }
+  return {""};
+}
+
+std::vector<std::string> algorithms_of(const CommandEntry& entry, const std::string& environment) {
+  if (entry.make({environment, ""})->algorithm().empty()) return {""};
+  return known_algorithms(environment);
+}
+
+std::vector<Subject> subjects_of(const CommandEntry& entry) {
+  std::vector<Subject> subjects;
+  for (const std::string& environment : environments_of(entry)) {
+    for (const std::string& algorithm : algorithms_of(entry, environment)) subjects.push_back({environment, algorithm});
+  }
+  if (subjects.empty()) subjects.emplace_back();
+  return subjects;
+}
+
+std::string why_not_trained_by(const std::string& algorithm, const std::string& environment) {
+  const std::vector<std::string> accepted = known_algorithms(environment);
+  if (contains(accepted, algorithm)) return "";
+  return fmt::format("{} is not accepted; accepted on {}: {}{}", shown(algorithm), environment, either(accepted),
+                     suggestion(algorithm, accepted));
+}
+
+std::string choose_algorithm(const CommandEntry& entry, const std::string& environment, const Assignment* algorithm,
+                             const Assignment* preset) {
+  if (algorithms_of(entry, environment).front().empty()) return "";
+  if (algorithm != nullptr) {
+    const std::string why = why_not_trained_by(algorithm->text, environment);
+    if (!why.empty()) throw ConfigurationError(algorithm->label + ": " + why);
+    return algorithm->text;
+  }
+  for (const PresetEntry& known : kPresets) {
+    if (preset != nullptr && known.name == preset->text && contains(split_list(known.environments), environment))
+      return std::string(known.algorithm);
+  }
+  return "";
+}
+
 namespace {
 bool is_cart_pole(const std::string& environment) { return environment != FryShack::kName; }
+bool is_value_learner(const std::string& algorithm) { return algorithm == "dqn" || algorithm == "q-learning"; }
 }  // namespace
 
-std::unique_ptr<Command> make_train_command(const std::string& environment) {
-  return is_cart_pole(environment) ? make_cart_pole_train_command(environment) : make_fry_shack_train_command();
+std::unique_ptr<Command> make_train_command(const Subject& subject) {
+  if (!is_cart_pole(subject.environment)) return make_fry_shack_train_command();
+  return is_value_learner(subject.algorithm) ? make_cart_pole_q_train_command(subject)
+                                             : make_cart_pole_train_command(subject.environment);
 }
-std::unique_ptr<Command> make_gradient_command(const std::string& environment) {
-  return is_cart_pole(environment) ? make_cart_pole_gradient_command(environment) : make_fry_shack_gradient_command();
+std::unique_ptr<Command> make_gradient_command(const Subject& subject) {
+  return is_cart_pole(subject.environment) ? make_cart_pole_gradient_command(subject.environment)
+                                           : make_fry_shack_gradient_command();
 }
-std::unique_ptr<Command> make_evaluate_command(const std::string& environment) {
-  return is_cart_pole(environment) ? make_cart_pole_evaluate_command(environment) : make_fry_shack_evaluate_command();
+std::unique_ptr<Command> make_evaluate_command(const Subject& subject) {
+  return is_cart_pole(subject.environment) ? make_cart_pole_evaluate_command(subject.environment)
+                                           : make_fry_shack_evaluate_command();
 }
 
 namespace {
@@ -102,10 +158,19 @@ std::string unknown_option(const Command& command, const std::string& name, bool
   const std::string& own = command.description().name;
   const std::string why = command.why_not(name);
   if (!why.empty()) return why;
-  if (command.takes_environment()) {  // of the same command, for other environments?
+  const auto has_it = [&](const CommandEntry& entry, const std::string& environment) {
+    std::vector<std::string> algorithms;
+    for (const std::string& algorithm : algorithms_of(entry, environment)) {
+      if (entry.make({environment, algorithm})->table().find(name) != nullptr) algorithms.push_back(algorithm);
+    }
+    return algorithms;
+  };
+  if (command.takes_environment()) {  // of the same command, for other algorithms or environments?
+    const std::vector<std::string> algorithms = has_it(find_command(own), command.environment());
+    if (!algorithms.empty()) return fmt::format("not an option of {}, but of {}", command.algorithm(), either(algorithms));
     std::vector<std::string> elsewhere;
     for (const std::string& environment : environments_of(find_command(own))) {
-      if (find_command(own).make(environment)->table().find(name) != nullptr) elsewhere.push_back(environment);
+      if (!has_it(find_command(own), environment).empty()) elsewhere.push_back(environment);
     }
     if (!elsewhere.empty()) {
       return fmt::format("not an option of {} {}, but of {}", own, command.environment(), either(elsewhere));
@@ -113,7 +178,7 @@ std::string unknown_option(const Command& command, const std::string& name, bool
   }
   std::vector<std::string> others;
   for (const CommandEntry& entry : commands()) {
-    if (entry.name != own && entry.make(command.environment())->table().find(name) != nullptr) others.emplace_back(entry.name);
+    if (entry.name != own && !has_it(entry, command.environment()).empty()) others.emplace_back(entry.name);
   }
   std::vector<std::string> names = command.table().names();
   for (std::string& candidate : names) candidate = key ? key_of(candidate) : "--" + candidate;
@@ -134,14 +199,26 @@ bool is_environment(const std::string& word) {
   return std::any_of(kEnvironments.begin(), kEnvironments.end(), [&](const EnvironmentEntry& e) { return e.name == word; });
 }
 
-// Where the words are before a command's options are known: its environment and its --config file. An option's value is no
-// environment, whatever it says.
+bool is_algorithm(const std::string& word) {
+  return std::any_of(kAlgorithms.begin(), kAlgorithms.end(), [&](const AlgorithmEntry& e) { return e.name == word; });
+}
+
+// What words that ask for help name, wherever it stands.
+Subject subject_in(const std::vector<std::string>& words) {
+  const auto environment = std::find_if(words.begin(), words.end(), is_environment);
+  const auto algorithm = std::find_if(words.begin(), words.end(), is_algorithm);
+  return {environment == words.end() ? "" : *environment, algorithm == words.end() ? "" : *algorithm};
+}
+
+// What the words say before a command's options are known: its environment, and options on which the others depend. An option's value is
+// no environment, whatever it says.
 struct Positions {
   std::optional<std::string> environment, config;
+  std::optional<Assignment> algorithm, preset;
 };
 Positions find_positions(const CommandEntry& entry, const std::vector<std::string>& words) {
   std::vector<std::unique_ptr<Command>> variants;
-  for (const EnvironmentEntry& environment : kEnvironments) variants.push_back(entry.make(std::string(environment.name)));
+  for (const Subject& subject : subjects_of(entry)) variants.push_back(entry.make(subject));
   const auto takes_value = [&](const std::string& name) {
     return std::any_of(variants.begin(), variants.end(), [&](const auto& variant) {
       const auto& options = variant->table().options();
@@ -151,12 +228,17 @@ Positions find_positions(const CommandEntry& entry, const std::vector<std::strin
       });
     });
   };
-  constexpr std::string_view kConfig = "--config=";
   Positions found;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::string& word = words[i];
-    if (word.starts_with(kConfig)) found.config = word.substr(kConfig.size());
-    if (word == "--config" && i + 1 < words.size()) found.config = words[i + 1];
+    const auto value_of = [&](const std::string& option) -> std::optional<std::string> {
+      if (word.starts_with(option + '=')) return word.substr(option.size() + 1);
+      if (word == option && i + 1 < words.size()) return words[i + 1];
+      return std::nullopt;
+    };
+    if (const auto value = value_of("--config")) found.config = value;
+    if (const auto value = value_of("--algorithm")) found.algorithm = {"algorithm", *value, "--algorithm"};
+    if (const auto value = value_of("--preset")) found.preset = {"preset", *value, "--preset"};
     if (takes_value(word)) {
       ++i;
     } else if (!word.starts_with('-') && !found.environment) {
@@ -242,8 +324,13 @@ void configure(Command& command, const std::vector<Assignment>& file, const std:
     table.set("preset", preset->text, Source::preset, preset->label);
     command.apply_preset(preset->text);
   }
-  for (const Assignment& a : file) table.set(a.name, a.text, Source::file, a.label);
-  for (const Assignment& a : words) table.set(a.name, a.text, Source::command_line, a.label);
+  const auto set_all = [&](const std::vector<Assignment>& assignments, Source source) {
+    for (const Assignment& a : assignments) {
+      if (a.name != "preset") table.set(a.name, a.text, source, a.label);
+    }
+  };
+  set_all(file, Source::file);
+  set_all(words, Source::command_line);
   command.settle();
   table.check();
   command.resolve();
@@ -254,25 +341,21 @@ std::unique_ptr<Command> parse_command_line(const std::vector<std::string>& word
     throw ConfigurationError(fmt::format("COMMAND: missing; {} (fryer --help explains them)", either(command_names())));
   }
   const auto asks_for_help = [](const std::string& word) { return word == "--help" || word == "-h"; };
-  if (asks_for_help(words[0])) return make_help_command("", "");
+  if (asks_for_help(words[0])) return make_help_command("", {});
   if (words[0] == "help") {
     const std::vector<std::string> of(words.begin() + 1, words.end());
-    const auto named = std::find_if(of.begin(), of.end(), is_environment);
     const bool group = of.size() == 1 && is_group(of[0]);
-    return make_help_command(of.empty() ? "" : group ? of[0] : find_command(name_in(of)).name, named == of.end() ? "" : *named);
+    return make_help_command(of.empty() ? "" : group ? of[0] : find_command(name_in(of)).name, subject_in(of));
   }
   if (words[0].starts_with('-') && words[0] != "--version") {
     throw ConfigurationError(
         fmt::format("{}: options come after the command; fryer COMMAND [options], and fryer --help", shown(words[0])));
   }
-  if (is_group(words[0]) && words.size() > 1 && asks_for_help(words[1])) return make_help_command(words[0], "");
+  if (is_group(words[0]) && words.size() > 1 && asks_for_help(words[1])) return make_help_command(words[0], {});
   const std::string name = words[0] == "--version" ? "version" : name_in(words);
   const CommandEntry& entry = find_command(name);
   const std::vector<std::string> rest(words.begin() + (name.find(' ') == std::string::npos ? 1 : 2), words.end());
-  if (std::any_of(rest.begin(), rest.end(), asks_for_help)) {
-    const auto named = std::find_if(rest.begin(), rest.end(), is_environment);
-    return make_help_command(entry.name, named == rest.end() ? "" : *named);
-  }
+  if (std::any_of(rest.begin(), rest.end(), asks_for_help)) return make_help_command(entry.name, subject_in(rest));
   const Positions positions = find_positions(entry, rest);
   ConfigFile file;
   if (positions.config) file = read_config_file(*positions.config);
@@ -282,7 +365,13 @@ std::unique_ptr<Command> parse_command_line(const std::vector<std::string>& word
     throw ConfigurationError(fmt::format("{}: no such environment; accepted: {}{}", shown(environment), either(known),
                                          suggestion(environment, known)));
   }
-  std::unique_ptr<Command> command = entry.make(is_environment(environment) ? environment : std::string(kEnvironments[0].name));
+  Subject subject = {is_environment(environment) ? environment : std::string(kEnvironments[0].name), ""};
+  const auto said = [&](const std::optional<Assignment>& word, const char* option) {
+    return word ? &*word : find(file.assignments, option);
+  };
+  subject.algorithm =
+      choose_algorithm(entry, subject.environment, said(positions.algorithm, "algorithm"), said(positions.preset, "preset"));
+  std::unique_ptr<Command> command = entry.make(subject);
 
   const Arguments arguments =
       split_arguments(command->table(), rest, [&](const std::string& word) { return explain(*command, word); });

@@ -31,11 +31,11 @@ class EpisodeCommand : public Command {
     if (common_.dry_run) return run_dry(*this, console, c_.seed, plan());
     const Stopwatch watch;
     const std::unique_ptr<Backend> backend = open_backend(*this, estimate(c_), console);
-    const Result r =
-        run_watched(*this, console, "episodes", 1, [&](const RunControl& control) { return result_of(c_, *backend, control); });
+    const Result r = run_watched(*this, console, "episodes", 1,
+                                 [&](const RunControl& control, ProgressMeter&) { return result_of(c_, *backend, control); });
     const double seconds = watch.seconds();
     if (!common_.json) {
-      console.print(text(console, r) + closing_text(r.episodes, r.steps, seconds, backend->info(), r.digest));
+      console.print(text(console, r) + closing_text({r.episodes, r.steps}, seconds, backend->info(), r.digest));
       return 0;
     }
     Json document = document_head(*this, c_.seed);

@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "fryer/engine/registry.h"
+#include "host/cli/policy_gradient_train.h"
 #include "host/cli/settings.h"
-#include "host/cli/train_command.h"
 
 namespace fryer::cli {
 namespace {
@@ -35,12 +35,12 @@ Description describe() {
   return d;
 }
 
-class FryShackTrain : public TrainCommand {
+class FryShackTrain : public PolicyGradientTrain {
  public:
   FryShackTrain();
   std::string why_not(const std::string& option) const override {
     if (option == "parameters" || option == "policy") return "train has no such option: training starts from --weight and --bias";
-    return TrainCommand::why_not(option);
+    return PolicyGradientTrain::why_not(option);
   }
   std::optional<study::CellConfiguration> cell() const override { return c_; }
   void take(const study::CellConfiguration& cell) override { c_ = std::get<TrainConfiguration>(cell); }
@@ -56,6 +56,7 @@ class FryShackTrain : public TrainCommand {
   TrainView view() const override {
     const FryShack::Settings& s = c_.problem.environment;
     return {c_,
+            c_.batch,
             {kFryShackParameters.begin(), kFryShackParameters.end()},
             {c_.problem.learn_weight, true},
             std::min(s.reward_correct, s.reward_wrong),
@@ -77,8 +78,8 @@ class FryShackTrain : public TrainCommand {
   TrainConfiguration c_;
 };
 
-FryShackTrain::FryShackTrain() : TrainCommand(describe(), FryShack::kName, c_) {
-  add_algorithm_options();
+FryShackTrain::FryShackTrain() : PolicyGradientTrain(describe(), FryShack::kName, c_) {
+  add_training_options();
   add_reward_scale(table_, c_.problem.reward_scale);
   add_baseline();
   add_until("a finite mean return, or none");

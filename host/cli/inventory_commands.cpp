@@ -66,18 +66,6 @@ class DevicesCommand : public Command {
   }
 };
 
-Json words(std::string_view comma_separated) {
-  Json list = Json::array();
-  while (!comma_separated.empty()) {
-    const std::size_t comma = comma_separated.find(',');
-    std::string_view word = comma_separated.substr(0, comma);
-    word.remove_prefix(std::min(word.size(), word.find_first_not_of(' ')));
-    list.push_back(std::string(word));
-    comma_separated.remove_prefix(comma == std::string_view::npos ? comma_separated.size() : comma + 1);
-  }
-  return list;
-}
-
 class ListCommand : public Command {
  public:
   ListCommand()
@@ -100,7 +88,7 @@ class ListCommand : public Command {
                                           {"summary", std::string(e.summary)},
                                           {"policy", std::string(e.policy)},
                                           {"parameters", std::vector<std::string>(e.parameters.begin(), e.parameters.end())},
-                                          {"algorithms", words(e.algorithms)}});
+                                          {"algorithms", split_list(e.algorithms)}});
       policies.push_back({{"name", std::string(e.policy)}, {"environment", std::string(e.name)}});
     }
     document["policies"] = policies;
@@ -110,7 +98,7 @@ class ListCommand : public Command {
     document["presets"] = Json::array();
     for (const PresetEntry& p : kPresets) {
       document["presets"].push_back({{"name", std::string(p.name)},
-                                     {"environments", words(p.environments)},
+                                     {"environments", split_list(p.environments)},
                                      {"algorithm", std::string(p.algorithm)},
                                      {"summary", std::string(p.summary)}});
     }
@@ -163,8 +151,8 @@ class VersionCommand : public Command {
 
 }  // namespace
 
-std::unique_ptr<Command> make_devices_command(const std::string&) { return std::make_unique<DevicesCommand>(); }
-std::unique_ptr<Command> make_list_command(const std::string&) { return std::make_unique<ListCommand>(); }
-std::unique_ptr<Command> make_version_command(const std::string&) { return std::make_unique<VersionCommand>(); }
+std::unique_ptr<Command> make_devices_command(const Subject&) { return std::make_unique<DevicesCommand>(); }
+std::unique_ptr<Command> make_list_command(const Subject&) { return std::make_unique<ListCommand>(); }
+std::unique_ptr<Command> make_version_command(const Subject&) { return std::make_unique<VersionCommand>(); }
 
 }  // namespace fryer::cli

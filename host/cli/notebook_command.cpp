@@ -143,8 +143,9 @@ Plan NotebookCommand::plan() const {
 
 Comparison NotebookCommand::compare(const Console& console, Backend& backend, double final_bias) const {
   Comparison comparison;
-  comparison.result = run_watched(*this, console, "episodes", 1,
-                                  [&](const RunControl& control) { return train(population(), backend, control); });
+  comparison.result = run_watched(*this, console, "episodes", 1, [&](const RunControl& control, ProgressMeter&) {
+    return train(population(), backend, control);
+  });
   std::uint64_t below = 0, above = 0;
   for (const float bias : comparison.result.table.parameters[1]) {  // a failed training's NaN is neither
     below += static_cast<double>(bias) <= final_bias;
@@ -263,6 +264,6 @@ int NotebookCommand::run(const Console& console) {
 
 }  // namespace
 
-std::unique_ptr<Command> make_notebook_command(const std::string&) { return std::make_unique<NotebookCommand>(); }
+std::unique_ptr<Command> make_notebook_command(const Subject&) { return std::make_unique<NotebookCommand>(); }
 
 }  // namespace fryer::cli

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace fryer::cli {
 namespace {
@@ -42,17 +43,29 @@ Option& OptionTable::add(Option option) {
   return options_.back();
 }
 
-Option& OptionTable::integer(std::string name, std::string placeholder, std::uint64_t& target, std::string accepted,
-                             std::string unit, std::string help) {
+template <class Whole>
+Option& OptionTable::whole(std::string name, std::string placeholder, Whole& target, std::string accepted, std::string unit,
+                           std::string help) {
   Option option = row(std::move(name), std::move(placeholder), std::move(accepted), std::move(unit), std::move(help));
   option.numeric = true;
   option.value = [&target] { return Json(target); };
   option.read = [&target, accepted = option.accepted](const std::string& text) {
     const std::optional<std::uint64_t> value = parse_integer(text);
     if (!value) not_accepted(text, accepted + ", written 1000000, 1e6 or 1_000_000");
-    target = *value;
+    if (*value > std::numeric_limits<Whole>::max()) not_accepted(text, accepted);
+    target = static_cast<Whole>(*value);
   };
   return add(std::move(option));
+}
+
+Option& OptionTable::integer(std::string name, std::string placeholder, std::uint64_t& target, std::string accepted,
+                             std::string unit, std::string help) {
+  return whole(std::move(name), std::move(placeholder), target, std::move(accepted), std::move(unit), std::move(help));
+}
+
+Option& OptionTable::integer(std::string name, std::string placeholder, std::uint32_t& target, std::string accepted,
+                             std::string unit, std::string help) {
+  return whole(std::move(name), std::move(placeholder), target, std::move(accepted), std::move(unit), std::move(help));
 }
 
 Option& OptionTable::number(std::string name, std::string placeholder, double& target, std::string accepted, std::string unit,
@@ -75,6 +88,20 @@ Option& OptionTable::flag(std::string name, bool& target, std::string help) {
   option.read = [&target](const std::string& text) {
     const std::optional<bool> value = parse_flag(text);
     if (!value) not_accepted(text, "true or false");
+    target = *value;
+  };
+  return add(std::move(option));
+}
+
+Option& OptionTable::toggle(std::string name, bool& target, std::string help) {
+  Option option = row(std::move(name), "on|off", "on or off", "", std::move(help));
+  option.choices = {"on", "off"};
+  option.value = [&target] { return Json(target); };
+  option.read = [&target, accepted = option.accepted, choices = option.choices](const std::string& text) {
+    const std::optional<bool> value = text == "on"    ? std::optional(true)
+                                      : text == "off" ? std::optional(false)
+                                                      : parse_flag(text);
+    if (!value) not_accepted(text, accepted, choices);
     target = *value;
   };
   return add(std::move(option));
@@ -153,10 +180,11 @@ void OptionTable::check() const {
     if (overtaken || first == option.conditions.end()) continue;
     const Option& other = *find(first->other());
     const Json in_force = other.value();
-    const std::string value = other.is_flag()        ? ""
-                              : in_force.is_string() ? ' ' + in_force.get<std::string>()
-                              : in_force.is_number() ? ' ' + in_force.dump()
-                                                     : "";
+    const std::string value = other.is_flag()         ? ""
+                              : in_force.is_string()  ? ' ' + in_force.get<std::string>()
+                              : in_force.is_number()  ? ' ' + in_force.dump()
+                              : in_force.is_boolean() ? (in_force.get<bool>() ? " on" : " off")
+                                                      : "";
     throw ConfigurationError(fmt::format("{}: has no meaning with --{}{}", option.label, other.name, value));
   }
 }

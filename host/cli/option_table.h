@@ -42,6 +42,7 @@ struct Option {
   };
   std::optional<Inner> inner;
   bool numeric = false;  // a number: where files have types, a text in quotes is none
+  bool list = false;     // numbers with commas between: files may write a list
   // The option means nothing next to the value of another unless this holds.
   struct Condition {
     std::function<bool()> holds;
@@ -68,9 +69,13 @@ class OptionTable {
   // and that of a new one means what was done before (study_cells.cpp says why).
   Option& integer(std::string name, std::string placeholder, std::uint64_t& target, std::string accepted, std::string unit,
                   std::string help);
+  Option& integer(std::string name, std::string placeholder, std::uint32_t& target, std::string accepted, std::string unit,
+                  std::string help);
   Option& number(std::string name, std::string placeholder, double& target, std::string accepted, std::string unit,
                  std::string help);
   Option& flag(std::string name, bool& target, std::string help);
+  // One that is on unless it is said to be off: NAME on|off. Files say true or false.
+  Option& toggle(std::string name, bool& target, std::string help);
   Option& text(std::string name, std::string placeholder, std::string& target, std::string accepted, std::string help);
   template <class Enum>
   Option& choice(std::string name, Enum& target, std::vector<std::pair<std::string, Enum>> choices, std::string help);
@@ -98,6 +103,10 @@ class OptionTable {
   Json configuration() const;
 
  private:
+  template <class Whole>
+  Option& whole(std::string name, std::string placeholder, Whole& target, std::string accepted, std::string unit,
+                std::string help);
+
   std::vector<Option> options_;
   std::vector<std::pair<std::string, std::string>> exclusions_;
 };

@@ -46,6 +46,11 @@ void ProgressMeter::show(double finished, double planned, double earlier, const 
   drawn_ = true;
 }
 
+void ProgressMeter::tell(const std::string& line) {
+  clear();
+  console_.note(line);
+}
+
 void ProgressMeter::clear() {
   if (drawn_) write_all(STDERR_FILENO, "\r\x1b[K");
   drawn_ = false;

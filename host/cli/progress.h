@@ -25,6 +25,7 @@ class ProgressMeter {
   void show(double finished, double planned, double earlier = 0, const std::string& note = "");
   double share() const { return share_; }  // finished, 0 to 1
   void clear();                            // wipes the bar
+  void tell(const std::string& line);      // a line of its own, above the bar
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -29,11 +29,14 @@ std::string backend_text(const BackendInfo& info) {
   return fmt::format("cpu ({}, {} thread{})", info.isa, info.threads, info.threads == 1 ? "" : "s");
 }
 
-std::string closing_text(std::uint64_t episodes, std::uint64_t steps, double seconds, const BackendInfo& info,
-                         std::uint64_t digest) {
+std::string closing_text(const Done& done, double seconds, const BackendInfo& info, std::uint64_t digest) {
+  const auto [episodes, steps, updates] = done;
   std::string played = fmt::format("{} episode{}", human_count(static_cast<double>(episodes)), episodes == 1 ? "" : "s");
   if (steps != episodes) played += fmt::format(", {} steps", human_count(static_cast<double>(steps)));
-  const std::string rate = human_rate(static_cast<double>(steps) / seconds, steps != episodes ? "steps" : "episodes");
+  if (updates != 0) played += fmt::format(", {} updates", human_count(static_cast<double>(updates)));
+  const std::string rate = updates != 0
+                               ? human_rate(static_cast<double>(updates) / seconds, "updates")
+                               : human_rate(static_cast<double>(steps) / seconds, steps != episodes ? "steps" : "episodes");
   return fmt::format("\n{} in {}, {} on {}\ndigest {} (numerics version {})\n", played, human_seconds(seconds), rate,
                      backend_text(info), hex16(digest), kNumericsVersion);
 }
@@ -63,14 +66,16 @@ Json document_head(const Command& command, std::uint64_t seed) {
 
 namespace {
 
-// Episodes per second, the best of larger and larger parts: small ones are slowed by starting, and any by what else the machine does.
+// Episodes (or steps) per second, the best of larger and larger parts: small ones are slowed by starting, and any by what else the
+// machine does.
 double measured_rate(const Plan& plan, Backend& backend) {
   constexpr int kLeastParts = 4;
-  constexpr double kEnough = 0.04;  // seconds
+  constexpr double kEnough = 0.04, kTooMuch = 0.5;  // seconds
   const Stopwatch whole;
   double rate = 0;
-  std::uint64_t part = 1 << 12;
-  for (int i = 0; i < kLeastParts || (whole.seconds() < kEnough && part < 1 << 28); ++i) {
+  std::uint64_t part = plan.steps > 0 ? 1 << 9 : 1 << 12;
+  for (int i = 0; i == 0 || (i < kLeastParts && whole.seconds() < kTooMuch) || (whole.seconds() < kEnough && part < 1 << 28);
+       ++i) {
     const Stopwatch watch;
     const double finished = plan.pilot(backend, part);
     rate = std::max(rate, finished / std::max(watch.seconds(), 1e-7));
@@ -85,7 +90,8 @@ int run_dry(const Command& command, const Console& console, std::uint64_t seed, 
   const Stopwatch whole;
   const std::unique_ptr<Backend> backend = open_backend(command, plan.work, console);
   const double rate = measured_rate(plan, *backend);
-  const double seconds = plan.episodes / rate;
+  const double seconds = (plan.steps > 0 ? plan.steps : plan.episodes) / rate;
+  const char* const unit = plan.steps > 0 ? "steps" : "episodes";
   if (command.common().json) {
     Json document = document_head(command, seed);
     document["dry_run"] = true;
@@ -93,18 +99,22 @@ int run_dry(const Command& command, const Console& console, std::uint64_t seed, 
     document["wall_seconds"] = whole.seconds();
     document["plan"] = {{"what", plan.what},
                         {"episodes", plan.episodes},
-                        {"episodes_per_second", finite(rate)},
+                        {fmt::format("{}_per_second", unit), finite(rate)},
                         {"seconds", finite(seconds)},
                         {"memory_bytes", plan.work.memory_bytes},
                         {"outputs", plan.outputs}};
+    if (plan.replica_bytes != 0) document["plan"]["memory_bytes_per_replica"] = plan.replica_bytes;
     console.print(to_text(document));
     return 0;
   }
   std::string text = fmt::format("would run: {} on {}\n", plan.what, backend_text(backend->info()));
-  text += fmt::format("time:      about {} (measured here: {})\n", human_seconds(seconds), human_rate(rate, "episodes"));
+  text += fmt::format("time:      about {} (measured here: {})\n", human_seconds(seconds), human_rate(rate, unit));
   const auto bytes = static_cast<double>(plan.work.memory_bytes);
-  text += fmt::format("memory:    {}\n", bytes > 0 ? "about " + human_bytes(bytes) + " beside the program's own"
-                                                   : "nothing beside the program's own");
+  text += fmt::format(
+      "memory:    {}{}\n",
+      bytes > 0 ? "about " + human_bytes(bytes) + " beside the program's own" : "nothing beside the program's own",
+      plan.replica_bytes != 0 ? fmt::format("; per replica that trains {}", human_bytes(static_cast<double>(plan.replica_bytes)))
+                              : "");
   for (const std::string& output : plan.outputs) text += fmt::format("would write {}\n", shown_path(output));
   if (command.common().verbose) text += fmt::format("settings:  {}\n", command.table().configuration().dump());
   console.print(text);

@@ -26,7 +26,7 @@ class Stopwatch {
 // The backend for this much work. With --device auto one line on stderr says which and why, unless --quiet.
 std::unique_ptr<Backend> open_backend(const Command& command, const WorkEstimate& work, const Console& console);
 
-// Runs `work` with progress on stderr; a stop by signal is told with how far it got and how to go on, and rethrown.
+// Runs `work`, of a RunControl and the ProgressMeter, with progress on stderr; a stop by signal is told with how far it got and how to go on, and rethrown.
 template <class Work>
 auto run_watched(const Command& command, const Console& console, const char* unit, double scale, Work work);
 
@@ -35,9 +35,11 @@ Json document_head(const Command& command, std::uint64_t seed);
 Json backend_json(const BackendInfo& info);
 std::string backend_text(const BackendInfo& info);  // cpu (avx512, 2 threads)
 // How much was done, how fast, where, and the digest: the last two lines for people.
-// Steps are told where episodes have more than one.
-std::string closing_text(std::uint64_t episodes, std::uint64_t steps, double seconds, const BackendInfo& info,
-                         std::uint64_t digest);
+// Steps are told where episodes have more than one, updates where there are any: they are then what the rate is of.
+struct Done {
+  std::uint64_t episodes = 0, steps = 0, updates = 0;
+};
+std::string closing_text(const Done& done, double seconds, const BackendInfo& info, std::uint64_t digest);
 
 std::string compiler();  // that made this program, with its version
 
@@ -45,10 +47,12 @@ std::string compiler();  // that made this program, with its version
 struct Plan {
   std::string what;  // "1,000,000 trainings of 280 updates"
   WorkEstimate work;
-  double episodes = 0;  // all of them
+  double episodes = 0;              // all of them
+  double steps = 0;                 // about; not 0 where the pilot counts steps instead of episodes
+  std::uint64_t replica_bytes = 0;  // memory of each training in work, where that is worth telling
   std::vector<std::string> outputs;
-  // Runs a part of about this many episodes and returns how many it was.
-  std::function<double(Backend&, std::uint64_t episodes)> pilot;
+  // Runs a part of about this many episodes (or steps) and returns how many it was.
+  std::function<double(Backend&, std::uint64_t wanted)> pilot;
 };
 // Measures the rate on a small part, prints the plan and returns 0.
 int run_dry(const Command& command, const Console& console, std::uint64_t seed, const Plan& plan);
@@ -65,7 +69,7 @@ template <class Work>
 auto run_watched(const Command& command, const Console& console, const char* unit, double scale, Work work) {
   ProgressMeter meter(console, command.common().quiet, unit, scale);
   try {
-    return work(RunControl{&stop_requested, meter.callback()});
+    return work(RunControl{&stop_requested, meter.callback()}, meter);
   } catch (const Stopped&) {
     meter.clear();
     say_stopped(command, console, meter.share());

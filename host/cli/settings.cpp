@@ -35,8 +35,9 @@ void add_fry_shack(OptionTable& table, FryShack::Settings& settings) {
 }
 
 void add_reward_scale(OptionTable& table, double& scale) {
-  table.number("reward-scale", "C", scale, "0, or a number from 1e-9 to 1e9", "a factor",
-               "multiplies rewards in gradients, not in reported returns (the notebook calls it gamma; it discounts nothing)");
+  table.number(
+      "reward-scale", "C", scale, "0, or a number from 1e-9 to 1e9", "a factor",
+      "multiplies rewards that are learned from, not reported returns (the notebook calls it gamma; it discounts nothing)");
 }
 
 void add_learning_rate(OptionTable& table, double& rate) {
@@ -70,6 +71,7 @@ void add_policy_choice(OptionTable& table, Problem& problem, PolicyChoice& choic
   parameters.placeholder = "W,B";
   parameters.accepted = "two finite numbers, weight and bias, with a comma between";
   parameters.help = "the policy's weight and bias in one option";
+  parameters.list = true;
   parameters.setting = false;
   parameters.value = [] { return Json(); };
   parameters.read = [&problem, accepted = parameters.accepted](const std::string& text) {
@@ -175,7 +177,42 @@ std::string five_numbers() {
   return text;
 }
 
+Json numbers_or_null(const std::vector<double>& numbers) { return numbers.empty() ? Json() : Json(numbers); }
+
+// --hidden with two sizes: a Q network's.
+void add_q_network(Option& hidden, CartPolePolicy policy) {
+  hidden.placeholder = "N|H1,H2";
+  hidden.accepted += fmt::format("; {} for a Q network", kHiddenSizes);
+  hidden.help += "; two sizes: the policy is a Q network 4 - H1 - H2 - 2 of ReLU units, each layer's weights and biases in turn";
+  hidden.list = true;
+  hidden.value = [policy, units = hidden.value] {
+    return policy.is_q_network() ? hidden_sizes((*policy.q_network)->shape) : units();
+  };
+  hidden.read = [policy, units = hidden.read, accepted = hidden.accepted](const std::string& text) {
+    if (text.find(',') == std::string::npos) {
+      units(text);
+      policy.q_network->reset();
+    } else {
+      policy.q_network->emplace(QNetworkPolicy{read_hidden_sizes(text, accepted), {}});
+      policy.hidden.units = 0;
+    }
+  };
+}
+
 }  // namespace
+
+QNetworkShape read_hidden_sizes(const std::string& text, const std::string& accepted) {
+  std::vector<int> sizes;
+  for (const std::string& word : split_list(text)) {
+    const std::optional<std::uint64_t> units = parse_integer(word);
+    if (!units || *units < 1 || *units > QNetworkShape::kMostUnits) not_accepted(text, accepted);
+    sizes.push_back(static_cast<int>(*units));
+  }
+  if (sizes.size() != 2 || text.ends_with(',')) not_accepted(text, accepted);
+  return {sizes[0], sizes[1]};
+}
+
+Json hidden_sizes(const QNetworkShape& shape) { return Json::array({shape.hidden1, shape.hidden2}); }
 
 void add_cart_pole_parameters(OptionTable& table, CartPolePolicy policy, PolicyChoice& choice, const std::string& what) {
   Option parameters;
@@ -187,31 +224,38 @@ void add_cart_pole_parameters(OptionTable& table, CartPolePolicy policy, PolicyC
       "weights, its bias";
   parameters.unit = "logits per m, m/s, rad, rad/s, and logits";
   parameters.help = what;
+  parameters.list = true;
   parameters.value = [policy] {
+    if (policy.is_q_network()) return numbers_or_null((*policy.q_network)->parameters);
     if (policy.hidden.units == 0) return Json(policy.parameters);
-    return policy.hidden.parameters.empty() ? Json() : Json(policy.hidden.parameters);
+    return numbers_or_null(policy.hidden.parameters);
   };
   parameters.read = [&choice](const std::string& text) {
     choice.numbers = text == "none" ? std::vector<double>() : split_numbers(text, five_numbers());
     choice.text = text;
   };
   table.add(parameters);
-  table.integer("hidden", "N", policy.hidden.units, "a whole number from 0 (none) to 16", "units",
-                "gives the policy a hidden layer of N units between observation and logit: a network 4 - N - 1");
+  Option& hidden = table.integer("hidden", "N", policy.hidden.units, "a whole number from 0 (none) to 16", "units",
+                                 "gives the policy a hidden layer of N units between observation and logit: a network 4 - N - 1");
+  if (policy.q_network != nullptr) add_q_network(hidden, policy);
   Option& activation = table.choice<Activation>("activation", policy.hidden.activation,
                                                 {{"sigmoid", Activation::sigmoid}, {"tanh", Activation::tanh}},
                                                 "what a hidden unit makes of its weighted sum");
   activation.needs([&hidden = policy.hidden] { return hidden.units != 0; }, "hidden");
 }
 
-void add_initialisation(OptionTable& table, HiddenLayer& hidden, const PolicyChoice& choice) {
+Option& add_initialisation_choice(OptionTable& table, Initialisation& initialisation, const std::string& of_what) {
   using I = Initialisation;
-  Option& option = table.choice<I>(
-      "initialisation", hidden.initialisation, {{"torch", I::torch}, {"glorot", I::glorot}, {"he", I::he}, {"zero", I::zero}},
-      "where a hidden layer's training starts, from its own seed: torch, weights and biases uniform within 1 / sqrt(inputs) as "
-      "PyTorch's Linear; glorot, weights within sqrt(6 / (inputs + outputs)), biases 0; he, within sqrt(6 / inputs); or all 0. "
-      "The "
-      "linear policy starts from --parameters");
+  return table.choice<I>(
+      "initialisation", initialisation, {{"torch", I::torch}, {"glorot", I::glorot}, {"he", I::he}, {"zero", I::zero}},
+      of_what +
+          " starts, from its own seed: torch, weights and biases uniform within 1 / sqrt(inputs) as PyTorch's Linear; glorot, "
+          "weights within sqrt(6 / (inputs + outputs)), biases 0; he, within sqrt(6 / inputs); or all 0");
+}
+
+void add_initialisation(OptionTable& table, HiddenLayer& hidden, const PolicyChoice& choice) {
+  Option& option = add_initialisation_choice(table, hidden.initialisation, "where a hidden layer's training");
+  option.help += ". The linear policy starts from --parameters";
   option.needs([&hidden] { return hidden.units != 0; }, "hidden");
   option.needs([&choice] { return choice.numbers.empty(); }, "parameters");
 }
@@ -219,8 +263,12 @@ void add_initialisation(OptionTable& table, HiddenLayer& hidden, const PolicyCho
 void add_cart_pole_policy_choice(OptionTable& table, CartPolePolicy policy, PolicyChoice& choice) {
   add_cart_pole_parameters(table, policy, choice,
                            "the policy: action 1 with probability sigmoid(w . state + bias), w and bias as given here");
-  table.text("policy", "FILE", choice.file, "a policy's file, as train --save-policy writes it",
-             "the policy that train --save-policy wrote to FILE, with a hidden layer if that one has it");
+  table.text(
+      "policy", "FILE", choice.file, "a policy's file, as train --save-policy writes it",
+      policy.q_network != nullptr
+          ? "the policy that train --save-policy wrote to FILE: with a hidden layer if that one has it, or a Q network, which "
+            "acts greedily"
+          : "the policy that train --save-policy wrote to FILE, with a hidden layer if that one has it");
   for (const char* name : {"parameters", "hidden", "activation"}) table.exclude(name, "policy");
 }
 
@@ -230,24 +278,57 @@ Source cart_pole_policy_source(const OptionTable& table) {
   return source;
 }
 
+namespace {
+
+bool has_network(CartPolePolicy policy) { return policy.is_q_network() || policy.hidden.units != 0; }
+// Of a policy that has one: how many parameters, those there are, and its sizes as --hidden has them.
+std::uint64_t network_parameters(CartPolePolicy policy) {
+  if (!policy.is_q_network()) return parameter_count(policy.hidden);
+  return static_cast<std::uint64_t>((*policy.q_network)->shape.parameters());
+}
+std::vector<double>& network_numbers(CartPolePolicy policy) {
+  return policy.is_q_network() ? (*policy.q_network)->parameters : policy.hidden.parameters;
+}
+std::string network_sizes(const OptionTable& table) {
+  std::string text = table.find("hidden")->value().dump();
+  std::erase_if(text, [](char c) { return c == '[' || c == ']'; });
+  return text;
+}
+
+// The policy of a file.
+void take_saved(const SavedPolicy& saved, CartPolePolicy policy) {
+  const std::vector<double> parameters(saved.parameters.begin(), saved.parameters.end());
+  if (policy.q_network != nullptr) policy.q_network->reset();
+  policy.hidden.units = saved.hidden.units;
+  policy.hidden.activation = saved.hidden.activation;
+  if (saved.q_network) {
+    policy.q_network->emplace(QNetworkPolicy{*saved.q_network, parameters});
+  } else if (saved.hidden.units != 0) {
+    policy.hidden.parameters = parameters;
+  } else {
+    std::copy(parameters.begin(), parameters.end(), policy.parameters.begin());
+  }
+}
+
+}  // namespace
+
 void resolve_cart_pole_parameters(const OptionTable& table, CartPolePolicy policy, const PolicyChoice& choice) {
   const Option& option = *table.find("parameters");
   if (choice.numbers.empty() || option.source < table.find("hidden")->source) return;
-  if (policy.hidden.units == 0) {
-    if (choice.numbers.size() != policy.parameters.size()) {
-      throw ConfigurationError(fmt::format("{}: {} is not accepted; {}, and here {} {}", option.label, shown(choice.text),
-                                           five_numbers(), choice.numbers.size() == 1 ? "is" : "are", choice.numbers.size()));
-    }
+  const auto check = [&](std::uint64_t wanted, const std::string& what) {
+    if (choice.numbers.size() == wanted) return;
+    throw ConfigurationError(fmt::format("{}: {} is not accepted; {}, and here {} {}", option.label, shown(choice.text), what,
+                                         choice.numbers.size() == 1 ? "is" : "are", choice.numbers.size()));
+  };
+  if (!has_network(policy)) {
+    check(policy.parameters.size(), five_numbers());
     std::copy(choice.numbers.begin(), choice.numbers.end(), policy.parameters.begin());
     return;
   }
-  const std::uint64_t wanted = parameter_count(policy.hidden);
-  if (policy.hidden.units <= kMostHiddenUnits && choice.numbers.size() != wanted) {
-    throw ConfigurationError(fmt::format("{}: {} is not accepted; --hidden {} has {} parameters, and here {} {}", option.label,
-                                         shown(choice.text), policy.hidden.units, wanted,
-                                         choice.numbers.size() == 1 ? "is" : "are", choice.numbers.size()));
-  }
-  policy.hidden.parameters = choice.numbers;
+  const std::uint64_t wanted = network_parameters(policy);
+  if (policy.hidden.units <= kMostHiddenUnits)
+    check(wanted, fmt::format("--hidden {} has {} parameters", network_sizes(table), wanted));
+  network_numbers(policy) = choice.numbers;
 }
 
 void resolve_cart_pole_policy(const OptionTable& table, const std::string& environment, CartPolePolicy policy,
@@ -255,21 +336,31 @@ void resolve_cart_pole_policy(const OptionTable& table, const std::string& envir
   const Option& option = *table.find("policy");
   if (!choice.file.empty() && option.source == cart_pole_policy_source(table)) {
     const SavedPolicy saved = read_policy_file(option.label, choice.file, environment);
-    const std::vector<double> parameters(saved.parameters.begin(), saved.parameters.end());
-    policy.hidden.units = saved.hidden.units;
-    policy.hidden.activation = saved.hidden.activation;
-    if (saved.hidden.units == 0) {
-      std::copy(parameters.begin(), parameters.end(), policy.parameters.begin());
-    } else {
-      policy.hidden.parameters = parameters;
+    if (saved.q_network && policy.q_network == nullptr) {
+      throw ConfigurationError(
+          fmt::format("{}: {} is a Q network, which acts greedily and has no policy gradient; a sigmoid policy is accepted",
+                      option.label, shown(choice.file)));
     }
+    take_saved(saved, policy);
     return;
   }
   resolve_cart_pole_parameters(table, policy, choice);
-  if (policy.hidden.units != 0 && policy.hidden.units <= kMostHiddenUnits && policy.hidden.parameters.empty()) {
+  if (has_network(policy) && policy.hidden.units <= kMostHiddenUnits && network_numbers(policy).empty()) {
     throw ConfigurationError(fmt::format("{}: {} needs the network's {} --parameters, or --policy instead",
-                                         table.find("hidden")->label, policy.hidden.units, parameter_count(policy.hidden)));
+                                         table.find("hidden")->label, network_sizes(table), network_parameters(policy)));
   }
+}
+
+void resolve_greedy(const OptionTable& table, bool& greedy) {
+  const Option& option = *table.find("greedy");
+  if (!greedy && option.source != Source::standard && option.source >= cart_pole_policy_source(table))
+    throw ConfigurationError(option.label + ": false is not accepted; a Q network acts greedily");
+  greedy = true;
+}
+
+std::string policy_words(const QNetworkPolicy& network) {
+  return fmt::format("a Q network {}-{}-{}-{}", QNetworkShape::kInputs, network.shape.hidden1, network.shape.hidden2,
+                     QNetworkShape::kActions);
 }
 
 std::string policy_words(const std::array<double, 5>& parameters, const HiddenLayer& hidden, const char* separator) {

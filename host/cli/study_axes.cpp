@@ -179,7 +179,7 @@ void StudyReader::check_combined() {
   }
   // What is drawn has no other value.
   for (const Setting& setting : fixed_) varying.emplace_back(setting.key, setting.value.place);
-  const auto parameters = parameters_of(plan_.environment);
+  const auto parameters = parameters_of(plan_);
   const bool all =
       std::all_of(parameters.begin(), parameters.end(), [&](std::string_view name) { return plan_.draws(std::string(name)); });
   for (const auto& [key, place] : varying) {

@@ -41,37 +41,56 @@ bool is_random(const study::CellConfiguration& cell) {
       cell);
 }
 
-// The training's settings, if it is one.
-const TrainingSettings* training_of(const study::CellConfiguration& cell) {
+// What a training's curve, thresholds and stopping rule are made of: an outcome an update, or of value learners an episode.
+struct TrainingCourse {
+  std::optional<double> until;
+  std::uint64_t outcomes, window;
+  std::string units;    // "updates"
+  std::uint64_t batch;  // of episodes, an update; 0 of value learners
+};
+std::optional<TrainingCourse> course_of(const TrainingSettings& c) {
+  return TrainingCourse{c.until, c.updates, window_of(c.batch), "updates", c.batch};
+}
+std::optional<TrainingCourse> course_of(const QTrainConfiguration& c) {
+  return TrainingCourse{c.until, c.training.episodes, kValueLearnerWindow, "episodes", 0};
+}
+// Nothing of what is no training.
+std::optional<TrainingCourse> course_of(const study::CellConfiguration& cell) {
   return std::visit(
-      [](const auto& c) -> const TrainingSettings* {
-        if constexpr (std::is_base_of_v<TrainingSettings, std::decay_t<decltype(c)>>) {
-          return &c;
+      [](const auto& c) -> std::optional<TrainingCourse> {
+        if constexpr (std::is_base_of_v<PopulationSettings, std::decay_t<decltype(c)>>) {
+          return course_of(c);
         } else {
-          return nullptr;
+          return std::nullopt;
         }
       },
       cell);
 }
 
 // A training of the environment that a cell's replicas play in.
-TrainConfiguration training_in(const Problem& problem) {
+TrainConfiguration training_in(const FryShack::Settings& environment) {
   TrainConfiguration c;
-  c.problem.environment = problem.environment;
+  c.problem.environment = environment;
   return c;
 }
-CartPoleTrainConfiguration training_in(const CartPoleProblem& problem) {
+CartPoleTrainConfiguration training_in(const CartPole::Settings& environment) {
   CartPoleTrainConfiguration c;
-  c.problem.environment = problem.environment;
+  c.problem.environment = environment;
   return c;
 }
 // Throws ConfigurationError, naming --until, for a mean return that episodes of this cell cannot have.
 void check_threshold(const study::CellConfiguration& cell, double threshold) {
   std::visit(
       [&](const auto& c) {
-        auto training = training_in(c.problem);
-        training.until = threshold;
-        validate(training);
+        const auto check = [&](auto training) {
+          training.until = threshold;
+          validate(training);
+        };
+        if constexpr (requires { c.problem; }) {
+          check(training_in(c.problem.environment));
+        } else {
+          check(training_in(c.training.environment));
+        }
       },
       cell);
 }
@@ -80,7 +99,7 @@ void check_threshold(const study::CellConfiguration& cell, double threshold) {
 void check_parameter(study::CellConfiguration cell, std::size_t index, double value) {
   std::visit(
       [&](auto& c) {
-        study::set_parameter(c.problem, index, value);
+        if constexpr (requires { c.problem; }) study::set_parameter(c.problem, index, value);
         validate(c);
       },
       cell);
@@ -209,7 +228,7 @@ study::Cell StudyReader::make_cell(const Choice& choice, const Defaults& default
   for (std::size_t a = 0; a < axes_.size(); ++a) {
     for (std::size_t i = 0; i < axes_[a].keys.size(); ++i) add(axes_[a].keys[i], (*choice[a])[i]);
   }
-  const std::unique_ptr<Command> command = entry_->make(plan_.environment);
+  const std::unique_ptr<Command> command = entry_->make({plan_.environment, plan_.algorithm});
   for (Assignment& assignment :
        lowest_values(plan_, command->table(), [&](const std::string& key) { return label(*find_draw(key), key); }))
     settings.push_back(std::move(assignment));
@@ -227,7 +246,6 @@ study::Cell StudyReader::make_cell(const Choice& choice, const Defaults& default
   const Json in_force = settings_of(*command, plan_);
   cell.configuration = in_force.dump();
   cell.key = cell_key(in_force, defaults);
-  plan_.algorithm = command->algorithm();
   for (const std::string& warning : command->warnings) warn(choice, with_keys(warning, command->table()));
   return cell;
 }
@@ -236,7 +254,7 @@ void StudyReader::make_cells() {
   std::uint64_t count = 1;
   for (const Axis& axis : axes_) count *= axis.rows.size();
   plan_.cells.reserve(count);
-  const Defaults defaults = defaults_of(*entry_->make(plan_.environment));
+  const Defaults defaults = defaults_of(*entry_->make({plan_.environment, plan_.algorithm}));
   std::unordered_map<std::string_view, std::size_t> seen;
   for (std::uint64_t number = 0; number < count; ++number) {
     Choice choice(axes_.size());
@@ -287,8 +305,8 @@ void StudyReader::check_cell(const study::Cell& cell, const Choice& choice) {
       refuse(threshold_places_[i], "thresholds", at + reason(error));
     }
   }
-  const TrainingSettings* training = training_of(*cell.run);
-  if (training == nullptr) return;
+  const std::optional<TrainingCourse> training = course_of(*cell.run);
+  if (!training) return;
   for (std::size_t i = 0; i < thresholds.size(); ++i) {
     if (training->until && thresholds[i] > *training->until) {
       refuse(threshold_places_[i], "thresholds",
@@ -301,27 +319,29 @@ void StudyReader::check_cell(const study::Cell& cell, const Choice& choice) {
     refuse(of_thresholds ? threshold_places_[0] : curve_place_, of_thresholds ? "thresholds" : "curve_every",
            at + fmt::format("a batch of {} is too large for the return of each update to be kept", training->batch));
   }
-  most_updates_ = std::max(most_updates_, training->updates);
-  const std::uint64_t window = window_of(training->batch);
-  if (!thresholds.empty() && training->updates < window) {
+  most_outcomes_ = std::max(most_outcomes_, training->outcomes);
+  outcome_units_ = training->units;
+  if (!thresholds.empty() && training->outcomes < training->window) {
     refuse(threshold_places_[0], "thresholds",
-           at + fmt::format("they look back on {} updates of batch {}: with {} no training can meet them", window,
-                            training->batch, training->updates));
+           at + fmt::format("they look back on {} {}{}: with {} no training can meet them", training->window, training->units,
+                            training->batch != 0 ? fmt::format(" of batch {}", training->batch) : "", training->outcomes));
   }
   if (plan_.record.curve_every != 0) {
-    const std::uint64_t every = plan_.record.curve_every, points = training->updates / every + (every > 1 ? 1 : 0);
+    const std::uint64_t every = plan_.record.curve_every, points = training->outcomes / every + (every > 1 ? 1 : 0);
     if (points > kMostCurvePoints) {
-      refuse(curve_place_, "curve_every",
-             at + fmt::format("{} points of {} updates are not accepted; at most {}, so curve_every from {}", points,
-                              training->updates, kMostCurvePoints, training->updates / (kMostCurvePoints - 1) + 1));
+      refuse(
+          curve_place_, "curve_every",
+          at + fmt::format("{} points of {} {} are not accepted; at most {}, so curve_every from {}", points, training->outcomes,
+                           training->units, kMostCurvePoints, training->outcomes / (kMostCurvePoints - 1) + 1));
     }
   }
 }
 
 void StudyReader::check_curve() const {
-  if (plan_.record.curve_every > most_updates_) {
+  if (plan_.record.curve_every > most_outcomes_) {
     refuse(curve_place_, "curve_every",
-           fmt::format("{} is not accepted; at most {}, the updates of a training", plan_.record.curve_every, most_updates_));
+           fmt::format("{} is not accepted; at most {}, the {} of a training", plan_.record.curve_every, most_outcomes_,
+                       outcome_units_));
   }
 }
 
@@ -341,16 +361,19 @@ void make_runnable(study::Plan& plan) {
   const std::vector<std::string> environments = environments_of(*entry);
   if (std::find(environments.begin(), environments.end(), plan.environment) == environments.end())
     damaged(fmt::format("its environment {} is none of {}", shown(plan.environment), either(environments)));
-  const auto names = parameters_of(plan.environment);
+  const std::vector<std::string> algorithms = algorithms_of(*entry, plan.environment);
+  if (std::find(algorithms.begin(), algorithms.end(), plan.algorithm) == algorithms.end())
+    damaged(fmt::format("its algorithm {} is none of {}", shown(plan.algorithm), either(algorithms)));
+  const auto names = parameters_of(plan);
   for (const study::Draw& draw : plan.distribution) {
     if (draw.is_setting()) continue;
     if (draw.index >= names.size() || names[draw.index] != draw.parameter)
       damaged(fmt::format("{} is no parameter of {}", shown(draw.parameter), plan.environment));
   }
   bind_draws(plan, *entry);
-  const Defaults defaults = defaults_of(*entry->make(plan.environment));
-  for (std::size_t i = 0; i < plan.cells.size(); ++i)
-    make_runnable(*entry->make(plan.environment), defaults, i, plan, plan.cells[i]);
+  const Subject subject = {plan.environment, plan.algorithm};
+  const Defaults defaults = defaults_of(*entry->make(subject));
+  for (std::size_t i = 0; i < plan.cells.size(); ++i) make_runnable(*entry->make(subject), defaults, i, plan, plan.cells[i]);
 }
 
 }  // namespace fryer::cli

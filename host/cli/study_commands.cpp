@@ -245,9 +245,9 @@ class StudyMerge : public StudyCommand {
 
 }  // namespace
 
-std::unique_ptr<Command> make_study_status_command(const std::string&) { return std::make_unique<StudyStatus>(); }
-std::unique_ptr<Command> make_study_report_command(const std::string&) { return std::make_unique<StudyReport>(); }
-std::unique_ptr<Command> make_study_export_command(const std::string&) { return std::make_unique<StudyExport>(); }
-std::unique_ptr<Command> make_study_merge_command(const std::string&) { return std::make_unique<StudyMerge>(); }
+std::unique_ptr<Command> make_study_status_command(const Subject&) { return std::make_unique<StudyStatus>(); }
+std::unique_ptr<Command> make_study_report_command(const Subject&) { return std::make_unique<StudyReport>(); }
+std::unique_ptr<Command> make_study_export_command(const Subject&) { return std::make_unique<StudyExport>(); }
+std::unique_ptr<Command> make_study_merge_command(const Subject&) { return std::make_unique<StudyMerge>(); }
 
 }  // namespace fryer::cli

@@ -26,6 +26,8 @@ std::string why_not_drawn(const Option& option) {
       {{"until"}, "it is what a cell's replicas are counted by"},
       {{"max-steps"}, "it bounds the returns that a cell's replicas are compared by"},
       {{"hidden"}, "a cell's replicas have the same parameters"},
+      {{"buffer", "warmup-steps", "train-every", "gradient-steps", "target-every", "epsilon-decay-steps"},
+       "it is a whole number"},
   };
   for (const auto& [names, reason] : reasons) {
     if (std::find(names.begin(), names.end(), option.name) != names.end()) return reason;
@@ -126,7 +128,7 @@ void StudyReader::check_drawn_key(const toml::key& key) const {
   const std::string why = scratch_->why_not(option_of(name));
   if (!why.empty()) refuse(place, name, with_keys(why, options));
   std::vector<std::string> known = {"parameters"};
-  for (const std::string_view parameter : parameters_of(plan_.environment)) known.emplace_back(parameter);
+  for (const std::string_view parameter : parameters_of(plan_)) known.emplace_back(parameter);
   for (const std::string& setting : options.real_names()) {
     if (std::find(known.begin(), known.end(), key_of(setting)) == known.end()) known.push_back(key_of(setting));
   }
@@ -134,7 +136,7 @@ void StudyReader::check_drawn_key(const toml::key& key) const {
 }
 
 void StudyReader::read_distribution(const toml::key& key, const toml::node& value) {
-  const auto names = parameters_of(plan_.environment);
+  const auto names = parameters_of(plan_);
   const toml::table& given = table(key, value);
   distribution_place_ = place_of(key.source());
   if (given.empty())
@@ -183,7 +185,7 @@ void StudyReader::read_distribution(const toml::key& key, const toml::node& valu
 }
 
 void bind_draws(study::Plan& plan, const CommandEntry& entry) {
-  const auto writer = std::make_shared<SettingWriter>(entry.make(plan.environment));
+  const auto writer = std::make_shared<SettingWriter>(entry.make({plan.environment, plan.algorithm}));
   for (study::Draw& draw : plan.distribution) {
     if (!draw.is_setting()) continue;
     double* const variable = writer->find(draw.setting);

@@ -55,9 +55,9 @@ const CommandEntry* find_entry(const std::string& command) {
   return &*found;
 }
 
-std::span<const std::string_view> parameters_of(const std::string& environment) {
+std::span<const std::string_view> parameters_of(const study::Plan& plan) {
   for (const EnvironmentEntry& entry : kEnvironments) {
-    if (entry.name == environment) return entry.parameters;
+    if (entry.name == plan.environment && (plan.algorithm.empty() || plan.algorithm == "reinforce")) return entry.parameters;
   }
   return {};
 }
@@ -182,7 +182,8 @@ void StudyReader::read_head() {
   }
   read_command();
   read_environment();
-  scratch_ = entry_->make(plan_.environment);
+  read_algorithm();
+  scratch_ = entry_->make({plan_.environment, plan_.algorithm});
 }
 
 void StudyReader::read_command() {
@@ -219,6 +220,18 @@ void StudyReader::read_environment() {
   }
 }
 
+// Before the settings are, which depend on it.
+void StudyReader::read_algorithm() {
+  std::optional<Assignment> algorithm, preset;
+  for (const auto& [key, value] : document_) {
+    if (key.str() != "algorithm" && key.str() != "preset") continue;
+    const std::string name(key.str());
+    (name == "algorithm" ? algorithm : preset) = {name, word(key, value), label(place_of(key.source()), name)};
+  }
+  plan_.algorithm = choose_algorithm(*entry_, plan_.environment, algorithm ? &*algorithm : nullptr, preset ? &*preset : nullptr);
+  plan_.algorithm = entry_->make({plan_.environment, plan_.algorithm})->algorithm();
+}
+
 void StudyReader::check_key(const toml::key& key, bool varies) const {
   const std::string name(key.str());
   const Place place = place_of(key.source());
@@ -241,7 +254,7 @@ void StudyReader::check_key(const toml::key& key, bool varies) const {
 }
 
 StudyReader::Value StudyReader::read_value(const std::string& key, const Place& place, const toml::node& value) const {
-  const bool may_be_list = key == "parameters";
+  const bool may_be_list = scratch_->table().find(option_of(key))->list;
   std::optional<std::string> text = may_be_list ? setting_text(value) : scalar_text(value);
   if (text && text->empty() && value.is_array()) refuse(place, key, "an empty list is not accepted");
   if (!text && value.is_array() && !may_be_list) refuse(place, key, "a list is not accepted here; what varies belongs in [grid]");

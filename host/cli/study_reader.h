@@ -26,8 +26,8 @@ const std::vector<std::string>& study_commands();
 const CommandEntry* find_entry(const std::string& command);
 // Why a study cannot have this option, and what it has instead; "" where it can.
 std::string why_not_in_a_study(const std::string& key);
-// Names of an environment's parameters, in the registry's order.
-std::span<const std::string_view> parameters_of(const std::string& environment);
+// Names of the parameters that a plan's [distribution] may draw, in the registry's order: a Q network's are none of them.
+std::span<const std::string_view> parameters_of(const study::Plan& plan);
 // "--batch 16" in a message of the option table is "batch 16" in a file.
 std::string with_keys(const std::string& message, const OptionTable& table);
 
@@ -89,6 +89,7 @@ class StudyReader {
   void read_head();
   void read_command();
   void read_environment();
+  void read_algorithm();
   void read_settings();
   void check_key(const toml::key& key, bool varies) const;
   Value read_value(const std::string& key, const Place& place, const toml::node& value) const;
@@ -134,7 +135,8 @@ class StudyReader {
   Place environment_place_, count_place_, curve_place_, distribution_place_;
   std::vector<Place> threshold_places_;
   std::vector<std::pair<std::string, Place>> draw_places_;  // of each in plan_.distribution, in its order: its key in the file
-  std::uint64_t most_updates_ = 0;
+  std::uint64_t most_outcomes_ = 0;                         // of any cell's training: updates, or episodes
+  std::string outcome_units_;
   struct Warning {
     std::string text;  // of the first cell that has it
     std::uint64_t cells = 0;

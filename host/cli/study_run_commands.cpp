@@ -341,8 +341,8 @@ class StudyResume : public StudyCommand {
 
 }  // namespace
 
-std::unique_ptr<Command> make_study_check_command(const std::string&) { return std::make_unique<StudyCheck>(); }
-std::unique_ptr<Command> make_study_run_command(const std::string&) { return std::make_unique<StudyRun>(); }
-std::unique_ptr<Command> make_study_resume_command(const std::string&) { return std::make_unique<StudyResume>(); }
+std::unique_ptr<Command> make_study_check_command(const Subject&) { return std::make_unique<StudyCheck>(); }
+std::unique_ptr<Command> make_study_run_command(const Subject&) { return std::make_unique<StudyRun>(); }
+std::unique_ptr<Command> make_study_resume_command(const Subject&) { return std::make_unique<StudyResume>(); }
 
 }  // namespace fryer::cli

@@ -137,6 +137,17 @@ std::string suggestion(std::string_view word, const std::vector<std::string>& na
   return name ? fmt::format("; did you mean {}?", *name) : "";
 }
 
+std::vector<std::string> split_list(std::string_view list) {
+  std::vector<std::string> words;
+  while (!list.empty()) {
+    list.remove_prefix(std::min(list.find_first_not_of(' '), list.size()));
+    const std::size_t comma = std::min(list.find(','), list.size());
+    words.emplace_back(list.substr(0, comma));
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return words;
+}
+
 std::string either(const std::vector<std::string>& names) {
   std::string text;
   for (std::size_t i = 0; i < names.size(); ++i) {

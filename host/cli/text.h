@@ -30,6 +30,9 @@ std::optional<std::string> nearest(std::string_view word, const std::vector<std:
 // "; did you mean NAME?", or nothing.
 std::string suggestion(std::string_view word, const std::vector<std::string>& names);
 
+// The words of a list with commas between: "a, b, c".
+std::vector<std::string> split_list(std::string_view list);
+
 // "a, b or c".
 std::string either(const std::vector<std::string>& names);
 

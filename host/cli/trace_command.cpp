@@ -71,7 +71,7 @@ TraceCommand::TraceCommand(const std::string& environment) : Command(describe(en
   if (supports_environment()) c_.environment.max_steps = default_max_steps(environment);
   add_actions();
   add_state();
-  add_cart_pole_policy_choice(table_, {c_.parameters, c_.hidden}, policy_);
+  add_cart_pole_policy_choice(table_, {c_.parameters, c_.hidden, &c_.q_network}, policy_);
   table_.flag("random", random_, "either action with probability 1/2");
   table_.flag("greedy", c_.greedy, "take the policy's likelier action instead of sampling");
   table_.choice<Precision>("precision", c_.precision, {{"double", Precision::float64}, {"float", Precision::float32}},
@@ -182,7 +182,10 @@ void TraceCommand::settle() {
 }
 
 void TraceCommand::resolve() {
-  if (c_.source == Actions::policy) resolve_cart_pole_policy(table_, environment_, {c_.parameters, c_.hidden}, policy_);
+  if (c_.source == Actions::policy) {
+    resolve_cart_pole_policy(table_, environment_, {c_.parameters, c_.hidden, &c_.q_network}, policy_);
+    if (c_.q_network) resolve_greedy(table_, c_.greedy);
+  }
   if (format_ == Format::json) common_.json = true;
   if (format_ == Format::csv && common_.json) {
     throw ConfigurationError(
@@ -211,6 +214,7 @@ std::string TraceCommand::player() const {
     case Actions::policy:
       break;
   }
+  if (c_.q_network) return policy_words(*c_.q_network) + ", greedy";
   return fmt::format("the policy {}{}{}", c_.hidden.units == 0 ? "" : "with ", policy_words(c_.parameters, c_.hidden, ","),
                      c_.greedy ? ", greedy" : "");
 }
@@ -354,8 +358,8 @@ int TraceCommand::run(const Console& console) {
 
 }  // namespace
 
-std::unique_ptr<Command> make_trace_command(const std::string& environment) {
-  return std::make_unique<TraceCommand>(environment);
+std::unique_ptr<Command> make_trace_command(const Subject& subject) {
+  return std::make_unique<TraceCommand>(subject.environment);
 }
 
 }  // namespace fryer::cli

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `fryer train` is for every environment: how long, how many, by which optimiser, until when, and where results are written. An
-// environment's class adds its own options and says how to train.
+// What `fryer train` is for every environment and algorithm: how many, from which seed, until when, and where results are written. A
+// class of an algorithm adds how long and by which optimiser, one of an environment its own options, and how to train.
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,54 +19,46 @@ class TrainCommand : public Command {
  public:
   bool takes_environment() const override { return true; }
   std::string algorithm() const override { return algorithm_; }
-  std::string why_not(const std::string& option) const override;
   void resolve() override;
   int run(const Console& console) override;
 
  protected:
-  // settings: the environment's class's own, which outlives this.
-  TrainCommand(Description description, std::string environment, TrainingSettings& settings)
-      : Command(std::move(description), std::move(environment)), settings_(settings) {}
+  // settings: the derived class's own, which outlives this.
+  TrainCommand(Description description, Subject subject, PopulationSettings& settings)
+      : Command(std::move(description), std::move(subject.environment)),
+        settings_(settings),
+        algorithm_(std::move(subject.algorithm)) {}
 
-  // Rows of the option table, to be called in this order with the environment's own between.
-  void add_algorithm_options();  // --algorithm, --preset, --replicas, --seed, --updates, --episodes, --batch, the optimiser's
-  void add_until(const std::string& accepted);
+  // Rows of the option table, to be called in this order with the derived class's own between.
+  void add_population_options();  // --algorithm, --preset, --replicas, --seed
+  void add_until(const std::string& accepted, const std::string& over);
   void add_files();
 
-  // What the environment's class knows.
+  // What the derived class knows.
   virtual TrainView view() const = 0;
   virtual void check() const = 0;  // validate() of its configuration
   virtual WorkEstimate work() const = 0;
   virtual TrainResult train_with(Backend& backend, const RunControl& control) const = 0;
-  // A training with other sizes and without --until, for --dry-run; returns its episodes.
-  virtual double train_part(Backend& backend, std::uint64_t updates, std::uint64_t batch, std::uint64_t replicas) const = 0;
-  template <class Configuration>
-  static double train_part_of(Configuration part, Backend& backend, std::uint64_t updates, std::uint64_t batch,
-                              std::uint64_t replicas) {
-    part.until.reset();
-    part.updates = updates;
-    part.batch = batch;
-    part.replicas = replicas;
-    return static_cast<double>(train(part, backend).episodes);
-  }
+  // For --dry-run: what would run, how much of it, and its pilot.
+  virtual Plan plan() const = 0;
+  // What it tells of episodes while it trains; nothing unless there is something to tell.
+  virtual EpisodeWatch episode_watch(ProgressMeter&) const { return {}; }
   virtual std::string result_text(const Console& console, const TrainResult& result) const = 0;
   virtual void add_to_document(Json&, const TrainResult&) const {}
   virtual void describe_policy(SavedPolicy&) const {}  // what it is besides its parameters
 
-  TrainingSettings& settings_;
-  std::string algorithm_ = "reinforce", preset_;
+  PopulationSettings& settings_;
 
  private:
-  void add_episodes();
-  Plan plan() const;
+  void add_preset();
   std::unique_ptr<OutputFile> open(const char* option, const std::string& path) const {
     return path.empty() ? nullptr : std::make_unique<OutputFile>(option, path);
   }
   void save_replicas(OutputFile& file, const ReplicaTable& table) const;
   void save_policy(OutputFile& file, const TrainResult& result) const;
 
-  std::string save_replicas_, save_policy_;
-  std::optional<std::uint64_t> episodes_;  // --episodes, instead of --updates
+  const std::string algorithm_;
+  std::string preset_, save_replicas_, save_policy_;
 };
 
 }  // namespace fryer::cli

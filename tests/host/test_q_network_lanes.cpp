@@ -405,5 +405,25 @@ TEST(QNetworkLanes, OnlineUpdates) {
   }
 }
 
+// Memory that another learner was in, as populations use it.
+TEST(QNetworkLanes, ArraysThatAreMissingCountAsZeros) {
+  std::mt19937_64 random(11);
+  const QNetworkShape shape{20, 12};
+  const auto rules = make_q_update_rules<float>(shape, QLearningSettings{}, OptimizerSettings{}, 8);
+  for (const LaneExecutor* executor : executors()) {
+    SCOPED_TRACE(executor->name);
+    State before = network(random, shape);
+    Learner learner(*executor->q_network, rules, before);
+    const QLearner<const float> weights_alone = {before.weight.data(), nullptr, nullptr, nullptr};
+    executor->q_network->load(rules, learner.memory(), weights_alone);
+    const State after = learner.state();
+    EXPECT_TRUE(same_bits(after.weight, before.weight, "weight"));
+    const std::vector<float> zeros(before.weight.size());
+    EXPECT_TRUE(same_bits(after.target, zeros, "target"));
+    EXPECT_TRUE(same_bits(after.m, zeros, "m"));
+    EXPECT_TRUE(same_bits(after.v, zeros, "v"));
+  }
+}
+
 }  // namespace
 }  // namespace fryer

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A trained policy in a file: JSON that names its format, version, environment and parameters, with a checksum over all of it, so
-// that an edited or damaged file is noticed. Written by `train --save-policy`, read by `evaluate --policy`.
+// that an edited or damaged file is noticed. A sigmoid policy has its parameters by name (version 1), a Q network as layers of weights (out,
+// in) and biases (version 2). Written by `train --save-policy`, read by `evaluate --policy`.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,9 +15,10 @@ namespace fryer::cli {
 
 struct SavedPolicy {
   std::string environment;
-  std::vector<float> parameters;  // in the order of results: the registry's, or the network's
-  Json training;                  // how it came about; informative
-  HiddenLayer hidden{};           // its units and activation, on CartPole; without parameters
+  std::vector<float> parameters;                // in the order of results: the registry's, or the network's
+  Json training;                                // how it came about; informative
+  HiddenLayer hidden{};                         // its units and activation, on CartPole; without parameters
+  std::optional<QNetworkShape> q_network = {};  // if it is one
 };
 
 std::string policy_text(const SavedPolicy& policy);

@@ -24,7 +24,7 @@ void write_csv(OutputFile& file, const ReplicaRows& rows) {
   file.write(fmt::format("seed,status,updates,episodes,steps,{}\n", fmt::join(rows.parameters, ",")));
   for (std::size_t i = 0; i < table.size(); ++i) {
     std::string row = fmt::format("{},{},{},{},{}", table.first_seed + i, status_name(table.status[i]), table.updates[i],
-                                  table.updates[i] * rows.batch, table.steps_of(i, rows.batch));
+                                  table.episodes_of(i, rows.batch), table.steps_of(i, rows.batch));
     for (const std::vector<float>& column : table.parameters) row += ',' + csv_number(column[i]);
     file.write(row + '\n');
   }
@@ -42,7 +42,7 @@ void write_npy(OutputFile& file, const ReplicaRows& rows) {
     row += status_name(table.status[i]);
     row.resize(16, '\0');
     append_little_endian(row, table.updates[i], 8);
-    append_little_endian(row, table.updates[i] * rows.batch, 8);
+    append_little_endian(row, table.episodes_of(i, rows.batch), 8);
     append_little_endian(row, table.steps_of(i, rows.batch), 8);
     for (const std::vector<float>& column : table.parameters)
       append_little_endian(row, std::bit_cast<std::uint32_t>(column[i]), 4);

@@ -18,7 +18,7 @@ using study::status_name;
 // What the rows need beside the table.
 struct ReplicaRows {
   const ReplicaTable& table;
-  std::uint64_t batch;                      // episodes per update
+  std::uint64_t batch;                      // episodes per update, where the table does not count episodes
   std::span<const std::string> parameters;  // their names
 };
 

@@ -22,20 +22,22 @@ Json final_parameters(const TrainView& view, const TrainResult& r) {
   return json;
 }
 
-Json curve_json(const std::vector<CurvePoint>& curve) {
-  Json update = Json::array(), mean = Json::array(), count = Json::array(), sd = Json::array();
+Json curve_json(const TrainView& view, const std::vector<CurvePoint>& curve) {
+  Json number = Json::array(), mean = Json::array(), count = Json::array(), sd = Json::array();
   std::array<Json, kQuantiles.size()> quantiles;
   quantiles.fill(Json::array());
   for (const CurvePoint& point : curve) {
-    update.push_back(point.update);
+    number.push_back(point.update);
     mean.push_back(point.count != 0 ? finite(point.mean_return) : Json());
     count.push_back(point.count);
     sd.push_back(point.count != 0 ? finite(point.sd) : Json());
     for (std::size_t i = 0; point.quantiles && i < kQuantiles.size(); ++i) quantiles[i].push_back(finite((*point.quantiles)[i]));
   }
   const bool have_quantiles = quantiles[0].size() == curve.size() && !curve.empty();
-  Json json = {
-      {"update", std::move(update)}, {"mean_return", std::move(mean)}, {"count", std::move(count)}, {"sd", std::move(sd)}};
+  Json json = {{view.by_episodes() ? "episode" : "update", std::move(number)},
+               {"mean_return", std::move(mean)},
+               {"count", std::move(count)},
+               {"sd", std::move(sd)}};
   if (have_quantiles) {
     Json& all = json["quantiles"] = Json::object();
     for (std::size_t i = 0; i < kQuantiles.size(); ++i) all[quantile_name(i)] = std::move(quantiles[i]);
@@ -43,29 +45,24 @@ Json curve_json(const std::vector<CurvePoint>& curve) {
   return json;
 }
 
-// Where the trainings that met --until did, in bars; nothing where all did at once.
-std::string threshold_histogram(const Terminal& terminal, const TrainResult& r) {
-  std::vector<float> updates;
-  for (std::size_t i = 0; i < r.table.size(); ++i) {
-    if (r.table.status[i] == static_cast<std::uint8_t>(ReplicaStatus::solved)) {
-      updates.push_back(static_cast<float>(r.table.updates[i]));
-    }
-  }
-  const std::string rows = updates.empty() ? "" : histogram(terminal, updates, r.solved_updates);
-  return rows.empty() ? "" : '\n' + paint(terminal, Style::bold, "Updates until then") + '\n' + rows;
+// "Steps until then: mean 143,052; 5 % within 110,714, half within ...": of whole numbers.
+std::string until_then(const char* what, const Summary& s) {
+  const auto number = [](double x) { return with_separators(static_cast<std::uint64_t>(x)); };
+  return fmt::format("{} until then: mean {}; 5 % within {}, half within {}, 95 % within {}, the slowest {}\n", what,
+                     number(s.mean + 0.5), number(s.quantiles[2]), number(s.quantiles[5]), number(s.quantiles[8]), number(s.max));
 }
 
 }  // namespace
 
-// About twelve rows, each the mean over a range of updates.
+// About twelve rows, each the mean over a range of updates, or of episodes.
 std::string curve_text(const Terminal& terminal, const TrainView& view, const std::vector<CurvePoint>& curve, bool verbose) {
   const std::size_t rows = verbose ? std::min<std::size_t>(curve.size(), 1000) : std::min<std::size_t>(curve.size(), 12);
   if (rows == 0) return "";
-  const TrainingSettings& c = view.settings;
   const double low = view.lowest, high = view.highest;
-  const bool trainings = c.replicas > 1 && curve.back().count != curve.front().count;  // some stopped early
+  const bool trainings = view.settings.replicas > 1 && curve.back().count != curve.front().count;  // some stopped early
   Table table;
-  table.headings = {"updates", "episodes", "mean return"};
+  table.headings = view.by_episodes() ? std::vector<std::string>{"episodes", "mean return"}
+                                      : std::vector<std::string>{"updates", "episodes", "mean return"};
   if (trainings) table.headings.push_back("trainings");
   table.headings.push_back(fmt::format("<{} .. {}", low, high));
   const std::size_t room = terminal.width - std::min<std::size_t>(terminal.width - 10, trainings ? 60 : 48);
@@ -76,11 +73,12 @@ std::string curve_text(const Terminal& terminal, const TrainView& view, const st
     for (std::size_t i = begin; i < end; ++i) {
       sum += curve[i].mean_return * static_cast<double>(curve[i].count);
       weight += static_cast<double>(curve[i].count);
-      episodes += curve[i].count * c.batch;
+      episodes += curve[i].count * view.batch;
     }
     const double mean = weight > 0 ? sum / weight : 0;
-    std::vector<std::string> cells = {begin + 1 == end ? fmt::format("{}", end) : fmt::format("{} - {}", begin + 1, end),
-                                      human_count(static_cast<double>(episodes)), fmt::format("{:.4g}", mean)};
+    std::vector<std::string> cells = {begin + 1 == end ? fmt::format("{}", end) : fmt::format("{} - {}", begin + 1, end)};
+    if (!view.by_episodes()) cells.push_back(human_count(static_cast<double>(episodes)));
+    cells.push_back(fmt::format("{:.4g}", mean));
     if (trainings) cells.push_back(with_separators(curve[end - 1].count));
     cells.push_back(high > low ? bar((mean - low) / (high - low) * static_cast<double>(room), room) : "");
     table.rows.push_back(cells);
@@ -89,7 +87,7 @@ std::string curve_text(const Terminal& terminal, const TrainView& view, const st
 }
 
 std::string threshold_text(const TrainView& view, const TrainResult& r) {
-  const TrainingSettings& c = view.settings;
+  const PopulationSettings& c = view.settings;
   if (!c.until) return "";
   if (r.table.status[0] != static_cast<std::uint8_t>(ReplicaStatus::solved))
     return fmt::format("Did not reach a mean return of {}\n", *c.until);
@@ -98,30 +96,41 @@ std::string threshold_text(const TrainView& view, const TrainResult& r) {
                      with_separators(r.episodes), steps);
 }
 
-std::string population_text(const Terminal& terminal, const TrainView& view, const TrainResult& r) {
-  const TrainingSettings& c = view.settings;
-  std::string text;
-  if (c.until) {
-    const study::Interval interval = study::wilson(r.solved, c.replicas);
-    text += fmt::format("Reached a mean return of {}: {} of {} trainings, {:.2f} % (95 % interval {:.2f} to {:.2f} %)\n",
-                        *c.until, with_separators(r.solved), with_separators(c.replicas),
-                        100 * static_cast<double>(r.solved) / static_cast<double>(c.replicas), 100 * interval.lower,
-                        100 * interval.upper);
-    if (r.solved != 0) {
-      text += fmt::format("after {:.1f} updates on average, half of them within {:.0f}\n", r.solved_updates.mean,
-                          r.solved_updates.quantiles[5]);
-      if (!r.table.steps.empty()) {
-        const Summary& s = r.solved_steps;
-        text += fmt::format("Steps until then: mean {}; 5 % within {}, half within {}, 95 % within {}, the slowest {}\n",
-                            with_separators(static_cast<std::uint64_t>(s.mean + 0.5)),
-                            with_separators(static_cast<std::uint64_t>(s.quantiles[2])),
-                            with_separators(static_cast<std::uint64_t>(s.quantiles[5])),
-                            with_separators(static_cast<std::uint64_t>(s.quantiles[8])),
-                            with_separators(static_cast<std::uint64_t>(s.max)));
-      }
-    }
-    text += '\n';
+std::string solved_text(const TrainView& view, const TrainResult& r) {
+  const PopulationSettings& c = view.settings;
+  if (!c.until) return "";
+  const study::Interval interval = study::wilson(r.solved, c.replicas);
+  std::string text = fmt::format("Reached a mean return of {}: {} of {} trainings, {:.2f} % (95 % interval {:.2f} to {:.2f} %)\n",
+                                 *c.until, with_separators(r.solved), with_separators(c.replicas),
+                                 100 * static_cast<double>(r.solved) / static_cast<double>(c.replicas), 100 * interval.lower,
+                                 100 * interval.upper);
+  if (r.solved == 0) return text;
+  if (view.by_episodes()) {
+    text += until_then("Episodes", r.solved_episodes);
+  } else {
+    text += fmt::format("after {:.1f} updates on average, half of them within {:.0f}\n", r.solved_updates.mean,
+                        r.solved_updates.quantiles[5]);
   }
+  if (!r.table.steps.empty()) text += until_then("Steps", r.solved_steps);
+  return text;
+}
+
+std::string threshold_histogram(const Terminal& terminal, const TrainView& view, const TrainResult& r) {
+  if (!view.settings.until) return "";
+  std::vector<float> values;
+  for (std::size_t i = 0; i < r.table.size(); ++i) {
+    if (r.table.status[i] != static_cast<std::uint8_t>(ReplicaStatus::solved)) continue;
+    values.push_back(static_cast<float>(view.by_episodes() ? r.table.episodes[i] : r.table.updates[i]));
+  }
+  const std::string rows =
+      values.empty() ? "" : histogram(terminal, values, view.by_episodes() ? r.solved_episodes : r.solved_updates);
+  const char* const heading = view.by_episodes() ? "Episodes until then" : "Updates until then";
+  return rows.empty() ? "" : '\n' + paint(terminal, Style::bold, heading) + '\n' + rows;
+}
+
+std::string population_text(const Terminal& terminal, const TrainView& view, const TrainResult& r) {
+  std::string text = solved_text(view, r);
+  if (!text.empty()) text += '\n';
   if (r.parameters.back().count == 0) return text + "No training ended with finite parameters.\n";
   std::vector<NamedSummary> summaries;
   std::vector<std::size_t> columns;
@@ -144,7 +153,7 @@ std::string population_text(const Terminal& terminal, const TrainView& view, con
       text += '\n' + paint(terminal, Style::bold, fmt::format("Where the {} ends", summaries[i].name)) + '\n' + rows;
     }
   }
-  if (c.until && !r.table.steps.empty()) text += threshold_histogram(terminal, r);
+  if (!r.table.steps.empty()) text += threshold_histogram(terminal, view, r);
   return text;
 }
 
@@ -180,7 +189,7 @@ Summary summarise(std::vector<double>& values) {
   return summary;
 }
 
-std::string failure_text(const TrainingSettings& c, const Failure& failure) {
+std::string failure_text(const PopulationSettings& c, const Failure& failure) {
   return fmt::format(
       "{} of {} trainings failed; the first: seed {}, whose {} stopped being finite at update {} (a smaller --learning-rate may "
       "help)",
@@ -188,7 +197,7 @@ std::string failure_text(const TrainingSettings& c, const Failure& failure) {
 }
 
 Json train_json(const TrainView& view, const TrainResult& r) {
-  const TrainingSettings& c = view.settings;
+  const PopulationSettings& c = view.settings;
   Json json = Json::object();
   json["episodes"] = r.episodes;
   json["steps"] = r.steps;
@@ -207,11 +216,11 @@ Json train_json(const TrainView& view, const TrainResult& r) {
                       {"lower", interval.lower},
                       {"upper", interval.upper}};
   }
-  const double batch = static_cast<double>(c.batch);
+  const double batch = static_cast<double>(view.batch);
   json["updates_to_threshold"] = summary_json(solved);
-  json["episodes_to_threshold"] = summary_json(solved, batch);
+  json["episodes_to_threshold"] = view.by_episodes() ? summary_json(r.solved_episodes) : summary_json(solved, batch);
   json["steps_to_threshold"] = r.table.steps.empty() ? summary_json(solved, batch) : summary_json(r.solved_steps);
-  json["curve"] = curve_json(r.curve);
+  json["curve"] = curve_json(view, r.curve);
   return json;
 }
 

@@ -13,17 +13,24 @@ namespace fryer::cli {
 
 // A training as reports see it, whatever the environment.
 struct TrainView {
-  const TrainingSettings& settings;
+  const PopulationSettings& settings;
+  std::uint64_t batch;  // episodes per update; 0 of value learners, whose curve has a point for each episode
   std::vector<std::string> parameters;
   std::vector<bool> learned;  // which of them the training changes
-  double lowest, highest;     // mean return that a batch can have
+  double lowest, highest;     // mean return that a batch, or an episode, can have
+
+  bool by_episodes() const { return batch == 0; }
 };
 
 // Everything but what an environment adds of its own.
 Json train_json(const TrainView& view, const TrainResult& result);
 // The learning curve as a table with bars.
 std::string curve_text(const Terminal& terminal, const TrainView& view, const std::vector<CurvePoint>& curve, bool verbose);
-// A population: how many met --until, where the learned parameters end.
+// A population: how many met --until, and when; "" without it.
+std::string solved_text(const TrainView& view, const TrainResult& result);
+// When, in bars; "" without --until, and where all did at once.
+std::string threshold_histogram(const Terminal& terminal, const TrainView& view, const TrainResult& result);
+// The same, and where the learned parameters end.
 std::string population_text(const Terminal& terminal, const TrainView& view, const TrainResult& result);
 // One training: whether it met --until.
 std::string threshold_text(const TrainView& view, const TrainResult& result);
@@ -32,7 +39,7 @@ std::string threshold_text(const TrainView& view, const TrainResult& result);
 std::size_t first_shown(std::size_t parameters);
 std::string shown_of_all(const Terminal& terminal, std::size_t shown, std::size_t all, const char* where);
 
-std::string failure_text(const TrainingSettings& settings, const Failure& failure);
+std::string failure_text(const PopulationSettings& settings, const Failure& failure);
 
 // Mean, sd, extremes and order statistics x_(ceil(q n)). Reorders the values; all must be finite.
 Summary summarise(std::vector<double>& values);

@@ -52,11 +52,11 @@ WorkEstimate estimate(const CartPoleGradientConfiguration& configuration);
 WorkEstimate estimate(const CartPoleEvaluateConfiguration& configuration);
 
 // What a value learner takes while it trains, at most, in bytes: the ring is touched as it fills.
-struct QReplicaMemory {
+struct ReplicaMemory {
   std::uint64_t learner, replay, outcomes;
   std::uint64_t total() const { return learner + replay + outcomes; }
 };
-QReplicaMemory memory_of_replica(const QTrainConfiguration& configuration);
+ReplicaMemory memory_of_replica(const QTrainConfiguration& configuration);
 
 // ---- closed forms (host, double): exact expectations over hunger, action and portion
 
