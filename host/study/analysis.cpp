@@ -368,11 +368,14 @@ std::vector<ThresholdSummary> summarise_thresholds(const CellColumns& columns, c
 
 // ---- cells
 
-bool belongs_to_summary(const Column& c, const TimeColumns& time, const std::optional<ResultChoice>& result, bool with_steps) {
+// with_parameters: where there are few enough of them to be looked at.
+bool belongs_to_summary(const Column& c, const TimeColumns& time, const std::optional<ResultChoice>& result, bool with_steps,
+                        bool with_parameters) {
   if (c.kind == time.made || c.kind == time.threshold) return true;
   switch (c.kind) {
-    case ColumnKind::status:
     case ColumnKind::parameter:
+      return with_parameters;
+    case ColumnKind::status:
     case ColumnKind::estimate:
     case ColumnKind::second_moment:
       return true;
@@ -456,6 +459,7 @@ std::vector<Portion> make_portions(const std::vector<CellPlan>& plans, std::vect
 void summarise_cells(const StudyRows& rows, const std::vector<CellPlan>& plans, const std::optional<ResultChoice>& result,
                      std::vector<CellSummary>& cells) {
   const std::vector<Portion> portions = make_portions(plans, cells);
+  const bool with_parameters = !counts_episodes(rows.plan.algorithm);  // of a Q network there are thousands
   const bool with_steps = !is_fry_shack(rows.plan), gradient = rows.plan.command == "gradient";
   const std::vector<double> evaluation_thresholds =
       rows.plan.command == "evaluate" ? rows.plan.record.thresholds : std::vector<double>();
@@ -474,7 +478,7 @@ void summarise_cells(const StudyRows& rows, const std::vector<CellPlan>& plans, 
     const TimeColumns& time = plans[p.cell].time;
     return std::make_shared<Read>(Read{&p, read_columns(rows, plans[p.cell], [&](const Column& c) {
                                          if (p.curve) return c.kind == time.curve && p.first <= c.at && c.at <= p.last;
-                                         return belongs_to_summary(c, time, result, with_steps);
+                                         return belongs_to_summary(c, time, result, with_steps, with_parameters);
                                        })});
   };
   const auto summarise = [&](const ReadPointer& r) {

@@ -162,7 +162,7 @@ TEST(DrawnReplica, is_the_commands_own_training_with_what_was_drawn) {
     EXPECT_EQ(c.problem.parameters[2], drawn_value(parameter(2, -1, 1), c.seed));
     const TrainResult r = train(c, *backend());
     for (std::size_t j = 0; j < 5; ++j)
-      EXPECT_EQ(find(chunk, ColumnKind::parameter, parameter_names({})[j]).bits[i], to_bits(r.table.parameters[j][0]));
+      EXPECT_EQ(find(chunk, ColumnKind::parameter, parameter_names(HiddenLayer())[j]).bits[i], to_bits(r.table.parameters[j][0]));
     EXPECT_EQ(find(chunk, ColumnKind::curve, "", 5).value(i), r.curve[4].mean_return);
     CartPoleEvaluateConfiguration e;
     e.problem = c.problem;
