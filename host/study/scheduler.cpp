@@ -31,8 +31,12 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 
 // The share of the time that writing down long trainings may take.
 constexpr double kSaveShare = 0.02;
+// How long saving takes, in times of packing: a value learner's replay memory is copied out and in again too, which takes as long as to pack
+// it (100 ms of each for a million transitions).
+constexpr double kValueLearnersSaving = 2;
 // What a training is given to come to the end of its update when the user stops a study.
 constexpr double kSecondsToLeave = 3;
+
 // What workers have for the one thread that writes: finished chunks, and trainings that they left in their middle and go on with. They wait
 // while it is far behind, so memory stays bounded.
 class Finished {
@@ -240,7 +244,8 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
       if (!finished.push(std::move(item)) || ending_soon) return false;
       // An update that takes longer than this would never be finished.
       if (updates_made(launch) == made) between_saves *= 2;
-      between_saves = std::max(between_saves, seconds_since(saving) / kSaveShare);
+      const double took = seconds_since(saving) * (has_value_learners(plan, launch.pieces[0].cell) ? kValueLearnersSaving : 1);
+      between_saves = std::max(between_saves, took / kSaveShare);
     }
   };
   const auto serve = [&](Backend& backend, Worker& worker) {
