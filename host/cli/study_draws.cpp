@@ -160,8 +160,6 @@ void StudyReader::read_distribution(const toml::key& key, const toml::node& valu
       all.push_back({std::move(draw), name, place});
       continue;
     }
-    if (names.empty())
-      refuse(place, name, fmt::format("cannot be drawn for {}: its networks are drawn by initialisation", plan_.algorithm));
     parameters = parameters || !single;
     const study::Draw draw = read_draw(part, text);
     for (std::size_t i = 0; i < names.size(); ++i) {
