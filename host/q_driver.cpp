@@ -114,13 +114,13 @@ bool fits(const QTrainConfiguration& c, std::uint64_t seed, bool outcomes, const
   const EpsilonSchedule epsilon(settings.epsilon);
   const bool same_settings =
       s.epsilon.settings == epsilon.settings && s.epsilon.factor == epsilon.factor && s.adam.settings() == settings.optimizer;
-  const bool same_row = unfinished && s.status == ReplicaStatus::unfinished && s.seed == seed && s.updates == table.updates[row] &&
-                        s.steps == table.steps[row] && s.warmup_episodes <= s.episodes &&
+  const bool same_row = unfinished && s.status == ReplicaStatus::unfinished && s.seed == seed &&
+                        s.updates == table.updates[row] && s.steps == table.steps[row] && s.warmup_episodes <= s.episodes &&
                         s.counted_episodes() == table.episodes[row] && s.counted_episodes() < rules.episodes &&
                         s.episode_steps <= rules.max_steps && s.updates_due <= rules.gradient_steps;
-  return sizes && same_settings && same_row &&
-         std::all_of(record.replay.begin(), record.replay.end(),
-                     [](const Transition& t) { return t.action < QNetworkShape::kActions; });
+  return sizes && same_settings && same_row && std::all_of(record.replay.begin(), record.replay.end(), [](const Transition& t) {
+           return t.action < QNetworkShape::kActions;
+         });
 }
 
 double mean_return_of(const QTrainConfiguration& c, double sum, double episodes) {

@@ -42,7 +42,7 @@ struct ThresholdSummary {
   double threshold = 0;
   bool stops = false;  // it is --until
   std::uint64_t reached = 0;
-  Interval share;                     // of the finished replicas, failed ones counting as not reached
+  Interval share;  // of the finished replicas, failed ones counting as not reached
   // time: in StudySummary::time_unit. Steps are empty where they are not known (FryShack-v0: equal to episodes).
   Survival time, episodes, steps;
 };
@@ -52,9 +52,9 @@ struct CellSummary {
   std::vector<std::pair<std::string, std::string>> point;
   std::string label;  // "learning_rate 0.1, batch 16"; "all replicas" for a study of one cell
   std::uint64_t planned = 0, finished = 0, failed = 0;
-  std::uint64_t planned_length = 0, batch = 0;   // of a training: in StudySummary::time_unit, and episodes of one of that
-  std::vector<ThresholdSummary> thresholds;      // the stopping rule's first
-  std::optional<Distribution> result;            // what replicas are compared by: StudySummary::result_name
+  std::uint64_t planned_length = 0, batch = 0;  // of a training: in StudySummary::time_unit, and episodes of one of that
+  std::vector<ThresholdSummary> thresholds;     // the stopping rule's first
+  std::optional<Distribution> result;           // what replicas are compared by: StudySummary::result_name
   std::vector<std::pair<std::string, Distribution>>
       parameters;  // final, of replicas that did not fail; estimates of a gradient cell
   std::vector<std::pair<std::string, double>> second_moments;  // of a gradient cell: mean over replicas
@@ -80,7 +80,7 @@ struct StudySummary {
   std::vector<std::pair<std::string, std::vector<std::string>>> axes;  // what the grid varies: key, its values in order
   std::string
       result_name;  // "mean return of 100 evaluation episodes", "exact expected return", "mean return of the last 112 training episodes", ... or ""
-  std::string result_unit;  // "return", "steps", ...
+  std::string result_unit;           // "return", "steps", ...
   std::string time_unit = "update";  // what trainings are as long as; "episode" of value learners: those that count
   std::string curve_name;            // what curves show: "mean return of the batch", "mean return of 10 episodes"
   std::vector<CellSummary> cells;

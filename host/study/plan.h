@@ -40,7 +40,7 @@ struct Cell {
 
 // What is kept of each replica besides its status, updates, episodes and steps.
 struct Record {
-  bool parameters = true;                 // final ones
+  bool parameters = true;  // final ones
   // The mean return of updates k, 2k, ... and of the first; of value learners, of each k episodes that count. 0: none.
   std::uint64_t curve_every = 0;
   std::uint64_t evaluation_episodes = 0;  // played by the final policy, as `evaluate --seed` of that replica

@@ -41,8 +41,8 @@ void add_curves(const StudySummary& summary, const std::vector<std::size_t>& by_
     if (!summary.cells[i].curve.empty()) cells.push_back(i);
   }
   if (cells.empty()) return;
-  const std::string stopped =
-      fmt::format(" Each point is over the seeds that made that {}: those that had stopped before are not in it.", summary.time_unit);
+  const std::string stopped = fmt::format(
+      " Each point is over the seeds that made that {}: those that had stopped before are not in it.", summary.time_unit);
 
   if (cells.size() > 1) {
     Figure figure;
@@ -66,11 +66,10 @@ void add_curves(const StudySummary& summary, const std::vector<std::size_t>& by_
     }
     add_legend(figure, layout);
     if (!figure.panels.empty()) {
-      plots.push_back(finish(
-          "learning_curves", "Learning curves",
-          fmt::format("The median over seeds of the {}, against {}s.", summary.curve_name, summary.time_unit) + stopped +
-              left_out(summary, cells, layout.shown),
-          figure));
+      plots.push_back(finish("learning_curves", "Learning curves",
+                             fmt::format("The median over seeds of the {}, against {}s.", summary.curve_name, summary.time_unit) +
+                                 stopped + left_out(summary, cells, layout.shown),
+                             figure));
     }
   }
 

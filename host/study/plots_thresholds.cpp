@@ -188,8 +188,7 @@ void add_survival(const StudySummary& summary, const std::vector<std::size_t>& b
     panel.y = {"seeds not there yet", 0, 100, true};
     for (const auto& [cell, series] : lines.lines) {
       const CellSummary& of = summary.cells[cell];
-      const std::string data =
-          figure.data(survival_rows(main_threshold(of)->time, end, static_cast<double>(of.planned_length)));
+      const std::string data = figure.data(survival_rows(main_threshold(of)->time, end, static_cast<double>(of.planned_length)));
       if (with_bands) panel.layers.insert(panel.layers.begin(), band(data, 3, 4, colour(series), 0.16));
       panel.layers.push_back(line(data, 2, series));
     }
@@ -212,9 +211,8 @@ void add_survival(const StudySummary& summary, const std::vector<std::size_t>& b
                                      "never do are counted as long as "
                                      "they were watched){}.{}{}{}",
                                      thresholds.size() == 1 ? threshold_text(*thresholds.begin()) : "their threshold",
-                                     summary.time_unit,
-                                     with_bands ? "; bands: 95 % intervals at each time (log-log)" : "", medians,
-                                     cells.size() > 1 ? " Medians in episodes and steps are in the table." : "",
+                                     summary.time_unit, with_bands ? "; bands: 95 % intervals at each time (log-log)" : "",
+                                     medians, cells.size() > 1 ? " Medians in episodes and steps are in the table." : "",
                                      left_out(summary, cells, layout.shown)),
                          figure));
 }

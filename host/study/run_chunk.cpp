@@ -640,7 +640,8 @@ double share_made(const Plan& plan, const Piece& piece, const TrainingStates& st
 std::vector<std::uint64_t> kinds_of_cells(const Plan& plan) {
   std::vector<std::uint64_t> kinds;
   using OfValueLearners = std::tuple<int, int, std::uint32_t, bool>;  // shape, and what decides how long an update takes
-  std::map<std::pair<std::variant<SharedByLanes, OfValueLearners>, bool>, std::uint64_t> known;  // bool: whether outcomes are kept
+  std::map<std::pair<std::variant<SharedByLanes, OfValueLearners>, bool>, std::uint64_t>
+      known;  // bool: whether outcomes are kept
   std::uint64_t next = 0;
   const auto add = [&](std::variant<SharedByLanes, OfValueLearners> shared, bool outcomes) {
     const auto [found, is_new] = known.try_emplace({std::move(shared), outcomes}, next);

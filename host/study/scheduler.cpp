@@ -129,8 +129,7 @@ Workers make_workers(const Plan& plan, std::uint64_t missing, BackendChoice choi
   const WorkEstimate one = estimate(plan, 0, 1);
   choice.work = one.steps * static_cast<double>(missing);
   const bool value_learners = has_value_learners(plan, 0);
-  choice.parallelism =
-      value_learners ? one.parallelism * missing : std::max(one.parallelism, std::min(missing, plan.seeds));
+  choice.parallelism = value_learners ? one.parallelism * missing : std::max(one.parallelism, std::min(missing, plan.seeds));
   Workers workers;
   workers.backends.push_back(make_backend(choice));
   workers.info = workers.backends[0]->info();

@@ -32,8 +32,9 @@ std::string threshold_sentence(const StudySummary& study, const CellSummary& cel
   const std::uint64_t n = cell.finished, others = n - t.reached;
   const bool evaluated = cell.planned_length == 0;  // policies that nobody trains
   const std::string& unit = study.time_unit;
-  const std::string goal = fmt::format("reached a mean return of {}", short_number(t.threshold)) +
-                           (evaluated ? "" : fmt::format(" within {}", counted(cell.planned_length, unit.c_str(), (unit + "s").c_str())));
+  const std::string goal =
+      fmt::format("reached a mean return of {}", short_number(t.threshold)) +
+      (evaluated ? "" : fmt::format(" within {}", counted(cell.planned_length, unit.c_str(), (unit + "s").c_str())));
   std::string text;
   if (others == 0) {
     text = n == 1 ? fmt::format("The one seed {}", goal) : fmt::format("All of {} {}", seeds(n), goal);

@@ -173,7 +173,8 @@ TEST(RunStudy, OtherLongTrainingsGoOnToo) {
 std::string long_value_learners(const std::string& algorithm, std::uint64_t episodes, std::uint64_t seeds,
                                 const std::string& more = "") {
   return fmt::format(
-      "environment = \"CartPole-v0\"\nmax_steps = 40\nalgorithm = \"{}\"\nhidden = \"8,8\"\nepisodes = {}\n{}[seeds]\ncount = {}\n",
+      "environment = \"CartPole-v0\"\nmax_steps = 40\nalgorithm = \"{}\"\nhidden = \"8,8\"\nepisodes = {}\n{}[seeds]\ncount = "
+      "{}\n",
       algorithm, episodes, more, seeds);
 }
 

@@ -183,8 +183,7 @@ TEST_P(ValueLearnerChunk, EvaluatesTheFinalNetworkAsEvaluateDoes) {
     CartPoleEvaluateConfiguration e;
     e.problem.environment = c.training.environment;
     e.q_network = QNetworkPolicy{c.training.shape, {}};
-    for (const std::vector<float>& column : r.table.parameters)
-      e.q_network->parameters.push_back(static_cast<double>(column[0]));
+    for (const std::vector<float>& column : r.table.parameters) e.q_network->parameters.push_back(static_cast<double>(column[0]));
     e.episodes = 15;
     e.seed = c.seed;
     const EvaluateResult evaluated = evaluate(e, *backend());
@@ -295,8 +294,8 @@ Chunk run_through_bytes(const Plan& plan, const Piece& piece, Backend& on, int& 
   for (;;) {
     StopToken pause{false};
     int looks = 0;
-    std::vector<Chunk> chunks = run_launch(
-        plan, launch, on, {nullptr, [&](std::uint64_t, std::uint64_t) { pause = ++looks >= 4; }, &pause});
+    std::vector<Chunk> chunks =
+        run_launch(plan, launch, on, {nullptr, [&](std::uint64_t, std::uint64_t) { pause = ++looks >= 4; }, &pause});
     if (!chunks.empty()) return std::move(chunks[0]);
     ++left;
     EXPECT_TRUE(fits(plan, piece, launch.begun[0]));
