@@ -162,7 +162,7 @@ TEST(DrawnReplica, is_the_commands_own_training_with_what_was_drawn) {
     EXPECT_EQ(c.problem.parameters[2], drawn_value(parameter(2, -1, 1), c.seed));
     const TrainResult r = train(c, *backend());
     for (std::size_t j = 0; j < 5; ++j)
-      EXPECT_EQ(find(chunk, ColumnKind::parameter, parameter_names({})[j]).bits[i], to_bits(r.table.parameters[j][0]));
+      EXPECT_EQ(find(chunk, ColumnKind::parameter, parameter_names(HiddenLayer())[j]).bits[i], to_bits(r.table.parameters[j][0]));
     EXPECT_EQ(find(chunk, ColumnKind::curve, "", 5).value(i), r.curve[4].mean_return);
     CartPoleEvaluateConfiguration e;
     e.problem = c.problem;
@@ -279,13 +279,14 @@ TEST(DrawnReplica, sets_what_the_option_sets) {
   for (const cli::CommandEntry& entry : cli::commands()) {
     const std::string name = entry.name;
     if (name != "train" && name != "evaluate" && name != "gradient") continue;
-    for (const std::string& environment : cli::environments_of(entry)) {
-      const auto command = entry.make(environment);
+    for (const cli::Subject& subject : cli::subjects_of(entry)) {
+      const auto command = entry.make(subject);
+      const std::string algorithm = subject.algorithm.empty() ? "" : "algorithm = '" + subject.algorithm + "'\n";
       for (const cli::Option& option : command->table().options()) {
-        if (option.real == nullptr || option.name == "weight" || option.name == "bias") continue;
+        if (option.real == nullptr || !option.applies() || option.name == "weight" || option.name == "bias") continue;
         const double value = *option.real == 0.5 ? 0.75 : 0.5;
         const std::string key = cli::key_of(option.name),
-                          head = "command = '" + name + "'\nenvironment = '" + environment + "'\n";
+                          head = "command = '" + name + "'\nenvironment = '" + subject.environment + "'\n" + algorithm;
         const Plan given = parse(head + key + " = " + std::to_string(value) + "\n[seeds]\ncount = 1\n");
         const Plan drawn = parse(head + "[seeds]\ncount = 1\n[distribution]\n" + key + " = 'uniform(0.5, 0.76)'\n");
         CellConfiguration replica = *drawn.cells[0].run;
