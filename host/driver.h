@@ -39,6 +39,11 @@ void train_on(const std::vector<CartPoleTrainConfiguration>& configurations, Tra
 void train_on(const std::vector<QTrainConfiguration>& configurations, TrainingStates& states, Backend& backend,
               const RunControl& control);
 
+// Whether `record` can be that of the training with this seed in row `row` of `table`, whose outcomes are kept or not: all sizes and indices
+// are such that going on with it reads nothing else, and the settings in it are the configuration's.
+bool fits(const QTrainConfiguration& configuration, std::uint64_t seed, bool outcomes, const ReplicaTable& table,
+          std::uint64_t row, const QTrainingRecord& record);
+
 // What configurations must have in common for their trainings to share lanes.
 using SharedByLanes =
     std::tuple<CartPole::Settings, std::uint64_t, Activation, double, double, double, std::uint64_t, Track, bool>;

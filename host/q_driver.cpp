@@ -97,6 +97,32 @@ void train_on(const std::vector<QTrainConfiguration>& configurations, TrainingSt
   backend.train(request, control);
 }
 
+bool fits(const QTrainConfiguration& c, std::uint64_t seed, bool outcomes, const ReplicaTable& table, std::uint64_t row,
+          const QTrainingRecord& record) {
+  const bool unfinished = table.status[row] == static_cast<std::uint8_t>(ReplicaStatus::unfinished);
+  if (record.weight.empty()) return !unfinished || (table.updates[row] == 0 && table.steps[row] == 0 && table.episodes[row] == 0);
+  QTrainingSettings settings = with_window(c);
+  settings.keeps_every_outcome = outcomes;
+  const QTrainingRules rules = make_q_training_rules(settings);
+  const auto parameters = static_cast<std::size_t>(settings.shape.parameters());
+  const std::size_t target = rules.update.learning.has_target_network() ? parameters : 0;
+  const bool sizes = record.weight.size() == parameters && record.target.size() == target && record.m.size() == parameters &&
+                     record.v.size() == parameters && record.outcomes.size() == rules.kept_outcomes &&
+                     record.replay.size() == rules.stored(record.state.steps) &&
+                     record.replay.size() <= most_transitions(settings);
+  const QTrainingState& s = record.state;
+  const EpsilonSchedule epsilon(settings.epsilon);
+  const bool same_settings =
+      s.epsilon.settings == epsilon.settings && s.epsilon.factor == epsilon.factor && s.adam.settings() == settings.optimizer;
+  const bool same_row = unfinished && s.status == ReplicaStatus::unfinished && s.seed == seed &&
+                        s.updates == table.updates[row] && s.steps == table.steps[row] && s.warmup_episodes <= s.episodes &&
+                        s.counted_episodes() == table.episodes[row] && s.counted_episodes() < rules.episodes &&
+                        s.episode_steps <= rules.max_steps && s.updates_due <= rules.gradient_steps;
+  return sizes && same_settings && same_row && std::all_of(record.replay.begin(), record.replay.end(), [](const Transition& t) {
+           return t.action < QNetworkShape::kActions;
+         });
+}
+
 double mean_return_of(const QTrainConfiguration& c, double sum, double episodes) {
   return cart_pole_mean_return(c.training.environment, sum, episodes);
 }

@@ -327,7 +327,8 @@ void StudyReader::check_cell(const study::Cell& cell, const Choice& choice) {
                             training->batch != 0 ? fmt::format(" of batch {}", training->batch) : "", training->outcomes));
   }
   if (plan_.record.curve_every != 0) {
-    const std::uint64_t every = plan_.record.curve_every, points = training->outcomes / every + (every > 1 ? 1 : 0);
+    const std::uint64_t every = plan_.record.curve_every, first = training->batch != 0 && every > 1 ? 1 : 0;
+    const std::uint64_t points = training->outcomes / every + first;
     if (points > kMostCurvePoints) {
       refuse(
           curve_place_, "curve_every",

@@ -230,6 +230,8 @@ void StudyReader::read_algorithm() {
   }
   plan_.algorithm = choose_algorithm(*entry_, plan_.environment, algorithm ? &*algorithm : nullptr, preset ? &*preset : nullptr);
   plan_.algorithm = entry_->make({plan_.environment, plan_.algorithm})->algorithm();
+  plan_.record.parameters =
+      !study::counts_episodes(plan_.algorithm);  // unless [record] says otherwise: thousands, of a Q network
 }
 
 void StudyReader::check_key(const toml::key& key, bool varies) const {

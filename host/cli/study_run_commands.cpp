@@ -24,17 +24,13 @@ namespace {
 
 constexpr const char* kStudyFile =
     "A study file is TOML: command (train, evaluate or gradient; train unless given), environment, algorithm, and any option of "
-    "that "
-    "command by its name with _ for -, preset included. [grid]: keys that vary, each a list or {from, to, steps, scale = "
-    "\"linear\" or "
-    "\"log\"}; every combination is a cell. [[points]]: tables that set several keys together. [seeds]: first (1) and count. "
-    "[record]: "
-    "parameters (true), curve_every (in updates; 0 for none), evaluation_episodes (0), thresholds (mean returns). "
-    "[distribution]: "
-    "what each replica draws from its own seed: parameters, a parameter's name, or a setting with a real value (learning_rate, "
-    "gravity, baseline_value of baseline = \"constant=0\") = \"uniform(LOW, HIGH)\" or \"log_uniform(LOW, HIGH)\"; what was "
-    "drawn is "
-    "a column of the results. title and question stand in the report.";
+    "that command by its name with _ for -, preset included. [grid]: keys that vary, each a list or {from, to, steps, scale = "
+    "\"linear\" or \"log\"}; every combination is a cell. [[points]]: tables that set several keys together. [seeds]: first (1) "
+    "and count. [record]: parameters (true; of dqn and q-learning false, since their networks have thousands), curve_every (in "
+    "updates, or in episodes of dqn and q-learning, of which each point is the mean; 0 for none), evaluation_episodes (0), "
+    "thresholds (mean returns). [distribution]: what each replica draws from its own seed: parameters, a parameter's name, or a "
+    "setting with a real value (learning_rate, gravity, baseline_value of baseline = \"constant=0\") = \"uniform(LOW, HIGH)\" or "
+    "\"log_uniform(LOW, HIGH)\"; what was drawn is a column of the results. title and question stand in the report.";
 
 std::string processor() {
   std::ifstream file("/proc/cpuinfo");
@@ -143,6 +139,8 @@ void print_plan(const Command& command, const Console& console, const study::Pla
     text += fmt::format("  ... {} more (-v shows all)\n", with_separators(plan.cells.size() - shown_cells));
   for (const study::Draw& draw : plan.distribution)
     text += fmt::format("each replica draws {} from {}\n", draw.name(), study::to_text(draw));
+  if (study::counts_episodes(plan.algorithm) && !plan.record.parameters)
+    text += "the networks' parameters are not kept ([record] parameters = true keeps them)\n";
   text += fmt::format("time:  {}{} on {} (measured here)\nfile:  {}{}, {}\n", bound, human_seconds(estimate.seconds),
                       backend_text(info), bound, human_bytes(estimate.bytes), shown_path(output));
   if (estimate.at_least) text += "       (a training takes too long to be tried to its end here)\n";

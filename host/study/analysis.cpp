@@ -111,9 +111,19 @@ struct CellColumns {
   bool failed(std::size_t row) const { return status[row] == ReplicaStatus::failed; }
 };
 
+// The columns of a training's time: how long it was, when it reached a threshold, its curve.
+struct TimeColumns {
+  ColumnKind made = ColumnKind::updates, threshold = ColumnKind::threshold_updates, curve = ColumnKind::curve;
+};
+TimeColumns time_columns(const Plan& plan) {
+  if (!counts_episodes(plan.algorithm)) return {};
+  return {ColumnKind::episodes, ColumnKind::threshold_episodes, ColumnKind::curve_episodes};
+}
+
 // What one cell is and where its rows are.
 struct CellPlan {
   Json configuration;
+  TimeColumns time;
   std::vector<const Chunk*> chunks;
   std::vector<Column> schema;  // without values
   std::optional<double> until;
@@ -166,6 +176,16 @@ std::string spread(const std::set<std::uint64_t>& values) {
   return values.size() > 1 ? text + " to " + with_separators(*values.rbegin()) : text;
 }
 
+// How long a training may be, in its unit of time, and the episodes of one of that.
+struct TrainingLength {
+  std::uint64_t length, episodes;
+};
+TrainingLength length_of(const Plan& plan, const Json& configuration) {
+  if (counts_episodes(plan.algorithm)) return {setting<std::uint64_t>(configuration, "episodes", 0), 1};
+  return {setting<std::uint64_t>(configuration, "updates", 0),
+          std::max<std::uint64_t>(setting<std::uint64_t>(configuration, "batch", 1), 1)};
+}
+
 struct ResultChoice {
   ColumnKind kind;
   std::string name;
@@ -181,9 +201,8 @@ std::optional<ResultChoice> choose_result(const Plan& plan, const std::vector<Ce
       if (cell.chunks.empty()) continue;
       all = cell.records(kind);
       if (!all) break;
-      const auto batch = std::max(std::uint64_t{1}, setting<std::uint64_t>(cell.configuration, "batch", 1));
-      const auto updates = std::max(std::uint64_t{1}, setting<std::uint64_t>(cell.configuration, "updates", 1));
-      episodes.insert(kind == ColumnKind::final_return ? std::min(window_of(batch), updates) * batch
+      const auto [length, batch] = length_of(plan, cell.configuration);
+      episodes.insert(kind == ColumnKind::final_return ? std::min(window_of(batch), std::max<std::uint64_t>(length, 1)) * batch
                       : plan.command == "evaluate"     ? setting<std::uint64_t>(cell.configuration, "episodes", 0)
                                                        : plan.record.evaluation_episodes);
     }
@@ -277,7 +296,7 @@ std::optional<Distribution> distribution_of(const std::vector<double>& sorted) {
 CurveSummary curve_point(const CellColumn& column) {
   const std::vector<double> sorted = column.sorted([](std::size_t) { return true; });
   CurveSummary point;
-  point.update = static_cast<std::uint64_t>(column.meaning().at);
+  point.at = static_cast<std::uint64_t>(column.meaning().at);
   point.count = sorted.size();
   if (sorted.empty()) return point;
   point.mean = moments(sorted).mean;
@@ -323,25 +342,25 @@ std::vector<ThresholdSummary> summarise_thresholds(const CellColumns& columns, c
   if (plan.until) thresholds.push_back({*plan.until, true, 0, {}, {}, {}, {}});
   for (const CellColumn& column : columns.columns) {
     const Column& c = column.meaning();
-    if (c.kind == ColumnKind::threshold_updates && c.at != plan.until) thresholds.push_back({c.at, false, 0, {}, {}, {}, {}});
+    if (c.kind == plan.time.threshold && c.at != plan.until) thresholds.push_back({c.at, false, 0, {}, {}, {}, {}});
   }
-  const CellColumn *updates = columns.find(ColumnKind::updates), *steps = columns.find(ColumnKind::steps);
+  const CellColumn *made = columns.find(plan.time.made), *steps = columns.find(ColumnKind::steps);
   oneapi::tbb::parallel_for(std::size_t{0}, thresholds.size(), [&](std::size_t i) {
     ThresholdSummary& t = thresholds[i];
     // The stopping rule was reached where a replica stopped, the others where their columns say.
-    const auto when = [&](const CellColumn& made, const CellColumn* recorded) {
-      return [&made, recorded, &status = columns.status, stops = t.stops](std::size_t row) {
+    const auto when = [&](const CellColumn& all, const CellColumn* recorded) {
+      return [&all, recorded, &status = columns.status, stops = t.stops](std::size_t row) {
         if (!stops) return (*recorded)[row];
-        return status[row] == ReplicaStatus::solved ? made[row] : 0;
+        return status[row] == ReplicaStatus::solved ? all[row] : 0;
       };
     };
-    t.updates = time_to(columns, *updates, static_cast<double>(cell.planned_updates),
-                        when(*updates, columns.find(ColumnKind::threshold_updates, t.threshold)));
+    t.time = time_to(columns, *made, static_cast<double>(cell.planned_length),
+                     when(*made, columns.find(plan.time.threshold, t.threshold)));
     const CellColumn* recorded_steps = columns.find(ColumnKind::threshold_steps, t.threshold);
     if (steps != nullptr && (t.stops || recorded_steps != nullptr))
       t.steps = time_to(columns, *steps, 0, when(*steps, recorded_steps));
-    t.episodes = scaled(t.updates, static_cast<double>(cell.batch));
-    t.reached = t.updates.events;
+    t.episodes = scaled(t.time, static_cast<double>(cell.batch));
+    t.reached = t.time.events;
     t.share = share(t.reached, cell.finished);
   });
   return thresholds;
@@ -349,12 +368,14 @@ std::vector<ThresholdSummary> summarise_thresholds(const CellColumns& columns, c
 
 // ---- cells
 
-bool belongs_to_summary(const Column& c, const std::optional<ResultChoice>& result, bool with_steps) {
+// with_parameters: where there are few enough of them to be looked at.
+bool belongs_to_summary(const Column& c, const TimeColumns& time, const std::optional<ResultChoice>& result, bool with_steps,
+                        bool with_parameters) {
+  if (c.kind == time.made || c.kind == time.threshold) return true;
   switch (c.kind) {
-    case ColumnKind::status:
-    case ColumnKind::updates:
     case ColumnKind::parameter:
-    case ColumnKind::threshold_updates:
+      return with_parameters;
+    case ColumnKind::status:
     case ColumnKind::estimate:
     case ColumnKind::second_moment:
       return true;
@@ -408,7 +429,7 @@ void summarise_cell(const CellColumns& columns, const CellPlan& plan, const std:
 struct Portion {
   std::size_t cell = 0;
   bool curve = false;
-  double first = 0, last = 0;  // of a curve: the updates
+  double first = 0, last = 0;  // of a curve: its points
   std::size_t point = 0;       // where the first of them goes
 };
 
@@ -420,16 +441,16 @@ std::vector<Portion> make_portions(const std::vector<CellPlan>& plans, std::vect
   for (std::size_t i = 0; i < plans.size(); ++i) {
     if (plans[i].chunks.empty()) continue;
     portions.push_back({i, false, 0, 0, 0});
-    std::vector<double> updates;
+    std::vector<double> points;
     for (const Column& c : plans[i].schema) {
-      if (c.kind == ColumnKind::curve) updates.push_back(c.at);
+      if (c.kind == plans[i].time.curve) points.push_back(c.at);
     }
-    std::sort(updates.begin(), updates.end());
-    cells[i].curve.resize(updates.size());
+    std::sort(points.begin(), points.end());
+    cells[i].curve.resize(points.size());
     const std::size_t at_once = std::max(std::uint64_t{1}, kPortionValues / std::max(std::uint64_t{1}, cells[i].finished));
-    for (std::size_t begin = 0; begin < updates.size(); begin += at_once) {
-      const std::size_t end = std::min(begin + at_once, updates.size());
-      portions.push_back({i, true, updates[begin], updates[end - 1], begin});
+    for (std::size_t begin = 0; begin < points.size(); begin += at_once) {
+      const std::size_t end = std::min(begin + at_once, points.size());
+      portions.push_back({i, true, points[begin], points[end - 1], begin});
     }
   }
   return portions;
@@ -438,6 +459,7 @@ std::vector<Portion> make_portions(const std::vector<CellPlan>& plans, std::vect
 void summarise_cells(const StudyRows& rows, const std::vector<CellPlan>& plans, const std::optional<ResultChoice>& result,
                      std::vector<CellSummary>& cells) {
   const std::vector<Portion> portions = make_portions(plans, cells);
+  const bool with_parameters = !counts_episodes(rows.plan.algorithm);  // of a Q network there are thousands
   const bool with_steps = !is_fry_shack(rows.plan), gradient = rows.plan.command == "gradient";
   const std::vector<double> evaluation_thresholds =
       rows.plan.command == "evaluate" ? rows.plan.record.thresholds : std::vector<double>();
@@ -453,9 +475,10 @@ void summarise_cells(const StudyRows& rows, const std::vector<CellPlan>& plans, 
       return nullptr;
     }
     const Portion& p = portions[next++];
+    const TimeColumns& time = plans[p.cell].time;
     return std::make_shared<Read>(Read{&p, read_columns(rows, plans[p.cell], [&](const Column& c) {
-                                         if (p.curve) return c.kind == ColumnKind::curve && p.first <= c.at && c.at <= p.last;
-                                         return belongs_to_summary(c, result, with_steps);
+                                         if (p.curve) return c.kind == time.curve && p.first <= c.at && c.at <= p.last;
+                                         return belongs_to_summary(c, time, result, with_steps, with_parameters);
                                        })});
   };
   const auto summarise = [&](const ReadPointer& r) {
@@ -632,6 +655,7 @@ std::vector<CellPlan> plan_cells(const StudyRows& rows) {
   std::vector<CellPlan> plans(rows.plan.cells.size());
   for (std::size_t i = 0; i < plans.size(); ++i) {
     plans[i].configuration = parse_configuration(rows.plan.cells[i], i);
+    plans[i].time = time_columns(rows.plan);
     const auto until = plans[i].configuration.find("until");
     if (rows.plan.command == "train" && until != plans[i].configuration.end() && until->is_number())
       plans[i].until = until->get<double>();
@@ -647,8 +671,8 @@ std::vector<CellPlan> plan_cells(const StudyRows& rows) {
       plan.schema.push_back({c.kind, c.type, c.name, c.at, {}});
       return false;
     });
-    const bool timed = plan.until || plan.records(ColumnKind::threshold_updates);
-    if (!plan.records(ColumnKind::status) || (timed && !plan.records(ColumnKind::updates))) {
+    const bool timed = plan.until || plan.records(plan.time.threshold);
+    if (!plan.records(ColumnKind::status) || (timed && !plan.records(plan.time.made))) {
       throw DamagedFileError(fmt::format("cell {}: a chunk without status or updates", plan.chunks.front()->cell));
     }
   }
@@ -673,6 +697,14 @@ void describe_study(const StudyRows& rows, StudySummary& s) {
     s.numerics_version = rows.runs.back().numerics_version;
   }
   for (const Chunk& chunk : rows.chunks) s.worker_seconds += chunk.seconds;
+  if (counts_episodes(plan.algorithm)) {
+    s.time_unit = "episode";
+    s.curve_name = plan.record.curve_every == 1
+                       ? "return of an episode"
+                       : fmt::format("mean return of {} episodes", with_separators(plan.record.curve_every));
+  } else {
+    s.curve_name = "mean return of the batch";
+  }
   s.axes = axes_of(plan);
   for (const Draw& draw : plan.distribution) {
     const bool is_start = plan.command == "train" && !draw.is_setting();
@@ -704,8 +736,9 @@ StudySummary analyse(const StudyRows& rows) {
       cell.failed += chunk->failed;
     }
     if (rows.plan.command == "train") {
-      cell.planned_updates = setting<std::uint64_t>(plans[i].configuration, "updates", 0);
-      cell.batch = setting<std::uint64_t>(plans[i].configuration, "batch", 1);
+      const TrainingLength length = length_of(rows.plan, plans[i].configuration);
+      cell.planned_length = length.length;
+      cell.batch = length.episodes;
     }
     summary.planned += cell.planned;
     summary.finished += cell.finished;

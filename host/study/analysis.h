@@ -30,20 +30,21 @@ struct Distribution {
 inline constexpr double kReportQuantiles[] = {0.05, 0.25, 0.5, 0.75, 0.95};
 
 struct CurveSummary {
-  std::uint64_t update = 0, count = 0;
+  std::uint64_t at = 0, count = 0;  // the update, or the last of the point's episodes (StudySummary::time_unit)
   double mean = 0;
   std::optional<double> iqm;
   double quantiles[5] = {};  // at kReportQuantiles
 };
 
 // When a return was reached: by the stopping rule, or one of the recorded thresholds. A replica that did not reach it is watched to its last
-// update, also where the stopping rule ended it; one that failed counts as not reached and is watched to the planned end.
+// update or episode, also where the stopping rule ended it; one that failed counts as not reached and is watched to the planned end.
 struct ThresholdSummary {
   double threshold = 0;
   bool stops = false;  // it is --until
   std::uint64_t reached = 0;
-  Interval share;                     // of the finished replicas, failed ones counting as not reached
-  Survival updates, episodes, steps;  // steps empty where they are not known (FryShack-v0: equal to episodes)
+  Interval share;  // of the finished replicas, failed ones counting as not reached
+  // time: in StudySummary::time_unit. Steps are empty where they are not known (FryShack-v0: equal to episodes).
+  Survival time, episodes, steps;
 };
 
 struct CellSummary {
@@ -51,9 +52,9 @@ struct CellSummary {
   std::vector<std::pair<std::string, std::string>> point;
   std::string label;  // "learning_rate 0.1, batch 16"; "all replicas" for a study of one cell
   std::uint64_t planned = 0, finished = 0, failed = 0;
-  std::uint64_t planned_updates = 0, batch = 0;  // of a training
-  std::vector<ThresholdSummary> thresholds;      // the stopping rule's first
-  std::optional<Distribution> result;            // what replicas are compared by: StudySummary::result_name
+  std::uint64_t planned_length = 0, batch = 0;  // of a training: in StudySummary::time_unit, and episodes of one of that
+  std::vector<ThresholdSummary> thresholds;     // the stopping rule's first
+  std::optional<Distribution> result;           // what replicas are compared by: StudySummary::result_name
   std::vector<std::pair<std::string, Distribution>>
       parameters;  // final, of replicas that did not fail; estimates of a gradient cell
   std::vector<std::pair<std::string, double>> second_moments;  // of a gradient cell: mean over replicas
@@ -79,14 +80,16 @@ struct StudySummary {
   std::vector<std::pair<std::string, std::vector<std::string>>> axes;  // what the grid varies: key, its values in order
   std::string
       result_name;  // "mean return of 100 evaluation episodes", "exact expected return", "mean return of the last 112 training episodes", ... or ""
-  std::string result_unit;  // "return", "steps", ...
+  std::string result_unit;           // "return", "steps", ...
+  std::string time_unit = "update";  // what trainings are as long as; "episode" of value learners: those that count
+  std::string curve_name;            // what curves show: "mean return of the batch", "mean return of 10 episodes"
   std::vector<CellSummary> cells;
   bool compared_by_time = false;  // to the stopping rule, which all cells share
-  std::string compared_by;        // result_name, or "updates to 475 (never counts as worst)"; "" without comparisons
+  std::string compared_by;        // result_name, or "steps to 475 (never counts as worst)"; "" without comparisons
   std::string comparison_note;    // which pairs: all, or each with the best
   std::vector<Comparison> comparisons;
   // Indices of cells, best first: by the mean result, failed replicas counting as the lowest result of the study; else by the share that
-  // met the stopping rule, then by the median updates to it. Empty without comparisons.
+  // met the stopping rule, then by the median time to it. Empty without comparisons.
   std::vector<std::size_t> ranking;
   std::string sentence;                                    // the whole study in one
   std::vector<std::pair<std::string, std::string>> fixed;  // settings that all cells and seeds share: key, value

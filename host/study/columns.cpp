@@ -22,7 +22,7 @@ namespace fryer::study {
 namespace {
 
 constexpr std::uint8_t kFormat = 1;
-constexpr ColumnKind kLastKind = ColumnKind::initial_parameter;
+constexpr ColumnKind kLastKind = ColumnKind::threshold_episodes;
 constexpr ColumnType kLastType = ColumnType::real64;
 // Its hash table stays in the second-level cache: a million random values are given up after a millisecond.
 constexpr std::size_t kMostDistinct = 65'536;
@@ -179,6 +179,10 @@ std::string column_name(const Column& column) {
       return column.name;
     case ColumnKind::initial_parameter:
       return "initial_" + column.name;
+    case ColumnKind::curve_episodes:
+      return fmt::format("return_at_episode_{}", column.at);
+    case ColumnKind::threshold_episodes:
+      return fmt::format("episodes_to_{}", column.at);
   }
   throw Error(fmt::format("column kind {} is not known", static_cast<int>(column.kind)));
 }

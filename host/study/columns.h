@@ -15,14 +15,15 @@ namespace fryer::study {
 enum class ColumnKind : std::uint8_t {
   status = 0,             // ReplicaStatus
   updates = 1,            // made
-  episodes = 2,           // of training; of an evaluation or gradient cell: played
+  episodes = 2,           // of training, those that count; of an evaluation or gradient cell: played
   steps = 3,              // simulated in them
   parameter = 4,          // final (of a training), or drawn; `name` is the parameter's; NaN where the replica failed
   curve = 5,              // mean return of the batch of update `at` (from 1); NaN where it was not made
   threshold_updates = 6,  // the first update (from 1) after which the return `at` was reached; 0: never
-  threshold_steps = 7,    // steps simulated until then; 0: never
-  final_return = 8,       // mean return over the last ceil(100 / batch) updates made, or fewer where fewer were made
-  evaluation_mean = 9,    // of the final policy's evaluation episodes, or of an evaluation cell's
+  threshold_steps = 7,    // steps simulated until then; 0: never, or, of a value learner that failed, not known
+  final_return =
+      8,  // mean return over the last ceil(100 / batch) updates made, or 100 episodes of a value learner; fewer where there are fewer
+  evaluation_mean = 9,  // of the final policy's evaluation episodes, or of an evaluation cell's
   evaluation_sd = 10,
   evaluation_min = 11,
   evaluation_max = 12,
@@ -32,6 +33,9 @@ enum class ColumnKind : std::uint8_t {
   expected_return = 16,    // exact, of the final parameters (FryShack-v0)
   setting = 17,            // drawn; `name` is the setting's key
   initial_parameter = 18,  // drawn, of a training; `name` is the parameter's
+  // Of value learners, in place of 5 and 6; episodes are those that count, from 1:
+  curve_episodes = 19,     // mean return of the episodes after the point before, to episode `at`; NaN where not all were played
+  threshold_episodes = 20  // the first episode after which the return `at` was reached; 0: never
 };
 
 enum class ColumnType : std::uint8_t { integer = 0, real32 = 1, real64 = 2 };
@@ -40,7 +44,7 @@ struct Column {
   ColumnKind kind = ColumnKind::status;
   ColumnType type = ColumnType::integer;
   std::string name;                 // parameter, initial_parameter, setting, estimate, standard_error, second_moment; else empty
-  double at = 0;                    // curve: the update; threshold_*: the return
+  double at = 0;                    // curve: the update; curve_episodes: the last episode; threshold_*: the return
   std::vector<std::uint64_t> bits;  // one a replica: the integer, or the value's bits
 
   double value(std::size_t row) const {
@@ -54,7 +58,7 @@ struct Column {
   }
 };
 
-// The name of a column in exported files: status, updates, w_angle, return_at_update_10, updates_to_475, evaluation_mean,
+// The name of a column in exported files: status, updates, w_angle, return_at_update_10, return_at_episode_10, updates_to_475, evaluation_mean,
 // gradient_bias, gradient_bias_standard_error, learning_rate (a drawn one), initial_w_angle, ...
 std::string column_name(const Column& column);
 

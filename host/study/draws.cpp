@@ -6,7 +6,9 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <type_traits>
 
+#include "fryer/core/error.h"
 #include "fryer/core/math.h"
 #include "fryer/core/philox.h"
 #include "host/floating_environment.h"
@@ -86,8 +88,12 @@ DrawnReplica draw_replica(const Plan& plan, const Cell& cell, std::uint64_t seed
       draw.apply(replica.configuration, value);
     } else {
       std::visit(
-          [&](auto& c) {
-            if constexpr (requires { c.problem; }) set_parameter(c.problem, draw.index, value);
+          [&]<class Configuration>(Configuration& c) {
+            if constexpr (std::is_same_v<Configuration, QTrainConfiguration>) {
+              throw Error("the parameters of a Q network are drawn by its initialisation alone");
+            } else {
+              set_parameter(c.problem, draw.index, value);
+            }
           },
           replica.configuration);
     }

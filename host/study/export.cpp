@@ -69,7 +69,10 @@ struct Data {
 
   bool is_status() const { return column.kind == ColumnKind::status; }
   // 0 says "never".
-  bool is_time() const { return column.kind == ColumnKind::threshold_updates || column.kind == ColumnKind::threshold_steps; }
+  bool is_time() const {
+    return column.kind == ColumnKind::threshold_updates || column.kind == ColumnKind::threshold_episodes ||
+           column.kind == ColumnKind::threshold_steps;
+  }
   bool is_integer() const { return column.type == ColumnType::integer; }
 };
 
@@ -116,7 +119,9 @@ Table table_of(const ExportRows& source) {
   }
   for (std::size_t i = 0; i < table.data.size(); ++i) table.data[i].complete = pieces_with[i] == source.pieces.size();
   std::stable_sort(table.data.begin(), table.data.end(), [](const Data& a, const Data& b) {
-    const auto rank = [](const Column& c) { return std::tuple(c.kind, c.kind == ColumnKind::curve ? c.at : 0.0); };
+    const auto rank = [](const Column& c) {
+      return std::tuple(c.kind, c.kind == ColumnKind::curve || c.kind == ColumnKind::curve_episodes ? c.at : 0.0);
+    };
     return rank(a.column) < rank(b.column);
   });
   std::set<std::string> names = {"cell", "seed"};

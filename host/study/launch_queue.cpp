@@ -10,22 +10,23 @@ namespace fryer::study {
 namespace {
 
 constexpr double kLaunchSeconds = 2;
-// The first launch of a study measures: a set of lanes.
-constexpr std::uint64_t kFirstReplicas = 128;
+// Of a cell whose replicas run one after another, to measure it by.
+constexpr std::uint64_t kReplicasToMeasure = 16;
 // Each has its settings and their tables in memory.
 constexpr std::size_t kMostPieces = 1024;
 
 }  // namespace
 
-LaunchQueue::LaunchQueue(const Plan& plan, const Store& store, std::size_t workers, std::vector<Unfinished> begun)
+LaunchQueue::LaunchQueue(const Plan& plan, const Store& store, std::size_t workers, const BackendInfo& backend,
+                         std::vector<Unfinished> begun)
     : plan_(plan), workers_(workers), kind_(kinds_of_cells(plan)) {
   rates_.resize(plan.cells.size());
-  in_lanes_.resize(plan.cells.size());
+  at_once_.resize(plan.cells.size());
   for (std::uint64_t cell = 0; cell < plan.cells.size(); ++cell) {
     missing_.push_back(store.missing(cell));
     for (const Range& range : missing_.back()) left_ += range.count;
     order_.push_back(cell);
-    if (cell == 0 || kind_[cell] > kind_[order_[cell - 1]]) in_lanes_[kind_[cell]] = trains_in_lanes(plan, cell);
+    if (cell == 0 || kind_[cell] > kind_[order_[cell - 1]]) at_once_[kind_[cell]] = replicas_at_once(plan, cell, backend);
   }
   const auto by_kind = [&](std::uint64_t a, std::uint64_t b) { return kind_[a] < kind_[b]; };
   std::stable_sort(order_.begin(), order_.end(), by_kind);
@@ -113,10 +114,9 @@ bool LaunchQueue::remove(const Piece& piece) {
 std::uint64_t LaunchQueue::launch_size(std::uint64_t cell) const {
   const Rate& of_kind = rates_[kind_[cell]];
   const Rate& rate = of_kind.seconds > 0 && of_kind.replicas > 0 ? of_kind : all_;
-  // No worker takes more than its share. Where replicas train in lanes no launch is below a set of them otherwise: it takes as long as its
-  // longest training.
+  // No worker takes more than its share. No launch is below what runs at once otherwise: it takes as long as its longest training.
   const double share = std::ceil(static_cast<double>(left_ + in_flight_) / static_cast<double>(workers_));
-  const double least = std::min(share, in_lanes_[kind_[cell]] ? static_cast<double>(kFirstReplicas) : 1.0);
+  const double least = std::min(share, static_cast<double>(at_once_[kind_[cell]]));
   double wanted = least;
   if (rate.seconds > 0 && rate.replicas > 0) {
     // Rounds of equal launches, the last of which no worker starts alone.
@@ -127,8 +127,11 @@ std::uint64_t LaunchQueue::launch_size(std::uint64_t cell) const {
   return std::min(size, largest_chunk(plan_, cell));
 }
 
-std::uint64_t fill_for_measuring(const Plan& plan, const std::vector<std::uint64_t>& kinds, std::uint64_t cell, Launch& launch) {
-  std::uint64_t replicas = 0, wanted = trains_in_lanes(plan, cell) ? kFirstReplicas : kFirstReplicas / 8;
+std::uint64_t fill_for_measuring(const Plan& plan, const std::vector<std::uint64_t>& kinds, std::uint64_t cell,
+                                 const BackendInfo& backend, Launch& launch) {
+  // A value learner's training alone may take longer than there is.
+  std::uint64_t replicas = 0, wanted = replicas_at_once(plan, cell, backend);
+  if (!has_value_learners(plan, cell)) wanted = std::max(wanted, kReplicasToMeasure);
   for (std::uint64_t next = cell; next < kinds.size() && replicas < wanted; ++next) {
     if (kinds[next] != kinds[cell]) continue;
     wanted = std::min(wanted, largest_chunk(plan, next));

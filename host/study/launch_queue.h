@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a study's file lacks, handed out launch by launch. A launch should last about two seconds, or be a worker's share of what is left,
 // by the rate that replicas of its kind had so far; its last trainings leave lanes idle, so launches are not smaller. Small cells whose
-// trainings may share lanes make up a launch together.
+// trainings may share lanes, or are of value learners with one network shape, make up a launch together.
 #pragma once
 
 #include <mutex>
@@ -17,7 +17,9 @@ namespace fryer::study {
 class LaunchQueue {
  public:
   // begun: trainings that an earlier run left in their middle, which fit their pieces.
-  LaunchQueue(const Plan& plan, const Store& store, std::size_t workers, std::vector<Unfinished> begun);
+  // backend: of a worker.
+  LaunchQueue(const Plan& plan, const Store& store, std::size_t workers, const BackendInfo& backend,
+              std::vector<Unfinished> begun);
 
   // Nothing when all is handed out.
   std::optional<Launch> take();
@@ -47,7 +49,7 @@ class LaunchQueue {
   std::vector<std::uint64_t> order_;         // of cells: kind by kind
   std::vector<std::vector<Range>> missing_;  // by cell, ascending
   std::vector<Rate> rates_;                  // by kind
-  std::vector<bool> in_lanes_;               // by kind: trains_in_lanes()
+  std::vector<std::uint64_t> at_once_;       // by kind: replicas_at_once()
   std::vector<Begun> begun_;                 // kind by kind
   Rate all_;
   std::uint64_t left_ = 0, in_flight_ = 0;
@@ -56,6 +58,7 @@ class LaunchQueue {
 };
 
 // The pieces of a launch to measure this cell by: a set of lanes, with cells behind it of its kind. Returns its replicas.
-std::uint64_t fill_for_measuring(const Plan& plan, const std::vector<std::uint64_t>& kinds, std::uint64_t cell, Launch& launch);
+std::uint64_t fill_for_measuring(const Plan& plan, const std::vector<std::uint64_t>& kinds, std::uint64_t cell,
+                                 const BackendInfo& backend, Launch& launch);
 
 }  // namespace fryer::study

@@ -41,10 +41,12 @@ struct Cell {
 
 // What is kept of each replica besides its status, updates, episodes and steps.
 struct Record {
-  bool parameters = true;                 // final ones
-  std::uint64_t curve_every = 0;          // the mean return of updates k, 2k, ... and of the first; 0: none
+  bool parameters = true;  // final ones
+  // The mean return of updates k, 2k, ... and of the first; of value learners, of each k episodes that count. 0: none.
+  std::uint64_t curve_every = 0;
   std::uint64_t evaluation_episodes = 0;  // played by the final policy, as `evaluate --seed` of that replica
-  std::vector<double> thresholds;  // of the mean return over the last ceil(100 / batch) updates: when each was first reached
+  // Of the mean return over the last ceil(100 / batch) updates, or 100 episodes of value learners: when each was first reached.
+  std::vector<double> thresholds;
 };
 
 // What each replica draws from its own seed: a parameter of the policy, or a real-valued setting of the command. draws.h has the values.
@@ -80,6 +82,9 @@ struct Plan {
     return std::any_of(distribution.begin(), distribution.end(), [&](const Draw& draw) { return draw.name() == name; });
   }
 };
+
+// Whether an algorithm's trainings are as long as their episodes that count, as value learners' are; others are as their updates.
+inline bool counts_episodes(const std::string& algorithm) { return algorithm == "dqn" || algorithm == "q-learning"; }
 
 // The plan as a store keeps it; `run` and `source` are not in it.
 Json to_json(const Plan& plan);

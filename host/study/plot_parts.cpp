@@ -65,6 +65,8 @@ std::string left_out(const StudySummary& summary, const std::vector<std::size_t>
                      names_of(summary, missing));
 }
 
+std::string made_label(const StudySummary& summary) { return summary.time_unit + "s made"; }
+
 Plot finish(std::string name, std::string title, std::string caption, const Figure& figure) {
   return {std::move(name), std::move(title), std::move(caption), figure.script(), figure.width, figure.height()};
 }

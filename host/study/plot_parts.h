@@ -46,6 +46,9 @@ std::string left_out(const StudySummary& summary, const std::vector<std::size_t>
 
 Plot finish(std::string name, std::string title, std::string caption, const Figure& figure);
 
+// An axis of a training's time: "updates made".
+std::string made_label(const StudySummary& summary);
+
 // ---- dots with bars, a row a cell
 
 // Rows from the top in the study's order.

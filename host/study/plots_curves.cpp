@@ -15,13 +15,13 @@ namespace {
 constexpr std::size_t kMedian = 2;  // of kReportQuantiles
 
 struct CurveRange {
-  Axis updates, values;
+  Axis time, values;
 };
 CurveRange curve_range(const StudySummary& summary, const std::vector<std::size_t>& cells, bool with_bands) {
   double last = 1, low = kInfinity, high = -kInfinity;
   for (const std::size_t i : cells) {
     for (const CurveSummary& point : summary.cells[i].curve) {
-      last = std::max(last, static_cast<double>(point.update));
+      last = std::max(last, static_cast<double>(point.at));
       for (const double value : {point.quantiles[with_bands ? 0 : kMedian], point.quantiles[with_bands ? 4 : kMedian]}) {
         if (!std::isfinite(value)) continue;
         low = std::min(low, value);
@@ -30,7 +30,7 @@ CurveRange curve_range(const StudySummary& summary, const std::vector<std::size_
     }
   }
   if (!(low <= high)) low = 0, high = 1;
-  return {{"updates made", 0, last}, axis_around("mean return of the batch", low, high)};
+  return {{made_label(summary), 0, last}, axis_around(summary.curve_name, low, high)};
 }
 
 }  // namespace
@@ -41,7 +41,8 @@ void add_curves(const StudySummary& summary, const std::vector<std::size_t>& by_
     if (!summary.cells[i].curve.empty()) cells.push_back(i);
   }
   if (cells.empty()) return;
-  const std::string stopped = " Each point is over the seeds that made that update: those that had stopped before are not in it.";
+  const std::string stopped = fmt::format(
+      " Each point is over the seeds that made that {}: those that had stopped before are not in it.", summary.time_unit);
 
   if (cells.size() > 1) {
     Figure figure;
@@ -51,13 +52,13 @@ void add_curves(const StudySummary& summary, const std::vector<std::size_t>& by_
     for (const LinePanel& lines : layout.panels) {
       Panel panel;
       panel.title = lines.title;
-      panel.x = range.updates;
+      panel.x = range.time;
       panel.y = range.values;
       for (const auto& [cell, series] : lines.lines) {
         const std::vector<CurveSummary>& curve = summary.cells[cell].curve;
         Rows rows;
         for (const std::size_t k : thinned(curve.size()))
-          rows.push_back({static_cast<double>(curve[k].update), curve[k].quantiles[kMedian]});
+          rows.push_back({static_cast<double>(curve[k].at), curve[k].quantiles[kMedian]});
         const std::string data = figure.data(rows);
         if (!data.empty()) panel.layers.push_back(line(data, 2, series));
       }
@@ -65,10 +66,10 @@ void add_curves(const StudySummary& summary, const std::vector<std::size_t>& by_
     }
     add_legend(figure, layout);
     if (!figure.panels.empty()) {
-      plots.push_back(finish(
-          "learning_curves", "Learning curves",
-          "The median over seeds of the batch's mean return, against updates." + stopped + left_out(summary, cells, layout.shown),
-          figure));
+      plots.push_back(finish("learning_curves", "Learning curves",
+                             fmt::format("The median over seeds of the {}, against {}s.", summary.curve_name, summary.time_unit) +
+                                 stopped + left_out(summary, cells, layout.shown),
+                             figure));
     }
   }
 
@@ -81,12 +82,12 @@ void add_curves(const StudySummary& summary, const std::vector<std::size_t>& by_
   for (const std::size_t cell : shown) {
     Panel panel;
     panel.title = shown.size() > 1 ? shortened(summary.cells[cell].label, 36) : "";
-    panel.x = range.updates;
+    panel.x = range.time;
     panel.y = range.values;
     const std::vector<CurveSummary>& curve = summary.cells[cell].curve;
     Rows rows;
     for (const std::size_t k : thinned(curve.size())) {
-      rows.push_back({static_cast<double>(curve[k].update)});
+      rows.push_back({static_cast<double>(curve[k].at)});
       rows.back().insert(rows.back().end(), std::begin(curve[k].quantiles), std::end(curve[k].quantiles));
     }
     const std::string data = figure.data(rows);

@@ -169,11 +169,11 @@ void add_survival(const StudySummary& summary, const std::vector<std::size_t>& b
   std::set<double> thresholds;
   for (const std::size_t i : by_merit) {
     const ThresholdSummary* threshold = main_threshold(summary.cells[i]);
-    if (threshold == nullptr || threshold->updates.n == 0) continue;
+    if (threshold == nullptr || threshold->time.n == 0) continue;
     cells.push_back(i);
     thresholds.insert(threshold->threshold);
-    if (!threshold->updates.steps.empty()) end = std::max(end, threshold->updates.steps.back().time);
-    if (!summary.cells[i].curve.empty()) end = std::max(end, static_cast<double>(summary.cells[i].curve.back().update));
+    if (!threshold->time.steps.empty()) end = std::max(end, threshold->time.steps.back().time);
+    if (!summary.cells[i].curve.empty()) end = std::max(end, static_cast<double>(summary.cells[i].curve.back().at));
   }
   if (cells.empty() || end <= 0) return;  // no seed of any cell got there: the shares say so
 
@@ -184,12 +184,11 @@ void add_survival(const StudySummary& summary, const std::vector<std::size_t>& b
   for (const LinePanel& lines : layout.panels) {
     Panel panel;
     panel.title = lines.title;
-    panel.x = {"updates made", 0, end};
+    panel.x = {made_label(summary), 0, end};
     panel.y = {"seeds not there yet", 0, 100, true};
     for (const auto& [cell, series] : lines.lines) {
       const CellSummary& of = summary.cells[cell];
-      const std::string data =
-          figure.data(survival_rows(main_threshold(of)->updates, end, static_cast<double>(of.planned_updates)));
+      const std::string data = figure.data(survival_rows(main_threshold(of)->time, end, static_cast<double>(of.planned_length)));
       if (with_bands) panel.layers.insert(panel.layers.begin(), band(data, 3, 4, colour(series), 0.16));
       panel.layers.push_back(line(data, 2, series));
     }
@@ -202,18 +201,18 @@ void add_survival(const StudySummary& summary, const std::vector<std::size_t>& b
     const auto add = [&](const Survival& survival, const char* unit) {
       if (survival.median) medians += fmt::format("{}{} {}", medians.empty() ? "" : ", ", short_number(*survival.median), unit);
     };
-    add(threshold.updates, "updates");
+    if (summary.time_unit == "update") add(threshold.time, "updates");
     add(threshold.episodes, "episodes");
     add(threshold.steps, "steps");
     if (!medians.empty()) medians = " Half of the seeds were there after " + medians + ".";
   }
   plots.push_back(finish("time_to_threshold", "Time to the threshold",
-                         fmt::format("Share of seeds that have not yet reached {}, against updates (Kaplan-Meier: seeds that "
+                         fmt::format("Share of seeds that have not yet reached {}, against {}s (Kaplan-Meier: seeds that "
                                      "never do are counted as long as "
                                      "they were watched){}.{}{}{}",
                                      thresholds.size() == 1 ? threshold_text(*thresholds.begin()) : "their threshold",
-                                     with_bands ? "; bands: 95 % intervals at each time (log-log)" : "", medians,
-                                     cells.size() > 1 ? " Medians in episodes and steps are in the table." : "",
+                                     summary.time_unit, with_bands ? "; bands: 95 % intervals at each time (log-log)" : "",
+                                     medians, cells.size() > 1 ? " Medians in episodes and steps are in the table." : "",
                                      left_out(summary, cells, layout.shown)),
                          figure));
 }

@@ -127,9 +127,9 @@ std::string key_figures(const StudySummary& summary, const std::vector<std::size
     if (const ThresholdSummary* threshold = main_threshold(best)) {
       add(fmt::format("reached {}", short_number(threshold->threshold)), percent_cell(threshold->share.estimate),
           percent_bounds_cell(threshold->share) + (which.empty() ? "" : "; " + which));
-      if (threshold->updates.median) {
-        add("median updates to it", short_number(*threshold->updates.median),
-            bounds_cell(threshold->updates.lower, threshold->updates.upper));
+      if (threshold->time.median) {
+        add(fmt::format("median {}s to it", summary.time_unit), short_number(*threshold->time.median),
+            bounds_cell(threshold->time.lower, threshold->time.upper));
       }
     } else if (best.result) {
       const Interval& mean = best.result->mean_interval;
@@ -153,7 +153,7 @@ std::string cells_table(const StudySummary& summary) {
   for (const char* heading : {"finished", "failed"}) columns.push_back({heading, true});
   if (thresholds) {
     columns.push_back({"reached the threshold", true});
-    columns.push_back({"median updates to it", true});
+    columns.push_back({fmt::format("median {}s to it", summary.time_unit), true});
   }
   if (results) {
     for (const char* heading : {"mean result", "standard deviation", "interquartile mean", "median result"})
@@ -170,7 +170,7 @@ std::string cells_table(const StudySummary& summary) {
     if (thresholds) {
       const ThresholdSummary* threshold = cell.finished > 0 ? main_threshold(cell) : nullptr;
       row.push_back(threshold ? share_cell(threshold->share) : none);
-      row.push_back(threshold ? median_cell(threshold->updates) : none);
+      row.push_back(threshold ? median_cell(threshold->time) : none);
     }
     if (results) {
       const bool some = cell.result && cell.result->count > 0;
@@ -194,8 +194,10 @@ std::string cells_table(const StudySummary& summary) {
   columns.clear();
   rows.clear();
   add_cell_columns(summary, columns);
-  for (const char* heading : {"threshold", "reached by", "share", "median updates", "median episodes", "median steps"})
-    columns.push_back({heading, true});
+  for (const char* heading : {"threshold", "reached by", "share"}) columns.push_back({heading, true});
+  const bool in_updates = summary.time_unit == "update";  // else a training's time is its episodes
+  if (in_updates) columns.push_back({"median updates", true});
+  for (const char* heading : {"median episodes", "median steps"}) columns.push_back({heading, true});
   for (const CellSummary& cell : summary.cells) {
     if (cell.finished == 0) continue;
     for (const ThresholdSummary& threshold : cell.thresholds) {
@@ -204,8 +206,8 @@ std::string cells_table(const StudySummary& summary) {
       row.push_back({short_number(threshold.threshold) + (threshold.stops ? " (stops)" : ""), threshold.threshold});
       row.push_back(count_cell(threshold.reached));
       row.push_back(share_cell(threshold.share));
-      for (const Survival* survival : {&threshold.updates, &threshold.episodes, &threshold.steps})
-        row.push_back(median_cell(*survival));
+      if (in_updates) row.push_back(median_cell(threshold.time));
+      for (const Survival* survival : {&threshold.episodes, &threshold.steps}) row.push_back(median_cell(*survival));
       rows.push_back(std::move(row));
     }
   }
@@ -344,7 +346,8 @@ constexpr std::string_view kMethods[][2] = {
      "Wilson's score interval (Wilson 1927); Clopper and Pearson's exact interval where none or all reached the threshold "
      "(Clopper & Pearson 1934)."},
     {"Time to a threshold",
-     "Kaplan-Meier estimate (Kaplan & Meier 1958): a seed that did not reach it is censored at its last update, not dropped; "
+     "Kaplan-Meier estimate (Kaplan & Meier 1958): a seed that did not reach it is censored at its last update or episode, not "
+     "dropped; "
      "one that failed is kept as never reaching it, to the planned end. "
      "Interval of the curve: "
      "Greenwood's variance with the log-log transform; of the median: Brookmeyer & Crowley 1982 with the same transform."},

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <tuple>
 #include <type_traits>
 
 #include "fryer/core/error.h"
@@ -45,10 +46,15 @@ Column column_of(ColumnKind kind, const std::vector<float>& values, const std::s
   return column;
 }
 
-// ---- parameters, of any environment
+// ---- parameters, of any environment and policy
 
 std::vector<std::string> names_of(const Problem&) { return {kFryShackParameters.begin(), kFryShackParameters.end()}; }
 std::vector<std::string> names_of(const CartPoleProblem& problem) { return parameter_names(problem.hidden); }
+std::vector<std::string> names_of_training(const QTrainConfiguration& c) { return parameter_names(c.training.shape); }
+template <class Configuration>
+std::vector<std::string> names_of_training(const Configuration& c) {
+  return names_of(c.problem);
+}
 
 // ---- replicas, of any command
 
@@ -90,14 +96,24 @@ void add_drawn(const Plan& plan, const Replicas<Configuration>& replicas, Column
 
 // ---- evaluations
 
-EvaluateConfiguration evaluation_of(const Problem& problem) {
-  EvaluateConfiguration c;
-  c.problem = problem;
+// Of the policy that a training ended with.
+template <class Evaluation, class Training>
+Evaluation with_problem_of(const Training& training, const std::vector<double>& parameters) {
+  Evaluation c;
+  c.problem = training.problem;
+  for (std::size_t j = 0; j < parameters.size(); ++j) set_parameter(c.problem, j, parameters[j]);
   return c;
 }
-CartPoleEvaluateConfiguration evaluation_of(const CartPoleProblem& problem) {
+EvaluateConfiguration evaluation_of(const TrainConfiguration& training, const std::vector<double>& parameters) {
+  return with_problem_of<EvaluateConfiguration>(training, parameters);
+}
+CartPoleEvaluateConfiguration evaluation_of(const CartPoleTrainConfiguration& training, const std::vector<double>& parameters) {
+  return with_problem_of<CartPoleEvaluateConfiguration>(training, parameters);
+}
+CartPoleEvaluateConfiguration evaluation_of(const QTrainConfiguration& training, const std::vector<double>& parameters) {
   CartPoleEvaluateConfiguration c;
-  c.problem = problem;
+  c.problem.environment = training.training.environment;
+  c.q_network = QNetworkPolicy{training.training.shape, parameters};
   return c;
 }
 
@@ -139,32 +155,68 @@ template <>
 inline constexpr bool kIsTraining<TrainConfiguration> = true;
 template <>
 inline constexpr bool kIsTraining<CartPoleTrainConfiguration> = true;
+template <>
+inline constexpr bool kIsTraining<QTrainConfiguration> = true;
+
+// What a training is as long as, and what its outcomes are of: the batches of its updates; of a value learner the episodes that count.
+std::uint64_t planned_length(const TrainingSettings& c) { return c.updates; }
+std::uint64_t planned_length(const QTrainConfiguration& c) { return c.training.episodes; }
+std::uint64_t length_made(const TrainingSettings&, const ReplicaTable& table, std::uint64_t row) { return table.updates[row]; }
+std::uint64_t length_made(const QTrainConfiguration&, const ReplicaTable& table, std::uint64_t row) {
+  return table.episodes[row];
+}
+// Episodes that an outcome is of.
+std::uint64_t episodes_of_outcome(const TrainingSettings& c) { return c.batch; }
+std::uint64_t episodes_of_outcome(const QTrainConfiguration&) { return 1; }
+// Rows of TrainingStates::recent.
+std::uint64_t recent_rows(const TrainingSettings& c) { return window_of(c); }
+std::uint64_t recent_rows(const QTrainConfiguration&) { return 0; }
 
 // Seconds from which trainings are worth writing down before what they came to is evaluated.
 constexpr double kLongTraining = 5;
 
-// A number an update of each replica is kept up to here: the return at a training's end is worth no more memory.
-constexpr std::uint64_t kMostUpdatesForFinalReturn = 65536;
+// A number an update, or episode, of each replica is kept up to here: the return at a training's end is worth no more memory.
+constexpr std::uint64_t kMostOutcomesForFinalReturn = 65536;
 
 // Whether the end's mean return is kept: of CartPole, unless evaluations say it better. (The fry shack's is known exactly.)
 template <class Configuration>
 bool keeps_final_return(const Record& record, const Configuration& c) {
-  return std::is_same_v<Configuration, CartPoleTrainConfiguration> && record.evaluation_episodes == 0 &&
-         c.updates <= kMostUpdatesForFinalReturn && outcomes_fit(c);
+  return !std::is_same_v<Configuration, TrainConfiguration> && record.evaluation_episodes == 0 &&
+         planned_length(c) <= kMostOutcomesForFinalReturn && outcomes_fit(c);
 }
 template <class Configuration>
 bool needs_outcomes(const Record& record, const Configuration& c) {
   return record.curve_every != 0 || !record.thresholds.empty() || keeps_final_return(record, c);
 }
 
-// Whether a batch's outcome is the number of its steps. (The fry shack's steps are its episodes.)
+// Whether an outcome is the number of its steps. (The fry shack's steps are its episodes.)
 bool outcome_is_steps(const CartPoleTrainConfiguration& c) { return !c.problem.environment.sutton_barto_reward; }
+bool outcome_is_steps(const QTrainConfiguration& c) { return !c.training.environment.sutton_barto_reward; }
 bool outcome_is_steps(const TrainConfiguration&) { return false; }
 
 bool is_failed(const ReplicaTable& table, std::uint64_t i) {
   return table.status[i] == static_cast<std::uint8_t>(ReplicaStatus::failed);
 }
+bool is_unfinished(const ReplicaTable& table, std::uint64_t i) {
+  return table.status[i] == static_cast<std::uint8_t>(ReplicaStatus::unfinished);
+}
 
+// Of value learners: an episode's return is one number of many, so a point is the mean over the episodes since the point before.
+void add_curve(const Replicas<QTrainConfiguration>& of, const Record& record, const TrainingStates& r,
+               std::vector<Column>& columns) {
+  const std::uint64_t replicas = r.table.size(), every = record.curve_every;
+  if (every == 0) return;
+  for (std::uint64_t end = every; end <= planned_length(of.cell); end += every) {
+    std::vector<double> values(replicas, kNoValue);
+    for (std::uint64_t i = 0; i < replicas; ++i) {
+      if (length_made(of.cell, r.table, i) < end) continue;
+      std::uint64_t sum = 0;
+      for (std::uint64_t e = end - every; e < end; ++e) sum += r.outcomes[e * replicas + i];
+      values[i] = mean_return_of(of[i], static_cast<double>(sum), static_cast<double>(every));
+    }
+    columns.push_back(column_of(ColumnKind::curve_episodes, values, "", static_cast<double>(end)));
+  }
+}
 template <class Configuration>
 void add_curve(const Replicas<Configuration>& of, const Record& record, const TrainingStates& r, std::vector<Column>& columns) {
   const Configuration& c = of.cell;
@@ -183,19 +235,32 @@ void add_curve(const Replicas<Configuration>& of, const Record& record, const Tr
   for (std::uint64_t update = record.curve_every; update <= c.updates; update += record.curve_every) add_point(update);
 }
 
-// Thresholds and the final return: means over the last `window` updates, as --until looks at them.
+// Steps made before the first outcome: those of warm-up episodes, which do not count. Known of replicas whose last episode ended.
+template <class Configuration>
+std::uint64_t steps_before_outcomes(const TrainingStates& r, std::uint64_t row, std::uint64_t made) {
+  if constexpr (std::is_same_v<Configuration, QTrainConfiguration>) {
+    std::uint64_t counted = 0;
+    for (std::uint64_t e = 0; e < made; ++e) counted += r.outcomes[e * r.table.size() + row];
+    return r.table.steps[row] - counted;
+  }
+  return 0;
+}
+
+// Thresholds and the final return: means over the last `window` outcomes, as --until looks at them.
 template <class Configuration>
 void add_window_means(const Replicas<Configuration>& of, const Record& record, const TrainingStates& r,
                       std::vector<Column>& columns) {
   const Configuration& c = of.cell;
-  const std::uint64_t replicas = r.table.size(), window = window_of(c.batch);
-  const double batch = static_cast<double>(c.batch);
+  const std::uint64_t replicas = r.table.size(), window = window_of(episodes_of_outcome(c));
+  const double batch = static_cast<double>(episodes_of_outcome(c));
+  constexpr bool kByEpisodes = std::is_same_v<Configuration, QTrainConfiguration>;
   const std::size_t thresholds = record.thresholds.size();
   std::vector<std::vector<std::uint64_t>> reached(thresholds, std::vector<std::uint64_t>(replicas)), reached_steps = reached;
   std::vector<double> final_return(replicas, kNoValue);
   for (std::uint64_t i = 0; i < replicas; ++i) {
-    const std::uint64_t made = r.table.updates[i];
-    std::uint64_t in_window = 0, total = 0;
+    const std::uint64_t made = length_made(c, r.table, i);
+    const bool steps_known = outcome_is_steps(c) && !(kByEpisodes && is_failed(r.table, i));
+    std::uint64_t in_window = 0, total = steps_known ? steps_before_outcomes<Configuration>(r, i, made) : 0;
     std::size_t open = thresholds;
     for (std::uint64_t u = 0; u < made; ++u) {
       const std::uint64_t outcome = r.outcomes[u * replicas + i];
@@ -207,7 +272,7 @@ void add_window_means(const Replicas<Configuration>& of, const Record& record, c
       for (std::size_t t = 0; t < thresholds; ++t) {
         if (reached[t][i] != 0 || !(mean >= record.thresholds[t])) continue;
         reached[t][i] = u + 1;
-        reached_steps[t][i] = total;
+        reached_steps[t][i] = steps_known ? total : 0;
         --open;
       }
     }
@@ -216,7 +281,8 @@ void add_window_means(const Replicas<Configuration>& of, const Record& record, c
     final_return[i] = mean_return_of(of[i], static_cast<double>(in_window), static_cast<double>(last) * batch);
   }
   for (std::size_t t = 0; t < thresholds; ++t) {
-    columns.push_back(column_of(ColumnKind::threshold_updates, reached[t], record.thresholds[t]));
+    columns.push_back(column_of(kByEpisodes ? ColumnKind::threshold_episodes : ColumnKind::threshold_updates, reached[t],
+                                record.thresholds[t]));
     if (outcome_is_steps(c)) columns.push_back(column_of(ColumnKind::threshold_steps, reached_steps[t], record.thresholds[t]));
   }
   if (keeps_final_return(record, c)) columns.push_back(column_of(ColumnKind::final_return, final_return));
@@ -259,8 +325,14 @@ bool share_lanes(const std::vector<CartPoleTrainConfiguration>& configurations) 
   });
 }
 bool share_lanes(const std::vector<TrainConfiguration>& configurations) { return configurations.size() == 1; }
+// They share no lanes, but a launch: kinds_of_cells() puts networks of one shape together.
+bool share_lanes(const std::vector<QTrainConfiguration>&) { return true; }
 
 void train_all(const std::vector<CartPoleTrainConfiguration>& configurations, TrainingStates& states, Backend& backend,
+               const RunControl& control) {
+  train_on(configurations, states, backend, control);
+}
+void train_all(const std::vector<QTrainConfiguration>& configurations, TrainingStates& states, Backend& backend,
                const RunControl& control) {
   train_on(configurations, states, backend, control);
 }
@@ -271,10 +343,10 @@ void train_all(const std::vector<TrainConfiguration>& configurations, TrainingSt
 
 // Rows of `all`, as the configurations have them.
 template <class Configuration>
-std::vector<TrainingStates> parts_of(const TrainingStates& all, const std::vector<Configuration>& configurations) {
+std::vector<TrainingStates> parts_of(TrainingStates all, const std::vector<Configuration>& configurations) {
   std::vector<TrainingStates> parts;
   for (std::uint64_t row = 0; const Configuration& c : configurations) {
-    parts.push_back(slice(all, row, c.replicas, c.updates, window_of(c)));
+    parts.push_back(take_rows(all, row, c.replicas, planned_length(c), recent_rows(c)));
     parts.back().table.first_seed = c.seed;
     row += c.replicas;
   }
@@ -286,7 +358,8 @@ template <class Configuration>
 void train_one_by_one(const std::vector<Configuration>& configurations, TrainingStates& states, Backend& backend,
                       const RunControl& control) {
   constexpr std::uint64_t kUnits = 1'000'000;  // of progress, a configuration
-  std::vector<TrainingStates> parts = parts_of(states, configurations);
+  const std::uint64_t first_seed = states.table.first_seed;
+  std::vector<TrainingStates> parts = parts_of(std::move(states), configurations);
   for (std::size_t i = 0; i < parts.size() && !is_set(control.pause); ++i) {
     if (all_ended(parts[i])) continue;
     RunControl inner = {control.stop, nullptr, control.pause};
@@ -298,7 +371,6 @@ void train_one_by_one(const std::vector<Configuration>& configurations, Training
     }
     train_all({configurations[i]}, parts[i], backend, inner);
   }
-  const std::uint64_t first_seed = states.table.first_seed;
   states = join(std::move(parts));
   states.table.first_seed = first_seed;
 }
@@ -317,8 +389,12 @@ bool train_pieces(const Plan& plan, const std::vector<Replicas<Configuration>>& 
   }
   TrainingStates all = join(std::move(launch.begun));
   share_lanes(rows) ? train_all(rows, all, backend, control) : train_one_by_one(rows, all, backend, control);
-  launch.begun = pieces.size() == 1 ? std::vector<TrainingStates>() : parts_of(all, pieces);
-  if (pieces.size() == 1) launch.begun.push_back(std::move(all));
+  launch.begun.clear();
+  if (pieces.size() == 1) {
+    launch.begun.push_back(std::move(all));
+  } else {
+    launch.begun = parts_of(std::move(all), pieces);
+  }
   return std::all_of(launch.begun.begin(), launch.begun.end(), all_ended);
 }
 
@@ -328,11 +404,12 @@ void store_trainings(const Plan& plan, const Replicas<Configuration>& of, const 
   const Configuration& c = of.cell;
   const std::uint64_t replicas = chunk.range.count;
   const ReplicaTable& table = r.table;
-  chunk.digest = digest_of(table, c.batch, key);
+  const std::uint64_t batch = episodes_of_outcome(c);
+  chunk.digest = digest_of(table, batch, key);
   std::vector<std::uint64_t> episodes, steps;
   for (std::uint64_t i = 0; i < replicas; ++i) {
-    episodes.push_back(table.updates[i] * c.batch);
-    steps.push_back(table.steps_of(i, c.batch));
+    episodes.push_back(table.episodes_of(i, batch));
+    steps.push_back(table.steps_of(i, batch));
     chunk.failed += is_failed(table, i);
     chunk.solved += table.status[i] == static_cast<std::uint8_t>(ReplicaStatus::solved);
   }
@@ -341,8 +418,8 @@ void store_trainings(const Plan& plan, const Replicas<Configuration>& of, const 
   columns.push_back(column_of(ColumnKind::updates, std::vector<std::uint64_t>(table.updates.begin(), table.updates.end())));
   columns.push_back(column_of(ColumnKind::episodes, episodes));
   columns.push_back(column_of(ColumnKind::steps, steps));
-  const std::vector<std::string> names = names_of(c.problem);
   if (plan.record.parameters) {
+    const std::vector<std::string> names = names_of_training(c);
     for (std::size_t j = 0; j < names.size(); ++j)
       columns.push_back(column_of(ColumnKind::parameter, table.parameters[j], names[j]));
   }
@@ -353,29 +430,28 @@ void store_trainings(const Plan& plan, const Replicas<Configuration>& of, const 
   }
 
   // What the final policy is worth: exactly where there is a closed form, and by episodes where they were asked for.
-  const auto final_problem = [&](std::uint64_t i) {
-    auto problem = of[i].problem;
-    for (std::size_t j = 0; j < names.size(); ++j) set_parameter(problem, j, static_cast<double>(table.parameters[j][i]));
-    return problem;
+  const auto evaluation_of_row = [&](std::uint64_t i) {
+    std::vector<double> parameters;
+    for (const std::vector<float>& column : table.parameters) parameters.push_back(static_cast<double>(column[i]));
+    return evaluation_of(of[i], parameters);
   };
   if constexpr (std::is_same_v<Configuration, TrainConfiguration>) {
     std::vector<double> expected(replicas, kNoValue);
     for (std::uint64_t i = 0; i < replicas; ++i) {
       if (is_failed(table, i)) continue;
-      expected[i] = fry_shack_expected_return(final_problem(i));
+      expected[i] = fry_shack_expected_return(evaluation_of_row(i).problem);
     }
     columns.push_back(column_of(ColumnKind::expected_return, expected));
   }
   if (plan.record.evaluation_episodes == 0) return;
-  auto evaluation = evaluation_of(c.problem);
-  evaluation.episodes = plan.record.evaluation_episodes;
   Evaluations evaluations;
   for_each_replica(chunk.range, {control.stop, nullptr}, [&](std::uint64_t i, const RunControl& one) {
     if (is_failed(table, i)) {
       evaluations.add_none();
       return;
     }
-    evaluation.problem = final_problem(i);
+    auto evaluation = evaluation_of_row(i);
+    evaluation.episodes = plan.record.evaluation_episodes;
     evaluation.seed = table.first_seed + i;
     evaluations.add(evaluate(evaluation, backend, one));
   });
@@ -469,36 +545,32 @@ std::vector<Chunk> run_launch(const Plan& plan, Launch& launch, Backend& backend
   std::vector<Chunk> chunks;
   std::visit(
       [&]<class Configuration>(const Configuration& c) {
-        if constexpr (std::is_same_v<Configuration, QTrainConfiguration>) {
-          throw ConfigurationError("algorithm: studies of value learners cannot be run by this version");
-        } else {
-          std::vector<Replicas<Configuration>> replicas;
-          for (const Piece& piece : launch.pieces)
-            replicas.push_back(draw_replicas<Configuration>(plan, plan.cells[piece.cell], piece.range));
-          if constexpr (kIsTraining<Configuration>) {
-            const auto start = std::chrono::steady_clock::now();
-            if (!train_pieces(plan, replicas, launch, backend, control)) return;
-            const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-            if (control.pause != nullptr && plan.record.evaluation_episodes != 0 && took.count() > kLongTraining) return;
-          }
-          for (std::size_t i = 0; i < launch.pieces.size(); ++i) {
-            const Piece& piece = launch.pieces[i];
-            Chunk chunk;
-            chunk.cell = piece.cell;
-            chunk.range = piece.range;
-            const std::uint64_t key = cell_key(plan, plan.cells[piece.cell]);
-            if constexpr (kIsTraining<Configuration>) {
-              store_trainings(plan, replicas[i], launch.begun[i], chunk, key, backend, control);
-              launch.begun[i] = {};
-            } else if constexpr (requires { c.greedy; }) {
-              run_evaluations(plan, replicas[i], chunk, key, backend, control);
-            } else {
-              run_gradients(plan, replicas[i], chunk, key, backend, control);
-            }
-            chunks.push_back(std::move(chunk));
-          }
-          launch.begun.clear();
+        std::vector<Replicas<Configuration>> replicas;
+        for (const Piece& piece : launch.pieces)
+          replicas.push_back(draw_replicas<Configuration>(plan, plan.cells[piece.cell], piece.range));
+        if constexpr (kIsTraining<Configuration>) {
+          const auto start = std::chrono::steady_clock::now();
+          if (!train_pieces(plan, replicas, launch, backend, control)) return;
+          const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+          if (control.pause != nullptr && plan.record.evaluation_episodes != 0 && took.count() > kLongTraining) return;
         }
+        for (std::size_t i = 0; i < launch.pieces.size(); ++i) {
+          const Piece& piece = launch.pieces[i];
+          Chunk chunk;
+          chunk.cell = piece.cell;
+          chunk.range = piece.range;
+          const std::uint64_t key = cell_key(plan, plan.cells[piece.cell]);
+          if constexpr (kIsTraining<Configuration>) {
+            store_trainings(plan, replicas[i], launch.begun[i], chunk, key, backend, control);
+            launch.begun[i] = {};
+          } else if constexpr (requires { c.greedy; }) {
+            run_evaluations(plan, replicas[i], chunk, key, backend, control);
+          } else {
+            run_gradients(plan, replicas[i], chunk, key, backend, control);
+          }
+          chunks.push_back(std::move(chunk));
+        }
+        launch.begun.clear();
       },
       *plan.cells[launch.pieces[0].cell].run);
   return chunks;
@@ -518,20 +590,31 @@ bool fits(const Plan& plan, const Piece& piece, const TrainingStates& states) {
       [&]<class Configuration>(const Configuration& c) {
         bool all = false;
         if constexpr (kIsTraining<Configuration>) {
-          const std::uint64_t n = piece.range.count, parameters = names_of(c.problem).size();
+          constexpr bool kValueLearner = std::is_same_v<Configuration, QTrainConfiguration>;
+          const std::uint64_t n = piece.range.count, parameters = names_of_training(c).size();
+          const bool outcomes = needs_outcomes(plan.record, c);
           const ReplicaTable& table = states.table;
           const auto has_columns = [&](const std::vector<std::vector<float>>& columns) {
             return columns.size() == parameters &&
                    std::all_of(columns.begin(), columns.end(), [&](const auto& column) { return column.size() == n; });
           };
-          const bool steps = std::is_same_v<Configuration, CartPoleTrainConfiguration>;
+          const auto has_moments = [&](const std::vector<std::vector<float>>& columns) {
+            return kValueLearner ? columns.empty() : has_columns(columns);
+          };
+          const bool steps = !std::is_same_v<Configuration, TrainConfiguration>;
           all = table.size() == n && table.updates.size() == n && table.steps.size() == (steps ? n : 0) &&
-                has_columns(table.parameters) && has_columns(states.m) && has_columns(states.v) &&
-                states.recent.size() == window_of(c) * n &&
-                states.outcomes.size() == (needs_outcomes(plan.record, c) ? c.updates * n : 0);
-          for (std::uint64_t i = 0; all && i < n; ++i) {
-            const bool unfinished = table.status[i] == static_cast<std::uint8_t>(ReplicaStatus::unfinished);
-            all = table.updates[i] < c.updates + (unfinished ? 0 : 1);
+                table.episodes.size() == (kValueLearner ? n : 0) && has_columns(table.parameters) && has_moments(states.m) &&
+                has_moments(states.v) && states.recent.size() == recent_rows(c) * n &&
+                states.outcomes.size() == (outcomes ? planned_length(c) * n : 0) &&
+                states.value_learners.size() == (kValueLearner ? n : 0);
+          for (std::uint64_t i = 0; all && i < n; ++i)
+            all = length_made(c, table, i) < planned_length(c) + (is_unfinished(table, i) ? 0 : 1);
+          if constexpr (kValueLearner) {
+            if (all) {
+              const auto replicas = draw_replicas<Configuration>(plan, plan.cells[piece.cell], piece.range);
+              for (std::uint64_t i = 0; all && i < n; ++i)
+                all = fits(replicas[i], plan.first_seed + piece.range.first + i, outcomes, table, i, states.value_learners[i]);
+            }
           }
         }
         return all;
@@ -545,8 +628,8 @@ double share_made(const Plan& plan, const Piece& piece, const TrainingStates& st
         double share = 0;
         if constexpr (kIsTraining<Configuration>) {
           for (std::uint64_t i = 0; i < states.table.size(); ++i) {
-            const bool unfinished = states.table.status[i] == static_cast<std::uint8_t>(ReplicaStatus::unfinished);
-            share += unfinished ? static_cast<double>(states.table.updates[i]) / static_cast<double>(c.updates) : 1;
+            const double made = static_cast<double>(length_made(c, states.table, i));
+            share += is_unfinished(states.table, i) ? made / static_cast<double>(planned_length(c)) : 1;
           }
         }
         return share;
@@ -556,33 +639,43 @@ double share_made(const Plan& plan, const Piece& piece, const TrainingStates& st
 
 std::vector<std::uint64_t> kinds_of_cells(const Plan& plan) {
   std::vector<std::uint64_t> kinds;
-  std::map<std::pair<SharedByLanes, bool>, std::uint64_t> known;  // bool: whether outcomes are kept
+  using OfValueLearners = std::tuple<int, int, std::uint32_t, bool>;  // shape, and what decides how long an update takes
+  std::map<std::pair<std::variant<SharedByLanes, OfValueLearners>, bool>, std::uint64_t>
+      known;  // bool: whether outcomes are kept
   std::uint64_t next = 0;
-  for (const Cell& cell : plan.cells) {
-    const auto* c = std::get_if<CartPoleTrainConfiguration>(&*cell.run);
-    if (c == nullptr) {
-      kinds.push_back(next++);
-      continue;
-    }
-    const auto [found, is_new] = known.try_emplace({shared_by_lanes(*c), needs_outcomes(plan.record, *c)}, next);
+  const auto add = [&](std::variant<SharedByLanes, OfValueLearners> shared, bool outcomes) {
+    const auto [found, is_new] = known.try_emplace({std::move(shared), outcomes}, next);
     if (is_new) ++next;
     kinds.push_back(found->second);
+  };
+  for (const Cell& cell : plan.cells) {
+    if (const auto* c = std::get_if<CartPoleTrainConfiguration>(&*cell.run)) {
+      add(shared_by_lanes(*c), needs_outcomes(plan.record, *c));
+    } else if (const auto* q = std::get_if<QTrainConfiguration>(&*cell.run)) {
+      const QTrainingSettings& t = q->training;
+      add(OfValueLearners{t.shape.hidden1, t.shape.hidden2, t.batch, learns_online(*q)}, needs_outcomes(plan.record, *q));
+    } else {
+      kinds.push_back(next++);
+    }
   }
   return kinds;
 }
 
 std::uint64_t largest_chunk(const Plan& plan, std::uint64_t cell) {
   constexpr std::uint64_t kMostNumbers = kMostValues / 2;
-  // Columns besides the curve: thresholds' two each, a hidden layer's parameters, and a dozen; and what is drawn, in columns and in each
-  // replica's own configuration.
+  // Columns besides the curve: thresholds' two each, the parameters of a hidden layer or Q network, and a dozen; and what is drawn, in
+  // columns and in each replica's own configuration.
   std::uint64_t numbers = 2 * plan.record.thresholds.size() + HiddenLayerPolicy::kParameters + 16;
   std::visit(
       [&]<class Configuration>(const Configuration& c) {
         if (!plan.distribution.empty()) numbers += 2 * plan.distribution.size() + sizeof(Configuration) / sizeof(std::uint64_t);
         if constexpr (kIsTraining<Configuration>) {
-          // Of the optimiser's table, which is settled by then.
-          if (!plan.distribution.empty()) numbers += std::min<std::uint64_t>(c.updates, 40'000);
-          if (needs_outcomes(plan.record, c)) numbers += c.updates;
+          if constexpr (std::is_same_v<Configuration, QTrainConfiguration>) {
+            numbers += static_cast<std::uint64_t>(c.training.shape.parameters());
+          } else if (!plan.distribution.empty()) {
+            numbers += std::min<std::uint64_t>(c.updates, 40'000);  // of the optimiser's table, which is settled by then
+          }
+          if (needs_outcomes(plan.record, c)) numbers += planned_length(c);
         }
       },
       *plan.cells[cell].run);
@@ -598,14 +691,24 @@ bool outcomes_can_be_kept(const Cell& cell) {
       *cell.run);
 }
 
-bool trains_in_lanes(const Plan& plan, std::uint64_t cell) {
+bool has_value_learners(const Plan& plan, std::uint64_t cell) {
+  return std::holds_alternative<QTrainConfiguration>(*plan.cells[cell].run);
+}
+
+std::uint64_t replicas_at_once(const Plan& plan, std::uint64_t cell, const BackendInfo& backend) {
+  constexpr std::uint64_t kSetOfLanes = 128;
+  constexpr std::uint64_t kBlocks = 512;  // about what a large GPU holds
   return std::visit(
-      [&]<class Configuration>(const Configuration&) {
-        if constexpr (kIsTraining<Configuration>) {
+      [&]<class Configuration>(const Configuration& c) -> std::uint64_t {
+        if constexpr (std::is_same_v<Configuration, QTrainConfiguration>) {
+          return backend.device == "cpu" ? std::uint64_t{backend.threads} * (learns_online(c) ? 2 : 1) : kBlocks;
+        } else if constexpr (kIsTraining<Configuration>) {
           const Range two = {0, std::min<std::uint64_t>(plan.seeds, 2)};
-          return share_lanes(rows_of(plan, {cell, two}, draw_replicas<Configuration>(plan, plan.cells[cell], two)));
+          const auto rows = rows_of(plan, {cell, two}, draw_replicas<Configuration>(plan, plan.cells[cell], two));
+          return share_lanes(rows) ? kSetOfLanes : 1;
+        } else {
+          return 1;
         }
-        return false;
       },
       *plan.cells[cell].run);
 }

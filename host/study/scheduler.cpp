@@ -31,8 +31,12 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 
 // The share of the time that writing down long trainings may take.
 constexpr double kSaveShare = 0.02;
+// How long saving takes, in times of packing: a value learner's replay memory is copied out and in again too, which takes as long as to pack
+// it (100 ms of each for a million transitions).
+constexpr double kValueLearnersSaving = 2;
 // What a training is given to come to the end of its update when the user stops a study.
 constexpr double kSecondsToLeave = 3;
+
 // What workers have for the one thread that writes: finished chunks, and trainings that they left in their middle and go on with. They wait
 // while it is far behind, so memory stays bounded.
 class Finished {
@@ -124,14 +128,15 @@ std::uint64_t missing_replicas(const Store& store) {
 Workers make_workers(const Plan& plan, std::uint64_t missing, BackendChoice choice) {
   const WorkEstimate one = estimate(plan, 0, 1);
   choice.work = one.steps * static_cast<double>(missing);
-  choice.parallelism = std::max(one.parallelism, std::min(missing, plan.seeds));
+  const bool value_learners = has_value_learners(plan, 0);
+  choice.parallelism = value_learners ? one.parallelism * missing : std::max(one.parallelism, std::min(missing, plan.seeds));
   Workers workers;
   workers.backends.push_back(make_backend(choice));
   workers.info = workers.backends[0]->info();
   if (workers.info.device == "cpu") {
     const unsigned threads = workers.info.threads;
-    // Fewer replicas than a few a thread: all threads work on one after another.
-    if (threads == 1 || missing < 4 * std::uint64_t{threads}) return workers;
+    // Fewer replicas than a few a thread: all threads work on one after another. A value learner's training is one thread's anyway.
+    if (threads == 1 || (!value_learners && missing < 4 * std::uint64_t{threads})) return workers;
     workers.backends.clear();
     choice.device = BackendChoice::Device::cpu;
     choice.threads = 1;
@@ -187,7 +192,7 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
     dirty |= unfinished.erase(one.cell, one.range.first);
     return true;
   });
-  LaunchQueue work(plan, store, workers.backends.size(), std::move(begun.pieces));
+  LaunchQueue work(plan, store, workers.backends.size(), workers.backends[0]->info(), std::move(begun.pieces));
   Finished finished;
   std::vector<Worker> states(workers.backends.size());
   std::atomic<bool> ending_soon{false};  // the caller's wish, or a failure here
@@ -238,7 +243,8 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
       if (!finished.push(std::move(item)) || ending_soon) return false;
       // An update that takes longer than this would never be finished.
       if (updates_made(launch) == made) between_saves *= 2;
-      between_saves = std::max(between_saves, seconds_since(saving) / kSaveShare);
+      const double took = seconds_since(saving) * (has_value_learners(plan, launch.pieces[0].cell) ? kValueLearnersSaving : 1);
+      between_saves = std::max(between_saves, took / kSaveShare);
     }
   };
   const auto serve = [&](Backend& backend, Worker& worker) {
@@ -356,7 +362,7 @@ StudyEstimate estimate_study(const Plan& plan, const Workers& workers) {
   for (std::uint64_t i = 0; i < sampled; ++i) {
     const std::uint64_t cell = i * plan.cells.size() / sampled;
     Launch launch;
-    const std::uint64_t count = fill_for_measuring(plan, kinds, cell, launch);
+    const std::uint64_t count = fill_for_measuring(plan, kinds, cell, workers.backends[0]->info(), launch);
     StopToken stop{false};
     const auto start = Clock::now();
     // A timer stops what takes too long; how far it had come tells the rest.

@@ -30,7 +30,7 @@ struct StudyControl {
 };
 
 // CPU: a backend of one thread for each of the choice's threads, so that small cells share the machine, or a single one of all threads where
-// there are fewer replicas than would fill them. GPU: a few, so that small cells overlap.
+// there are fewer replicas than would fill them (not of value learners, whose trainings are one thread's). GPU: a few, so that small cells overlap.
 struct Workers {
   std::vector<std::unique_ptr<Backend>> backends;
   BackendInfo info;  // what they are together, for messages

@@ -20,20 +20,21 @@ std::string seeds(std::uint64_t n) { return counted(n, "seed", "seeds"); }
 
 // "51 (95 % interval 48 to 53)"; ends that the data do not reach are said to be open.
 std::string median_text(const Survival& survival) {
-  const auto update = [](double x) { return fixed_number(x, 0); };
-  std::string text = update(*survival.median);
-  if (survival.lower && survival.upper)
-    return text + fmt::format(" ({} to {})", update(*survival.lower), update(*survival.upper));
-  if (survival.lower) return text + fmt::format(" ({} or later)", update(*survival.lower));
+  const auto time = [](double x) { return fixed_number(x, 0); };
+  std::string text = time(*survival.median);
+  if (survival.lower && survival.upper) return text + fmt::format(" ({} to {})", time(*survival.lower), time(*survival.upper));
+  if (survival.lower) return text + fmt::format(" ({} or later)", time(*survival.lower));
   return text;
 }
 
 // How many reached it, how soon, and what is not known of the others.
-std::string threshold_sentence(const CellSummary& cell, const ThresholdSummary& t) {
+std::string threshold_sentence(const StudySummary& study, const CellSummary& cell, const ThresholdSummary& t) {
   const std::uint64_t n = cell.finished, others = n - t.reached;
-  const bool evaluated = cell.planned_updates == 0;  // policies that nobody trains
-  const std::string goal = fmt::format("reached a mean return of {}", short_number(t.threshold)) +
-                           (evaluated ? "" : fmt::format(" within {}", counted(cell.planned_updates, "update", "updates")));
+  const bool evaluated = cell.planned_length == 0;  // policies that nobody trains
+  const std::string& unit = study.time_unit;
+  const std::string goal =
+      fmt::format("reached a mean return of {}", short_number(t.threshold)) +
+      (evaluated ? "" : fmt::format(" within {}", counted(cell.planned_length, unit.c_str(), (unit + "s").c_str())));
   std::string text;
   if (others == 0) {
     text = n == 1 ? fmt::format("The one seed {}", goal) : fmt::format("All of {} {}", seeds(n), goal);
@@ -45,8 +46,8 @@ std::string threshold_sentence(const CellSummary& cell, const ThresholdSummary& 
     text = fmt::format("{} of {} ({} %, 95 % interval {}) {}", with_separators(t.reached), seeds(n), percent(t.share.estimate),
                        percent_range(t.share), goal);
   }
-  if (n > 1 && t.updates.median) {
-    text += fmt::format("; half of all seeds had by update {}", median_text(t.updates));
+  if (n > 1 && t.time.median) {
+    text += fmt::format("; half of all seeds had by {} {}", unit, median_text(t.time));
   } else if (t.reached != 0 && n > 1 && !evaluated) {
     text += "; too few did for a median time";
   }
@@ -69,7 +70,7 @@ std::string threshold_sentence(const CellSummary& cell, const ThresholdSummary& 
                             : cell.failed != 0 ? fmt::format("the {} that did not fail", with_separators(going))
                             : going == 1       ? "the other one"
                                                : fmt::format("the {} others", with_separators(going));
-    text += fmt::format(" The data do not show what {} would do with more updates.", who);
+    text += fmt::format(" The data do not show what {} would do with more {}s.", who, unit);
   }
   return text;
 }
@@ -137,7 +138,7 @@ std::string cell_sentence(const StudySummary& study, const CellSummary& cell) {
   const auto add = [&](const std::string& sentence) { text += (text.empty() ? "" : " ") + sentence; };
   const ThresholdSummary* const main = main_threshold(cell);
   if (main != nullptr) {
-    add(threshold_sentence(cell, *main));
+    add(threshold_sentence(study, cell, *main));
     std::string others;
     for (const ThresholdSummary& t : cell.thresholds) {
       if (&t == main) continue;

@@ -3,6 +3,7 @@
 #include "host/study/training_states.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace fryer::study {
 namespace {
@@ -21,8 +22,11 @@ void visit_columns(TrainingStates& to, const TrainingStates& from, const Visit& 
   visit(to.table.status, from.table.status);
   visit(to.table.updates, from.table.updates);
   visit(to.table.steps, from.table.steps);
+  visit(to.table.episodes, from.table.episodes);
   for (std::size_t i = 0; i < from.table.parameters.size(); ++i) {
     visit(to.table.parameters[i], from.table.parameters[i]);
+  }
+  for (std::size_t i = 0; i < from.m.size(); ++i) {
     visit(to.m[i], from.m[i]);
     visit(to.v[i], from.v[i]);
   }
@@ -62,14 +66,15 @@ TrainingStates join(std::vector<TrainingStates> parts) {
     const std::uint64_t n = part.table.size();
     copy_columns(part.outcomes, n, 0, all.outcomes, replicas, at, part.outcomes.size() / n, n);
     copy_columns(part.recent, n, 0, all.recent, replicas, at, part.recent.size() / n, n);
+    std::move(part.value_learners.begin(), part.value_learners.end(), std::back_inserter(all.value_learners));
     at += n;
     part = {};
   }
   return all;
 }
 
-TrainingStates slice(const TrainingStates& states, std::uint64_t first, std::uint64_t count, std::uint64_t updates,
-                     std::uint64_t window) {
+TrainingStates take_rows(TrainingStates& states, std::uint64_t first, std::uint64_t count, std::uint64_t outcomes,
+                         std::uint64_t window) {
   TrainingStates part = like(states);
   visit_columns(part, states, [&](auto& to, const auto& from) {
     if (from.empty()) return;
@@ -78,11 +83,15 @@ TrainingStates slice(const TrainingStates& states, std::uint64_t first, std::uin
   });
   const std::uint64_t replicas = states.table.size();
   if (!states.outcomes.empty()) {
-    part.outcomes.resize(updates * count);
-    copy_columns(states.outcomes, replicas, first, part.outcomes, count, 0, updates, count);
+    part.outcomes.resize(outcomes * count);
+    copy_columns(states.outcomes, replicas, first, part.outcomes, count, 0, outcomes, count);
   }
   part.recent.resize(window * count);
   copy_columns(states.recent, replicas, first, part.recent, count, 0, window, count);
+  if (!states.value_learners.empty()) {
+    const auto begin = states.value_learners.begin() + static_cast<std::ptrdiff_t>(first);
+    std::move(begin, begin + static_cast<std::ptrdiff_t>(count), std::back_inserter(part.value_learners));
+  }
   return part;
 }
 

@@ -2,7 +2,10 @@
 // See unfinished.h. Trainings as bytes, all numbers little-endian (packing.h):
 //   u8 format, u64 first seed, u64 replicas, u8 whether there are steps, u32 parameters, u32 columns of m, u32 columns of v,
 //   u64 rows of `recent`, u64 rows of `outcomes`; then status, updates, steps, parameters, m, v, recent, outcomes, each in
-//   blocks of 1024 values: u8 width, the smallest value in as many bytes as its type has, each value - smallest in `width` bits
+//   blocks of 1024 values: u8 width, the smallest value in as many bytes as its type has, each value - smallest in `width` bits;
+//   of value learners (format 2 instead of 1) then episodes likewise and, of each replica, u8 whether it has a record: the fields of its
+//   state in the order of visit_state(), u64 parameters, u64 parameters of a target network, u64 transitions, u64 outcomes, and, in
+//   blocks, weight, target, m, v, of transitions the columns of put_replay(), outcomes
 // The file:
 //   8 letters, u32 format, u32 numerics version, u64 the plan's fingerprint, u32 the store's format, u32 pieces; of each piece
 //   u64 cell, u64 first replica, u64 replicas, u64 bytes, u64 XXH3 of them; u64 XXH3 of all until here; then the pieces' bytes
@@ -34,7 +37,7 @@ namespace {
 
 // ---- trainings
 
-constexpr std::uint8_t kTrainingsFormat = 1;
+constexpr std::uint8_t kTrainingsFormat = 1, kValueLearnersFormat = 2;
 constexpr std::uint64_t kBlock = 1024;
 
 template <class Value>
@@ -76,6 +79,160 @@ std::vector<Value> take_values(Reader& reader, std::uint64_t count) {
   return values;
 }
 
+// ---- value learners
+
+constexpr auto last_of(bool) { return true; }
+constexpr auto last_of(EpsilonSettings::Schedule) { return EpsilonSettings::Schedule::exponential; }
+constexpr auto last_of(OptimizerSettings::Kind) { return OptimizerSettings::Kind::sgd; }
+constexpr auto last_of(OptimizerSettings::Form) { return OptimizerSettings::Form::keras; }
+constexpr auto last_of(ReplicaStatus) { return ReplicaStatus::unfinished; }
+
+// Names, flags and numbers of a state, one after another. Adam's schedule keeps its own to itself: they are given.
+template <class State, class Settings, class Powers, class Visit>
+void visit_state(State& s, Settings& adam, Powers& powers, const Visit& visit) {
+  visit(s.seed);
+  auto& epsilon = s.epsilon.settings;
+  visit(epsilon.schedule);
+  for (auto* number : {&epsilon.start, &epsilon.end}) visit(*number);
+  visit(epsilon.decay_steps);
+  for (auto* number : {&s.epsilon.factor, &s.epsilon.product}) visit(*number);
+  visit(s.epsilon.step);
+  visit(adam.kind);
+  visit(adam.form);
+  for (auto* number : {&adam.learning_rate, &adam.beta1, &adam.beta2, &adam.epsilon, &powers.first, &powers.second})
+    visit(*number);
+  visit(s.status);
+  for (auto* count : {&s.updates, &s.episodes, &s.warmup_episodes, &s.steps, &s.window_sum}) visit(*count);
+  for (auto& number : s.observation) visit(number);
+  for (auto* count : {&s.episode_steps, &s.updates_due}) visit(*count);
+  for (auto* flag : {&s.terminated, &s.truncated}) visit(*flag);
+}
+
+template <class Value>
+constexpr bool kIsName = std::is_enum_v<Value> || std::is_same_v<Value, bool>;
+
+void put_state(std::string& bytes, const QTrainingState& state) {
+  visit_state(state, state.adam.settings(), state.adam.powers(), [&]<class Value>(const Value& value) {
+    if constexpr (kIsName<Value>) {
+      put(bytes, static_cast<std::uint8_t>(value));
+    } else {
+      put(bytes, value);
+    }
+  });
+}
+
+QTrainingState take_state(Reader& reader) {
+  OptimizerSettings adam;
+  AdamSchedule::Powers powers;
+  QTrainingState state = QTrainingRecord().state;
+  visit_state(state, adam, powers, [&]<class Value>(Value& value) {
+    if constexpr (kIsName<Value>) {
+      const auto name = reader.number<std::uint8_t>();
+      if (name > static_cast<std::uint8_t>(last_of(value))) reader.damaged(fmt::format("a state's {} is not known", name));
+      value = static_cast<Value>(name);
+    } else {
+      value = reader.number<Value>();
+    }
+  });
+  state.adam = AdamSchedule(adam, powers);
+  return state;
+}
+
+// A number of each transition.
+template <class Value, class Get>
+void put_column(std::string& bytes, const std::vector<Transition>& replay, const Get& get) {
+  std::vector<Value> column;
+  column.reserve(replay.size());
+  for (const Transition& t : replay) column.push_back(get(t));
+  put_values(bytes, column);
+}
+
+// Whether a step began where the one in the slot before had ended, as most do: then that observation is kept once.
+bool follows(const Transition& before, const Transition& t) {
+  return std::memcmp(before.next_observation, t.observation, sizeof t.observation) == 0;
+}
+
+void put_replay(std::string& bytes, const std::vector<Transition>& replay) {
+  std::vector<std::uint8_t> followed(replay.size());
+  std::vector<float> next[4];  // of those that are not followed
+  for (std::size_t i = 0; i < replay.size(); ++i) {
+    followed[i] = i + 1 < replay.size() && follows(replay[i], replay[i + 1]) ? 1 : 0;
+    for (int k = 0; k < 4 && followed[i] == 0; ++k) next[k].push_back(replay[i].next_observation[k]);
+  }
+  put_values(bytes, followed);
+  for (int k = 0; k < 4; ++k) put_column<float>(bytes, replay, [k](const Transition& t) { return t.observation[k]; });
+  for (const std::vector<float>& column : next) put_values(bytes, column);
+  put_column<float>(bytes, replay, [](const Transition& t) { return t.reward; });
+  put_column<float>(bytes, replay, [](const Transition& t) { return t.bootstraps; });
+  put_column<std::uint32_t>(bytes, replay, [](const Transition& t) { return t.action; });
+}
+
+std::vector<Transition> take_replay(Reader& reader, std::uint64_t count) {
+  const auto followed = take_values<std::uint8_t>(reader, count);
+  if (std::any_of(followed.begin(), followed.end(), [](std::uint8_t flag) { return flag > 1; }) ||
+      (count != 0 && followed.back() != 0))
+    reader.damaged("a transition is followed by none");
+  const auto alone = static_cast<std::uint64_t>(std::count(followed.begin(), followed.end(), 0));
+  std::vector<float> observation[4], next[4];
+  for (std::vector<float>& column : observation) column = take_values<float>(reader, count);
+  for (std::vector<float>& column : next) column = take_values<float>(reader, alone);
+  const auto reward = take_values<float>(reader, count), bootstraps = take_values<float>(reader, count);
+  const auto action = take_values<std::uint32_t>(reader, count);
+  std::vector<Transition> replay(count);
+  for (std::size_t i = 0, j = 0; i < count; ++i) {
+    Transition& t = replay[i];
+    for (int k = 0; k < 4; ++k) {
+      t.observation[k] = observation[k][i];
+      t.next_observation[k] = followed[i] == 1 ? observation[k][i + 1] : next[k][j];
+    }
+    j += followed[i] == 0;
+    t.reward = reward[i];
+    t.bootstraps = bootstraps[i];
+    t.action = action[i];
+  }
+  return replay;
+}
+
+void put_record(std::string& bytes, const QTrainingRecord& record) {
+  put_state(bytes, record.state);
+  for (const std::size_t count : {record.weight.size(), record.target.size(), record.replay.size(), record.outcomes.size()})
+    put(bytes, std::uint64_t{count});
+  for (const std::vector<float>* values : {&record.weight, &record.target, &record.m, &record.v}) put_values(bytes, *values);
+  put_replay(bytes, record.replay);
+  put_values(bytes, record.outcomes);
+}
+
+QTrainingRecord take_record(Reader& reader) {
+  QTrainingRecord record;
+  record.state = take_state(reader);
+  const auto parameters = reader.number<std::uint64_t>(), target = reader.number<std::uint64_t>();
+  const auto transitions = reader.number<std::uint64_t>(), outcomes = reader.number<std::uint64_t>();
+  record.weight = take_values<float>(reader, parameters);
+  record.target = take_values<float>(reader, target);
+  record.m = take_values<float>(reader, parameters);
+  record.v = take_values<float>(reader, parameters);
+  record.replay = take_replay(reader, transitions);
+  record.outcomes = take_values<std::uint32_t>(reader, outcomes);
+  return record;
+}
+
+bool has_begun(const QTrainingRecord& record) { return !record.weight.empty(); }
+
+// What is wrong with the shape of value learners, or "".
+std::string wrong_with_learners(const TrainingStates& t) {
+  if (t.value_learners.size() != t.table.size()) return fmt::format("{} value learners", t.value_learners.size());
+  if (t.table.episodes.size() != t.table.size()) return fmt::format("{} counts of episodes", t.table.episodes.size());
+  for (const QTrainingRecord& record : t.value_learners) {
+    const std::size_t parameters = record.weight.size();
+    for (const std::size_t moments : {record.m.size(), record.v.size()}) {
+      if (moments != parameters) return fmt::format("moments of {} weights out of {}", moments, parameters);
+    }
+  }
+  return "";
+}
+
+// ---- trainings of any kind
+
 bool is_status(std::uint8_t status) { return status <= static_cast<std::uint8_t>(ReplicaStatus::unfinished); }
 
 // What is wrong with the shape of these trainings, or "".
@@ -96,7 +253,7 @@ std::string wrong_with(const TrainingStates& t) {
   if (t.recent.size() % replicas != 0) return fmt::format("{} recent outcomes", t.recent.size());
   if (t.outcomes.size() % replicas != 0) return fmt::format("{} outcomes", t.outcomes.size());
   if (!std::all_of(t.table.status.begin(), t.table.status.end(), is_status)) return "a status is not known";
-  return "";
+  return t.value_learners.empty() && t.table.episodes.empty() ? "" : wrong_with_learners(t);
 }
 
 // ---- the file
@@ -135,7 +292,7 @@ std::string encode(const TrainingStates& trainings) {
   }
   const ReplicaTable& table = trainings.table;
   std::string bytes;
-  put(bytes, kTrainingsFormat);
+  put(bytes, trainings.value_learners.empty() ? kTrainingsFormat : kValueLearnersFormat);
   put(bytes, table.first_seed);
   put(bytes, table.size());
   put(bytes, static_cast<std::uint8_t>(table.steps.empty() ? 0 : 1));
@@ -151,13 +308,18 @@ std::string encode(const TrainingStates& trainings) {
   }
   put_values(bytes, trainings.recent);
   put_values(bytes, trainings.outcomes);
+  put_values(bytes, table.episodes);
+  for (const QTrainingRecord& record : trainings.value_learners) {
+    put(bytes, static_cast<std::uint8_t>(has_begun(record)));
+    if (has_begun(record)) put_record(bytes, record);
+  }
   return bytes;
 }
 
 TrainingStates decode_states(std::string_view bytes) {
   Reader reader(bytes, "interrupted trainings");
   const auto format = reader.number<std::uint8_t>();
-  if (format != kTrainingsFormat) reader.damaged(fmt::format("format {} is not known", format));
+  if (format != kTrainingsFormat && format != kValueLearnersFormat) reader.damaged(fmt::format("format {} is not known", format));
   TrainingStates trainings;
   ReplicaTable& table = trainings.table;
   table.first_seed = reader.number<std::uint64_t>();
@@ -180,6 +342,15 @@ TrainingStates decode_states(std::string_view bytes) {
   for (std::uint32_t i = 0; i < columns[2]; ++i) trainings.v.push_back(take_values<float>(reader, replicas));
   trainings.recent = take_values<std::uint64_t>(reader, recent * replicas);
   trainings.outcomes = take_values<std::uint32_t>(reader, outcomes * replicas);
+  if (format == kValueLearnersFormat) {
+    table.episodes = take_values<std::uint64_t>(reader, replicas);
+    if (reader.left() < replicas) reader.damaged(fmt::format("{} value learners cannot be in what is left", replicas));
+    for (std::uint64_t i = 0; i < replicas; ++i) {
+      const auto begun = reader.number<std::uint8_t>();
+      if (begun > 1) reader.damaged(fmt::format("begun: {}", begun));
+      trainings.value_learners.push_back(begun == 1 ? take_record(reader) : QTrainingRecord());
+    }
+  }
   if (reader.left() != 0) reader.damaged("bytes follow the last value");
   if (const std::string wrong = wrong_with(trainings); !wrong.empty()) reader.damaged(wrong);
   return trainings;

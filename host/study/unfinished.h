@@ -26,12 +26,13 @@ struct Unfinished {
 
 // Trainings as bytes: counts and bits of floats to the last one, packed. n = trainings.table.size() is at least 1; of (n) values each
 // are status (0 .. 3), updates, steps or none, every parameter, and every column of m and of v, which have as many columns as
-// there are parameters, or none; recent and outcomes have a multiple of n. Throws Error where that does not hold.
+// there are parameters, or none; recent and outcomes have a multiple of n. Of value learners there are n, of which those with weights have
+// as many moments, and n counts of episodes. Throws Error where that does not hold.
 std::string encode(const TrainingStates& trainings);
 // The same of the trainings of a plan's replicas `range`. Throws Error for others.
 std::string encode(const Plan& plan, const Range& range, const TrainingStates& trainings);
-// Throws DamagedFileError unless all of that holds. Never reads outside `bytes` and never allocates more than a thousand times their
-// size, whatever they hold.
+// Throws DamagedFileError unless all of that holds. Never reads outside `bytes` and never allocates more than a few thousand times
+// their size, whatever they hold.
 TrainingStates decode_states(std::string_view bytes);
 
 // Only the process that holds the store's write lock (Access::write) may write the file. Any may load it, also while it is written.

@@ -126,7 +126,7 @@ inline StudySummary training(const Shape& shape) {
     if (cell.label.empty()) cell.label = "all replicas";
     const double merit = 0.5 + 0.49 * std::sin(1.0 + 0.7 * static_cast<double>(i));  // 0 .. 1
     cell.planned = cell.finished = shape.seeds;
-    cell.planned_updates = 60;
+    cell.planned_length = 60;
     s.ranking.push_back(i);
     merits.push_back(merit);
     cell.failed = i % 4 == 3 ? shape.seeds / 100 : 0;
@@ -137,7 +137,7 @@ inline StudySummary training(const Shape& shape) {
       t.stops = threshold == shape.thresholds.back();
       t.reached = static_cast<std::uint64_t>(merit * part * static_cast<double>(shape.seeds));
       t.share = share_of(t.reached, shape.seeds);
-      t.updates = times(24 + 20 * (1 - merit), t.reached, shape.seeds, 1);
+      t.time = times(24 + 20 * (1 - merit), t.reached, shape.seeds, 1);
       t.episodes = times(24 + 20 * (1 - merit), t.reached, shape.seeds, 16);
       t.steps = times(24 + 20 * (1 - merit), t.reached, shape.seeds, 3000);
       cell.thresholds.push_back(t);
@@ -153,7 +153,7 @@ inline StudySummary training(const Shape& shape) {
     }
     for (std::uint64_t update = 1; shape.curves && update <= 60; ++update) {
       CurveSummary point;
-      point.update = update;
+      point.at = update;
       point.count = shape.seeds;
       const double level = 20 + (440 * merit + 20) * (1 - std::exp(-static_cast<double>(update) / (14 + 10 * (1 - merit))));
       for (int q = 0; q < 5; ++q) point.quantiles[q] = std::min(500.0, level * (0.5 + 0.25 * q));

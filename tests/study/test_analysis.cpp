@@ -185,13 +185,13 @@ TEST(Thresholds, CountFailedReplicasAsWatchedToTheEnd) {
   EXPECT_EQ(t.reached, 3u);
   EXPECT_EQ(t.share.estimate, 0.5);
   // Censored where they failed, the curve would end at 0.3: as if diverging made the others faster.
-  ASSERT_EQ(t.updates.steps.size(), 2u);
-  EXPECT_EQ(t.updates.steps[0].time, 10);
-  EXPECT_EQ(t.updates.steps[0].at_risk, 6u);
-  EXPECT_EQ(t.updates.steps[1].time, 30);
-  EXPECT_EQ(t.updates.steps[1].at_risk, 5u);
-  EXPECT_EQ(t.updates.steps[1].survival, 0.5);
-  EXPECT_EQ(t.updates.median, 30);
+  ASSERT_EQ(t.time.steps.size(), 2u);
+  EXPECT_EQ(t.time.steps[0].time, 10);
+  EXPECT_EQ(t.time.steps[0].at_risk, 6u);
+  EXPECT_EQ(t.time.steps[1].time, 30);
+  EXPECT_EQ(t.time.steps[1].at_risk, 5u);
+  EXPECT_EQ(t.time.steps[1].survival, 0.5);
+  EXPECT_EQ(t.time.median, 30);
   EXPECT_EQ(t.episodes.median, 120);
   EXPECT_EQ(t.episodes.steps[0].time, 40);
   ASSERT_EQ(t.steps.steps.size(), 3u);
@@ -219,10 +219,10 @@ TEST(Thresholds, RecordedOnesAreListedOnceAndCensoredWhereAReplicaStopped) {
   EXPECT_EQ(t[1].reached, 2u);  // the replica that failed later is not one
   EXPECT_EQ(t[1].steps.steps[1].time, 300);
   EXPECT_EQ(t[2].threshold, 490);
-  ASSERT_EQ(t[2].updates.steps.size(), 2u);
-  EXPECT_EQ(t[2].updates.steps[0].at_risk, 3u);  // the first stopped at 40
-  EXPECT_EQ(t[2].updates.steps[1].time, 90);
-  EXPECT_EQ(t[2].updates.steps[1].at_risk, 2u);
+  ASSERT_EQ(t[2].time.steps.size(), 2u);
+  EXPECT_EQ(t[2].time.steps[0].at_risk, 3u);  // the first stopped at 40
+  EXPECT_EQ(t[2].time.steps[1].time, 90);
+  EXPECT_EQ(t[2].time.steps[1].at_risk, 2u);
 }
 
 TEST(Thresholds, OfFryShackHaveNoSteps) {
@@ -350,14 +350,14 @@ TEST(Curves, CoverTheReplicasThatMadeTheUpdate) {
             3);
   const std::vector<CurveSummary> curve = study.analyse().cells[0].curve;
   ASSERT_EQ(curve.size(), 2u);
-  EXPECT_EQ(curve[0].update, 1u);
+  EXPECT_EQ(curve[0].at, 1u);
   EXPECT_EQ(curve[0].count, 5u);
   EXPECT_EQ(curve[0].mean, 3);
   EXPECT_EQ(curve[0].iqm, 3);
   EXPECT_EQ(curve[0].quantiles[0], 1);
   EXPECT_EQ(curve[0].quantiles[2], 3);
   EXPECT_EQ(curve[0].quantiles[4], 5);
-  EXPECT_EQ(curve[1].update, 10u);
+  EXPECT_EQ(curve[1].at, 10u);
   EXPECT_EQ(curve[1].count, 3u);
   EXPECT_EQ(curve[1].mean, 9);
   EXPECT_FALSE(curve[1].iqm);
@@ -376,7 +376,7 @@ TEST(Curves, MayBeLargerThanOneReading) {
   const std::vector<CurveSummary> curve = study.analyse().cells[0].curve;
   ASSERT_EQ(curve.size(), kPoints);
   for (std::size_t i = 0; i < kPoints; ++i) {
-    EXPECT_EQ(curve[i].update, i + 1);
+    EXPECT_EQ(curve[i].at, i + 1);
     EXPECT_EQ(curve[i].count, kSeeds);
     EXPECT_EQ(curve[i].mean, 10 * static_cast<double>(i + 1));
     EXPECT_EQ(curve[i].iqm, curve[i].mean);

@@ -379,7 +379,7 @@ TEST(Plots, SurviveCellsWithoutData) {
   study.cells[1].thresholds.clear();
   study.cells[2].result = Distribution{};
   study.cells[2].finished = 0;
-  for (ThresholdSummary& threshold : study.cells[3].thresholds) threshold.updates = threshold.episodes = threshold.steps = {};
+  for (ThresholdSummary& threshold : study.cells[3].thresholds) threshold.time = threshold.episodes = threshold.steps = {};
   Distribution& alone = *(study.cells[3].result = fabricated::bell(500, 0, 1));  // one value, no histogram
   alone.histogram.clear();
   alone.min = alone.max = alone.low = alone.high = 500;

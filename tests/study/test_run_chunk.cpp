@@ -54,7 +54,7 @@ TEST(TrainingChunk, HasTheRowsOfTrain) {
   EXPECT_GT(r.solved, 0u);
   EXPECT_LT(r.solved, 20u);
   EXPECT_EQ(chunk.failed, 0u);
-  const std::vector<std::string> names = parameter_names({});
+  const std::vector<std::string> names = parameter_names(HiddenLayer());
   for (std::size_t i = 0; i < 20; ++i) {
     EXPECT_EQ(find(chunk, ColumnKind::status).bits[i], r.table.status[i]);
     EXPECT_EQ(find(chunk, ColumnKind::updates).bits[i], r.table.updates[i]);

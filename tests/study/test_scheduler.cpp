@@ -170,9 +170,76 @@ TEST(RunStudy, OtherLongTrainingsGoOnToo) {
   }
 }
 
+std::string long_value_learners(const std::string& algorithm, std::uint64_t episodes, std::uint64_t seeds,
+                                const std::string& more = "") {
+  return fmt::format(
+      "environment = \"CartPole-v0\"\nmax_steps = 40\nalgorithm = \"{}\"\nhidden = \"8,8\"\nepisodes = {}\n{}[seeds]\ncount = "
+      "{}\n",
+      algorithm, episodes, more, seeds);
+}
+
+// Networks of value learners, their replay memories and exploration.
+TEST(RunStudy, ValueLearnersGoOnInTheirMiddle) {
+  const std::uint64_t share = fryer::test::little_effort() ? 4 : 1;
+  const std::string replay = "batch = 32\nbuffer = 3000\nwarmup_steps = 500\n";
+  for (const std::string& text :
+       {long_value_learners("dqn", 6000 / share, 3, replay),
+        long_value_learners("dqn", 6000 / share, 2, replay + "double = true\n")
+            .append("[record]\ncurve_every = 10\n[distribution]\nlearning_rate = \"log_uniform(0.0001, 0.01)\"\n"),
+        long_value_learners("q-learning", 100'000 / share, 3)}) {
+    const Plan plan = parse(text);
+    for (const unsigned threads : {1u, 2u}) {
+      const Folder folder;
+      EXPECT_GT(run_with_stops(plan, folder / "s.db", threads), 0) << text;
+      EXPECT_EQ(digest_of(Store::open(folder / "s.db", Access::read).chunks()), alone(plan)) << text;
+      EXPECT_FALSE(std::filesystem::exists(folder / "s.db-unfinished"));
+    }
+  }
+}
+
+TEST(RunStudy, CellsOfValueLearnersAreWhatTheyAreAlone) {
+  for (const char* algorithm : {"dqn", "q-learning"}) {
+    std::string text = long_value_learners(algorithm, 20, 3, std::string(algorithm) == "dqn" ? "warmup_steps = 50\n" : "");
+    text += "[grid]\nepisodes = [10, 20]\nlearning_rate = [0.01, 0.001]\nhidden = [\"8,8\", \"8,4\"]\n";
+    text += "[record]\ncurve_every = 5\nevaluation_episodes = 2\nparameters = true\n";
+    text.erase(text.find("hidden"), std::string("hidden = \"8,8\"\nepisodes = 20\n").size());
+    const Plan plan = parse(text);
+    const std::uint64_t expected = alone(plan);
+    for (const unsigned threads : {1u, 2u, 5u}) {
+      const Folder folder;
+      EXPECT_EQ(run_whole(plan, folder / "s.db", threads), expected) << threads << " threads";
+      const Store store = Store::open(folder / "s.db", Access::read);
+      const Workers workers = workers_of(plan, 1);
+      for (const Chunk& chunk : store.chunks()) {
+        const Chunk one = run_chunk(plan, chunk.cell, chunk.range, *workers.backends[0], {});
+        EXPECT_TRUE(test::same_columns(store.columns(chunk, [](const Column&) { return true; }), one.columns)) << chunk.cell;
+      }
+    }
+  }
+}
+
+TEST(RunStudy, ShardsOfValueLearnersAreParts) {
+  const Plan plan = parse(long_value_learners("q-learning", 30, 7));
+  const Folder folder;
+  std::uint64_t digest = 0;
+  for (std::uint64_t i = 1; i <= 3; ++i) {
+    Store store = Store::create(folder / fmt::format("{}.db", i), plan, {i, 3});
+    store.begin_run(test::make_run());
+    run_study(plan, store, workers_of(plan, 2), {});
+    digest += digest_of(store.chunks());
+  }
+  EXPECT_EQ(digest, alone(plan));
+}
+
 // A training of half a minute or so of a scalar executor: what a kill takes is what came after the last save.
-TEST(RunStudy, AKilledTrainingGoesOnFromItsLastSave) {
-  const Plan plan = parse(long_study(fryer::test::little_effort() ? 60'000 : 400'000, 1));
+class KilledTraining : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(RunStudy, KilledTraining, testing::Values("reinforce", "dqn"),
+                         [](const auto& parameter) { return parameter.param; });
+
+TEST_P(KilledTraining, GoesOnFromItsLastSave) {
+  const std::uint64_t share = fryer::test::little_effort() ? 6 : 1;
+  const Plan plan = parse(GetParam() == "dqn" ? long_value_learners("dqn", 12'000 / share, 1, "buffer = 5000\nbatch = 32\n")
+                                              : long_study(400'000 / share, 1));
   const Folder folder;
   const std::string path = folder / "s.db";
   { Store::create(path, plan, {}); }

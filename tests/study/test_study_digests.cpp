@@ -51,6 +51,32 @@ count = 30
 parameters = "uniform(-1, 1)"
 )toml",
        0x09431e4a27e9f3e6},
+      {"DQN, evaluated", R"toml(environment = "CartPole-v0"
+algorithm = "dqn"
+hidden = "16,8"
+batch = 32
+buffer = 1000
+warmup_steps = 200
+episodes = 40
+[grid]
+double = [false, true]
+[seeds]
+count = 8
+[record]
+evaluation_episodes = 3
+)toml",
+       0xe5437bdca7770f54},
+      {"online Q-learning with drawn rates", R"toml(environment = "CartPole-v1"
+algorithm = "q-learning"
+episodes = 60
+[grid]
+target = ["residual", "semi-gradient"]
+[seeds]
+count = 10
+[distribution]
+learning_rate = "log_uniform(0.0001, 0.01)"
+)toml",
+       0x1f438a920d0aef1d},
   };
   return studies;
 }

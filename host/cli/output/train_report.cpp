@@ -124,7 +124,7 @@ std::string threshold_histogram(const Terminal& terminal, const TrainView& view,
     values.push_back(static_cast<float>(view.by_episodes() ? r.table.episodes[i] : r.table.updates[i]));
   }
   const std::string rows =
-      values.empty() ? "" : histogram(terminal, values, view.by_episodes() ? r.solved_episodes : r.solved_updates);
+      values.empty() ? "" : histogram(terminal, values, view.by_episodes() ? r.solved_episodes : r.solved_updates, 1);
   const char* const heading = view.by_episodes() ? "Episodes until then" : "Updates until then";
   return rows.empty() ? "" : '\n' + paint(terminal, Style::bold, heading) + '\n' + rows;
 }

@@ -38,24 +38,32 @@ OptimizerConstants<Scalar> make_optimizer_constants(const OptimizerSettings& s) 
 // beta are running double products. torch: lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t). keras: lr sqrt(1 - beta2^t) / (1 - beta1^t), 1.
 class AdamSchedule {
  public:
+  // beta1^t and beta2^t after t updates: all that moves, so that a schedule can be saved and gone on with.
+  struct Powers {
+    double first = 1, second = 1;
+    bool operator==(const Powers&) const = default;
+  };
   FRYER_LANE explicit AdamSchedule(const OptimizerSettings& settings) : settings_(settings) {}
+  FRYER_LANE AdamSchedule(const OptimizerSettings& settings, const Powers& powers) : settings_(settings), powers_(powers) {}
+  FRYER_LANE const OptimizerSettings& settings() const { return settings_; }
+  FRYER_LANE const Powers& powers() const { return powers_; }
 
   struct Factors {
     double step, root_scale;
   };
   FRYER_LANE Factors next() {
-    power1_ *= settings_.beta1;
-    power2_ *= settings_.beta2;
+    powers_.first *= settings_.beta1;
+    powers_.second *= settings_.beta2;
     if (settings_.form == OptimizerSettings::Form::keras)
-      return {settings_.learning_rate * square_root(1 - power2_) / (1 - power1_), 1.0};
-    return {settings_.learning_rate / (1 - power1_), 1 / square_root(1 - power2_)};
+      return {settings_.learning_rate * square_root(1 - powers_.second) / (1 - powers_.first), 1.0};
+    return {settings_.learning_rate / (1 - powers_.first), 1 / square_root(1 - powers_.second)};
   }
   // No later update's factors differ from the last ones: both powers have vanished beside 1.
-  FRYER_LANE bool settled() const { return power1_ < 0x1p-54 && power2_ < 0x1p-54; }
+  FRYER_LANE bool settled() const { return powers_.first < 0x1p-54 && powers_.second < 0x1p-54; }
 
  private:
   OptimizerSettings settings_;
-  double power1_ = 1, power2_ = 1;
+  Powers powers_;
 };
 
 // The factors of updates 0, 1, ... as lanes read them; updates past the table's end use its last entry, which is exact (usual betas

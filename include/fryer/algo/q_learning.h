@@ -137,6 +137,7 @@ struct EpsilonSettings {
   Schedule schedule = Schedule::linear;
   double start = 1, end = 0.05;
   std::uint64_t decay_steps = 10000;
+  bool operator==(const EpsilonSettings&) const = default;
 };
 
 // Epsilon of step t = 0, 1, ...: a line, or a running double product. Its whole state is itself: saved and resumed as it is.
