@@ -21,9 +21,8 @@ enum class ColumnKind : std::uint8_t {
   curve = 5,              // mean return of the batch of update `at` (from 1); NaN where it was not made
   threshold_updates = 6,  // the first update (from 1) after which the return `at` was reached; 0: never
   threshold_steps = 7,    // steps simulated until then; 0: never, or, of a value learner that failed, not known
-  final_return =
-      8,  // mean return over the last ceil(100 / batch) updates made, or 100 episodes of a value learner; fewer where there are fewer
-  evaluation_mean = 9,  // of the final policy's evaluation episodes, or of an evaluation cell's
+  final_return = 8,       // mean return over the last ceil(100 / batch) updates or 100 episodes (value learners) made, or fewer
+  evaluation_mean = 9,    // of the final policy's evaluation episodes, or of an evaluation cell's
   evaluation_sd = 10,
   evaluation_min = 11,
   evaluation_max = 12,

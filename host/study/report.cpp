@@ -347,9 +347,7 @@ constexpr std::string_view kMethods[][2] = {
      "(Clopper & Pearson 1934)."},
     {"Time to a threshold",
      "Kaplan-Meier estimate (Kaplan & Meier 1958): a seed that did not reach it is censored at its last update or episode, not "
-     "dropped; "
-     "one that failed is kept as never reaching it, to the planned end. "
-     "Interval of the curve: "
+     "dropped; one that failed is kept as never reaching it, to the planned end. Interval of the curve: "
      "Greenwood's variance with the log-log transform; of the median: Brookmeyer & Crowley 1982 with the same transform."},
     {"Means", "Student's t interval."},
     {"Interquartile mean",
