@@ -111,35 +111,41 @@ struct QChunkMemory {
   FRYER_LANE int stride() const { return chunk + 4; }  // an odd number of four numbers
 };
 
-// Forward pass of `count` observations (count, 4): one network, each sum in one thread. Observations beyond count, to the next multiple of
-// four, are 0. The values are seen by all threads after their next barrier. Whether this thread's first activations were finite.
+// Activations of a tile. Units that are not there have weights and biases of 0, so they stay 0.
+FRYER_LANE void store_relu(float* hidden, int stride, const Tile& tile, const float (&sum)[kTileRows][kTileColumns]) {
+  FRYER_UNROLL for (int r = 0; r < kTileRows; ++r) {
+    Four h;
+    FRYER_UNROLL for (int c = 0; c < kTileColumns; ++c) h.v[c] = relu(sum[r][c]);
+    store_four(hidden + (tile.row + r * tile.row_step) * stride + tile.column, h);
+  }
+}
+
+// Forward pass of `count` observations, (4, stride()): one network, each sum in one thread. Observations beyond count, to the next multiple
+// of four, are 0. The values are seen by all threads after their next barrier. Whether this thread's first activations were finite.
 template <TeamLike Team>
 FRYER_LANE bool chunk_forward(const Team& team, const QTeamShape& shape, const float* parameter, const float* observation,
                               int count, const QChunkMemory& memory) {
-  const int stride = memory.stride(), quads = (count + 3) / 4;
+  const int stride = memory.stride();
   bool finite = true;
-  for_each_of(team, shape.hidden1 * quads, [&](int i) FRYER_INLINE_LAMBDA {
-    const int j = i / quads, n = i % quads * 4;
-    Four h;
-    FRYER_UNROLL for (int e = 0; e < 4; ++e) {
-      const Four o = load_four(observation + 4 * (n + e));
-      h.v[e] = q_unit1(shape, parameter, o.v, j);
-      finite = finite && (is_finite(h.v[e]) || n + e >= count);
-    }
-    store_four(memory.hidden1 + j * stride + n, h);
-  });
+  // Four terms, from the bias on: q_unit1() of policy/q_network.h.
+  product<Lie::terms, Lie::outputs>(
+      team, shape.hidden1, count, QNetworkShape::kInputs, {parameter + shape.weight_1(0, 0), QNetworkShape::kInputs},
+      {observation, stride}, [&](int j, int) FRYER_INLINE_LAMBDA { return parameter[shape.bias_1(j)]; },
+      [&](const Tile& tile, const float(&sum)[kTileRows][kTileColumns]) FRYER_INLINE_LAMBDA {
+        store_relu(memory.hidden1, stride, tile, sum);
+        FRYER_UNROLL for (int r = 0; r < kTileRows; ++r) {
+          FRYER_UNROLL for (int c = 0; c < kTileColumns; ++c) {
+            const bool is_none = tile.row + r * tile.row_step >= shape.hidden1 || tile.column + c >= count;
+            finite = finite && (is_none || is_finite(relu(sum[r][c])));
+          }
+        }
+      });
   team.sync();
   product<Lie::terms, Lie::outputs>(
       team, shape.hidden2, count, shape.hidden1, {parameter + shape.weight_2(0, 0), shape.stride}, {memory.hidden1, stride},
       [&](int k, int) FRYER_INLINE_LAMBDA { return parameter[shape.bias_2(k)]; },
-      [&](const Tile& tile, const float(&sum)[kTileRows][kTileColumns]) FRYER_INLINE_LAMBDA {
-        FRYER_UNROLL for (int r = 0; r < kTileRows; ++r) {
-          const int k = tile.row + r * tile.row_step;
-          Four h;
-          FRYER_UNROLL for (int c = 0; c < kTileColumns; ++c) h.v[c] = relu(sum[r][c]);
-          if (k < shape.hidden2) store_four(memory.hidden2 + k * stride + tile.column, h);
-        }
-      });
+      [&](const Tile& tile, const float(&sum)[kTileRows][kTileColumns])
+          FRYER_INLINE_LAMBDA { store_relu(memory.hidden2, stride, tile, sum); });
   team.sync();
   for_each_of(team, QNetworkShape::kActions * count, [&](int i) FRYER_INLINE_LAMBDA {
     const int action = i >= count ? 1 : 0, n = i - action * count;
@@ -159,7 +165,7 @@ struct QBlockMemory {
   float *weight, *target;   // target: of Bootstrap::target_network and double_q
   float *m, *v, *gradient;  // touched once or twice an update: anywhere
   QChunkMemory chunk;
-  float *observation, *next;         // (chunk, 4)
+  float *observation, *next;         // (4, chunk.stride())
   float *reward, *bootstraps;        // by sample
   float* slope;                      // (2, chunk)
   float* loss;                       // by sample
@@ -271,7 +277,7 @@ class QBlockNetwork {
           FRYER_UNROLL for (int r = 0; r < kTileRows; ++r) {
             FRYER_UNROLL for (int c = 0; c < kTileColumns; ++c) {
               const int k = tile.row + r * tile.row_step, j = tile.column + c * tile.column_step;
-              if (k < shape.hidden2 && j < shape.hidden1) memory_.gradient[shape.weight_2(k, j)] = sum[r][c];
+              memory_.gradient[shape.weight_2(k, j)] = sum[r][c];  // 0 beside the parameters
             }
           }
         });
@@ -282,7 +288,6 @@ class QBlockNetwork {
         {memory_.chunk.hidden2, stride}, [&](int, int) FRYER_INLINE_LAMBDA { return 0.0f; },
         [&](const Tile& tile, const float(&sum)[kTileRows][kTileColumns]) FRYER_INLINE_LAMBDA {
           FRYER_UNROLL for (int r = 0; r < kTileRows; ++r) {
-            if (tile.row + r >= shape.hidden1) continue;
             float* const place = memory_.chunk.hidden1 + (tile.row + r) * stride + tile.column;
             Four h = load_four(place);
             FRYER_UNROLL for (int c = 0; c < kTileColumns; ++c) h.v[c] = select(less(0.0f, h.v[c]), sum[r][c], 0.0f);
@@ -297,21 +302,23 @@ class QBlockNetwork {
 
   FRYER_LANE void gather(std::uint32_t first, int count) {
     constexpr int kParts = 3;  // of four numbers, that a transition has: the observations, and what else there is
-    for_each_of(team_, kParts * round_up(count, 4), [&](int i) FRYER_INLINE_LAMBDA {
-      const int n = i / kParts, part = i % kParts;
-      if (n >= count) {  // a sample that is not there: it has slope 0
-        if (part < 2) store_four((part == 0 ? memory_.observation : memory_.next) + 4 * n, Four{});
-        return;
+    const int samples = round_up(count, 4);
+    for_each_of(team_, kParts * samples, [&](int i) FRYER_INLINE_LAMBDA {
+      const int part = i / samples, n = i - part * samples;
+      Four numbers{};  // of a sample that is not there, whose slope is 0
+      if (n < count) {
+        const Transition& t = memory_.slots[memory_.index[first + static_cast<std::uint32_t>(n)]];
+        if (part == 2) {
+          memory_.reward[n] = t.reward;
+          memory_.bootstraps[n] = t.bootstraps;
+          memory_.action[n] = t.action;
+        } else {
+          numbers = load_four(part == 0 ? t.observation : t.next_observation);
+        }
       }
-      const Transition& t = memory_.slots[memory_.index[first + static_cast<std::uint32_t>(n)]];
-      if (part < 2) {
-        store_four((part == 0 ? memory_.observation : memory_.next) + 4 * n,
-                   load_four(part == 0 ? t.observation : t.next_observation));
-      } else {
-        memory_.reward[n] = t.reward;
-        memory_.bootstraps[n] = t.bootstraps;
-        memory_.action[n] = t.action;
-      }
+      if (part == 2) return;
+      float* const to = (part == 0 ? memory_.observation : memory_.next) + n;
+      FRYER_UNROLL for (int input = 0; input < 4; ++input) to[input * memory_.chunk.stride()] = numbers.v[input];
     });
   }
 
@@ -399,11 +406,11 @@ class QBlockNetwork {
       }
       for (int n = 0; n < count; n += 4) {
         const Four d = load_four(slope1 + n);
-        FRYER_UNROLL for (int e = 0; e < 4; ++e) {
-          const Four o = load_four(memory_.observation + 4 * (n + e));
-          FRYER_UNROLL for (int i = 0; i < 4; ++i) weight.v[i] = fma(o.v[i], d.v[e], weight.v[i]);
-          bias = bias + d.v[e];
+        FRYER_UNROLL for (int i = 0; i < 4; ++i) {
+          const Four o = load_four(memory_.observation + i * memory_.chunk.stride() + n);
+          FRYER_UNROLL for (int e = 0; e < 4; ++e) weight.v[i] = fma(o.v[e], d.v[e], weight.v[i]);
         }
+        FRYER_UNROLL for (int e = 0; e < 4; ++e) bias = bias + d.v[e];
       }
       store_four(memory_.gradient + shape.weight_1(j, 0), weight);
       memory_.gradient[shape.bias_1(j)] = bias;
@@ -417,8 +424,10 @@ class QBlockNetwork {
   }
 
   // Clipping, optimiser and target mixing: q_step() of lane/q_update.h. Whether this thread's weights are finite.
-  FRYER_LANE bool make_step(const QStep<float>& step) {
-    const QUpdateRules<float>& update = rules_.update;
+  FRYER_LANE bool make_step(const QStep<float>& made) {
+    const QStep<float> step =
+        made;  // read once, like the rules: what is stored below might be them, for all that a compiler knows
+    const QUpdateRules<float> update = rules_.update;
     const float factor = update.learning.clip_norm > 0 ? clip_factor(update.learning.clip_norm) : 1.0f;
     const bool mixes = update.learning.has_target_network() && step.mixes_target;
     bool finite = true;
@@ -428,14 +437,12 @@ class QBlockNetwork {
         Four weight = load_four(memory_.weight + quad.at), m = load_four(memory_.m + quad.at), v = load_four(memory_.v + quad.at);
         Four target = mixes ? load_four(memory_.target + quad.at) : Four{};
         FRYER_UNROLL for (int e = 0; e < 4; ++e) {
-          if (e >= quad.count) continue;
           q_parameter_step(update.optimizer, update.optimizer_kind, step.step, step.root_scale, gradient.v[e] * factor, m.v[e],
                            v.v[e], weight.v[e]);
-          finite = finite && is_finite(weight.v[e]);
-          if (!mixes) continue;
-          target.v[e] = mix_target(update.learning, weight.v[e], target.v[e]);
-          finite = finite && is_finite(target.v[e]);
+          if (e >= quad.count) weight.v[e] = 0;  // without an epsilon it would be 0 / 0; all else of it is 0 and stays so
+          if (mixes) target.v[e] = mix_target(update.learning, weight.v[e], target.v[e]);
         }
+        finite = finite && all_finite(weight.v, 4) && all_finite(target.v, 4);
         store_four(memory_.weight + quad.at, weight);
         store_four(memory_.m + quad.at, m);
         store_four(memory_.v + quad.at, v);

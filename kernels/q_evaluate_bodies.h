@@ -19,7 +19,7 @@ struct QEvaluatePlaces {
     hidden1 = places.take(shape.rows1 * (plan.chunk + 4));
     hidden2 = places.take(shape.rows2 * (plan.chunk + 4));
     value = places.take(2 * plan.chunk);
-    observation = places.take(4 * plan.chunk);
+    observation = places.take(4 * (plan.chunk + 4));
     steps = places.take(plan.chunk);
     size = places.size();
   }
@@ -54,6 +54,10 @@ FRYER_LANE void q_evaluate_body(const Team& team, const QEvaluateLaunch& launch,
     for_each_of(team, launch.shape.numbers / 4,
                 [&](int i) FRYER_INLINE_LAMBDA { store_four(fast + p.weight + 4 * i, load_four(launch.weight + 4 * i)); });
   }
+  const auto put = [&](int n, const QEpisode& e) FRYER_INLINE_LAMBDA {
+    FRYER_UNROLL for (int i = 0; i < 4; ++i) observations[i * memory.stride() + n] = e.observation[i];
+    steps[n] = e.steps;
+  };
   // A thread has the same places all along.
   const auto begin = [&](int n) FRYER_INLINE_LAMBDA {
     const std::uint64_t taken = team.take(launch.next);
@@ -61,8 +65,7 @@ FRYER_LANE void q_evaluate_body(const Team& team, const QEvaluateLaunch& launch,
     if (taken >= launch.count) return false;
     QEpisode e;
     begin_q_episode(episodes, launch.first + taken, e);
-    store_four(observations + 4 * n, Four{{e.observation[0], e.observation[1], e.observation[2], e.observation[3]}});
-    steps[n] = e.steps;
+    put(n, e);
     return true;
   };
   bool plays = false;
@@ -76,16 +79,15 @@ FRYER_LANE void q_evaluate_body(const Team& team, const QEvaluateLaunch& launch,
     plays = false;
     for_each_of(team, chunk, [&](int n) FRYER_INLINE_LAMBDA {
       if (steps[n] == kNoEpisode) return;
-      const Four o = load_four(observations + 4 * n);
-      QEpisode e = {{o.v[0], o.v[1], o.v[2], o.v[3]}, steps[n], false};
+      QEpisode e = {{}, steps[n], false};
+      FRYER_UNROLL for (int i = 0; i < 4; ++i) e.observation[i] = observations[i * memory.stride() + n];
       const float value[2] = {memory.value[n], memory.value[chunk + n]};
       bool goes_on = true;
       if (advance_q_episode(episodes, value, e)) {
         team.add(launch.counts + (2 * e.steps + (e.terminated ? 1 : 0)), std::uint64_t{1});
         goes_on = begin(n);
       } else {
-        store_four(observations + 4 * n, Four{{e.observation[0], e.observation[1], e.observation[2], e.observation[3]}});
-        steps[n] = e.steps;
+        put(n, e);
       }
       plays = plays || goes_on;
     });

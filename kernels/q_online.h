@@ -148,8 +148,10 @@ class QOnlineNetwork {
   }
 
   // q_step() of lane/q_update.h. Whether this thread's weights are finite.
-  FRYER_LANE bool make_step(const QStep<float>& step, bool residual) {
-    const QUpdateRules<float>& update = rules_.update;
+  FRYER_LANE bool make_step(const QStep<float>& made, bool residual) {
+    const QStep<float> step =
+        made;  // read once, like the rules: what is stored below might be them, for all that a compiler knows
+    const QUpdateRules<float> update = rules_.update;
     const float factor = update.learning.clip_norm > 0 ? clip_factor(update.learning.clip_norm, residual) : 1.0f;
     bool finite = true;
     for_each_segment(residual, [&](const QSegment& segment, const auto& gradient_of) FRYER_INLINE_LAMBDA {
@@ -157,11 +159,11 @@ class QOnlineNetwork {
         const Four gradient = gradient_of(quad.row, quad.column);
         Four weight = load_four(memory_.weight + quad.at), m = load_four(memory_.m + quad.at), v = load_four(memory_.v + quad.at);
         FRYER_UNROLL for (int e = 0; e < 4; ++e) {
-          if (e >= quad.count) continue;
           q_parameter_step(update.optimizer, update.optimizer_kind, step.step, step.root_scale, gradient.v[e] * factor, m.v[e],
                            v.v[e], weight.v[e]);
-          finite = finite && is_finite(weight.v[e]);
+          if (e >= quad.count) weight.v[e] = 0;  // without an epsilon it would be 0 / 0; all else of it is 0 and stays so
         }
+        finite = finite && all_finite(weight.v, 4);
         store_four(memory_.weight + quad.at, weight);
         store_four(memory_.m + quad.at, m);
         store_four(memory_.v + quad.at, v);

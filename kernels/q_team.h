@@ -44,7 +44,13 @@ struct alignas(16) FourWords {
 };
 FRYER_LANE FourWords load_four(const std::uint32_t* from) { return *reinterpret_cast<const FourWords*>(from); }
 FRYER_LANE Four load_four(const float* from) { return *reinterpret_cast<const Four*>(from); }
-FRYER_LANE void store_four(float* to, const Four& x) { *reinterpret_cast<Four*>(to) = x; }
+FRYER_LANE void store_four(float* to, const Four& x) {
+#if defined(__CUDA_ARCH__)  // nvcc 13 stores the elements of float4 one by one where the address has just been computed
+  asm volatile("st.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(to), "f"(x.v[0]), "f"(x.v[1]), "f"(x.v[2]), "f"(x.v[3]) : "memory");
+#else
+  *reinterpret_cast<Four*>(to) = x;
+#endif
+}
 
 FRYER_LANE constexpr int round_up(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
 

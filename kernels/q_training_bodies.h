@@ -38,8 +38,8 @@ struct QBlockPlaces {
     hidden1 = places.take(shape.rows1 * stride);
     hidden2 = places.take(shape.rows2 * stride);
     value = places.take(2 * plan.chunk);
-    observation = places.take(4 * plan.chunk);
-    next = places.take(4 * plan.chunk);
+    observation = places.take(4 * stride);
+    next = places.take(4 * stride);
     reward = places.take(plan.chunk);
     bootstraps = places.take(plan.chunk);
     slope = places.take(2 * plan.chunk);

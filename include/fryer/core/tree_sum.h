@@ -35,7 +35,11 @@ template <class Real, class X, class Parameter>
 FRYER_LANE Real tree16_of(const X& x, const Parameter* w, int n) {
   Real p[kTreeLanes];
   for (int l = 0; l < kTreeLanes; ++l) p[l] = l < n ? x(l) * Real(w[l]) : Real(0.0f);
-  for (int first = kTreeLanes; first < n; first += kTreeLanes) {
+  int first = kTreeLanes;
+  for (; first + kTreeLanes <= n; first += kTreeLanes) {
+    for (int l = 0; l < kTreeLanes; ++l) p[l] = fma(x(first + l), Real(w[first + l]), p[l]);
+  }
+  if (first < n) {
     for (int l = 0; l < kTreeLanes; ++l) {
       const bool inside = first + l < n;
       p[l] = fma(inside ? x(first + l) : Real(0.0f), inside ? Real(w[first + l]) : Real(0.0f), p[l]);
