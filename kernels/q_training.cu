@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kernels of value learners: with a replay ring a block trains a replica, online a warp does; a block plays a network's episodes. Their
 // bodies are in q_training_bodies.h and q_evaluate_bodies.h. How the memory of a team is divided follows from what the device has.
-#include <array>
-#include <span>
-
 #include "kernels/cuda_team.cuh"
 #include "kernels/launches.cuh"
 
@@ -16,6 +13,8 @@ inline constexpr int kBlockThreads = 128, kBlocks = 2;
 inline constexpr int kMostChunk = 64;
 // A warp is a block of its own, so that shared memory goes out in small pieces: 18 KB for 32-32 units, 12 warps on sm_90.
 inline constexpr int kOnlineThreads = static_cast<int>(kWarpLanes), kOnlineBlocks = 10;
+// With smaller chunks than this, a network that does not fit otherwise is better off in the caches.
+inline constexpr int kFewestFastSamples = 16;
 // With fewer warps a multiprocessor than this, an online learner is better off in the second-level cache.
 inline constexpr int kFewestFastWarps = 2;
 
@@ -68,8 +67,9 @@ int resident_teams(QKind kind, const QTeamShape& shape, const QPlan& plan) {
     FRYER_CUDA_CHECK(cudaFuncGetAttributes(&attributes, kernel));
     if (bytes + attributes.sharedSizeBytes > static_cast<std::size_t>(most)) return;
     FRYER_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)));
-    FRYER_CUDA_CHECK(
-        cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout, cudaSharedmemCarveoutMaxShared));
+    if (plan.weights)  // else the first-level cache, which is the same memory, is worth more
+      FRYER_CUDA_CHECK(
+          cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout, cudaSharedmemCarveoutMaxShared));
     FRYER_CUDA_CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, kernel, threads, bytes));
   });
   return resident;
@@ -89,31 +89,29 @@ void launch_teams(const Grid& grid, QKind kind, const Launch& launch, const QTea
 
 QTeams q_teams(const Grid& grid, QKind kind, const QNetworkShape& network, std::uint32_t batch) {
   const QTeamShape shape(network);
-  const int whole = kind == QKind::evaluation ? kMostChunk : std::min(kMostChunk, round_up(static_cast<int>(batch), 8));
-  // The first of these that has as many teams as wanted: everything in shared memory, then less of it.
-  std::vector<QPlan> plans;
-  if (kind == QKind::online) {
-    plans = {{8, true, true}, {8, false, false}};
-  } else {
-    for (const bool weights : {true, false}) {
-      for (int chunk = whole; chunk >= 8; chunk = chunk / 2 / 8 * 8) {
-        if (kind == QKind::with_replay) plans.push_back({chunk, weights, true});
-        plans.push_back({chunk, weights, false});
+  const bool online = kind == QKind::online;
+  const int whole = online                      ? 8
+                    : kind == QKind::evaluation ? kMostChunk
+                                                : std::min(kMostChunk, round_up(static_cast<int>(batch), 8));
+  QPlan plan{};
+  int resident = 0;
+  // Parameters in shared memory if they fit there with a chunk that is worth it; whole chunks and two teams if there are, else the first
+  // that fits.
+  for (const bool weights : {true, false}) {
+    const int fewest = weights ? std::min(whole, kFewestFastSamples) : 8;
+    for (int chunk = whole; chunk >= fewest && resident < kBlocks; chunk = chunk / 2 / 8 * 8) {
+      for (const bool gradient : {true, false}) {
+        const QPlan next = {chunk, weights, gradient};
+        const int teams = resident_teams(kind, shape, next);
+        if (teams < (online && weights ? kFewestFastWarps : 1)) continue;
+        if (resident != 0 && (chunk != whole || teams < kBlocks)) continue;
+        plan = next;
+        resident = teams;
+        if (resident >= kBlocks) break;
       }
     }
+    if (resident != 0) break;
   }
-  const auto choose = [&]() -> std::pair<QPlan, int> {
-    const int wanted = kind == QKind::online ? kFewestFastWarps : kBlocks;
-    std::pair<QPlan, int> best = {plans.back(), 0};
-    for (const QPlan& plan : plans) {
-      const int resident = resident_teams(kind, shape, plan);
-      const bool is_full = kind == QKind::online || plan.chunk == whole;
-      if (resident >= wanted && is_full) return {plan, resident};
-      if (resident > 0 && best.second == 0) best = {plan, resident};
-    }
-    return best;
-  };
-  const auto [plan, resident] = choose();
   if (resident == 0) throw DeviceError("CUDA: this device has too little shared memory for a Q network");
   std::uint64_t teams = static_cast<std::uint64_t>(resident) * static_cast<std::uint64_t>(grid.multiprocessors);
   if (grid.most_blocks != 0) teams = std::min<std::uint64_t>(teams, grid.most_blocks);

@@ -3,6 +3,9 @@
 // test is skipped with the reason; the same logic on warps of host threads is tested in test_warp_bodies.cpp.
 #include <gtest/gtest.h>
 
+#include "host/driver.h"
+#include "kernels/cuda_backend.h"
+#include "tests/engine/q_reference_runs.h"
 #include "tests/engine/reference_runs.h"
 
 namespace fryer::test {
@@ -277,6 +280,114 @@ TEST_F(CudaBackend, TrainsHiddenLayersAsTheCpuDoes) {
       c.updates = 4;
       EXPECT_EQ(train(c, *gpu).digest, train(c, *cpu).digest) << what << ", one replica";
     }
+  }
+}
+
+// ---- value learners
+
+TEST_F(CudaBackend, GivesTheReferenceDigestsOfValueLearners) {
+  for (const QReferenceRun& run : q_reference_runs()) EXPECT_EQ(run.run(*gpu), run.digest) << run.name;
+}
+
+// Networks and batches that fit no tile, in shared memory and beyond it; more replicas than run at once.
+TEST_F(CudaBackend, TrainsValueLearnersOfAnyShapeAsTheCpuDoes) {
+  for (const QNetworkShape shape : {QNetworkShape{1, 1}, {5, 3}, {33, 17}, {64, 64}, {128, 96}, {256, 256}}) {
+    const bool large = shape.hidden1 > 64;
+    for (const std::uint32_t batch : {1u, 7u, 128u, 250u}) {
+      QTrainConfiguration c = small_dqn_population();
+      QTrainingSettings& t = c.training;
+      t.shape = shape;
+      t.batch = batch;
+      t.replay_capacity = 2 * batch + 40;
+      t.warmup_steps = batch + 5;
+      t.learning.bootstrap = batch == 7 ? Bootstrap::double_q : Bootstrap::target_network;
+      t.learning.clip_norm = batch == 128 ? 0.5 : 10;
+      t.episodes = large ? 2 : 6;
+      c.replicas = large ? 20 : 700;
+      EXPECT_EQ(train(c, *gpu).digest, train(c, *cpu).digest) << shape.hidden1 << '-' << shape.hidden2 << ", batch " << batch;
+    }
+    for (const Bootstrap bootstrap : {Bootstrap::residual, Bootstrap::semi_gradient}) {
+      QTrainConfiguration c = small_online_population();
+      c.training.shape = shape;
+      c.training.learning.bootstrap = bootstrap;
+      c.training.learning.clip_norm = bootstrap == Bootstrap::residual ? 0 : 1;
+      c.training.epsilon = {EpsilonSettings::Schedule::exponential, 0.5, 0.02, 100};
+      c.replicas = large ? 300 : 5000;
+      EXPECT_EQ(train(c, *gpu).digest, train(c, *cpu).digest) << shape.hidden1 << '-' << shape.hidden2 << ", online";
+    }
+  }
+}
+
+// Curve, summaries and quantiles, with replicas that solve it, fail and do neither.
+TEST_F(CudaBackend, TrainsPopulationsOfValueLearnersAsTheCpuDoes) {
+  for (QTrainConfiguration c : {small_dqn_population(), small_online_population()}) {
+    c.replicas = 2000;
+    c.seed = (std::uint64_t{1} << 32) - 700;
+    c.until = 11;
+    c.training.episodes = 130;
+    c.training.environment.max_steps = 25;
+    const TrainResult a = train(c, *gpu), b = train(c, *cpu);
+    EXPECT_EQ(a.digest, b.digest);
+    EXPECT_EQ(a.solved, b.solved);
+    EXPECT_EQ(a.episodes, b.episodes);
+    EXPECT_EQ(a.steps, b.steps);
+    ASSERT_EQ(a.parameters.size(), b.parameters.size());
+    for (std::size_t i = 0; i < a.parameters.size(); i += 37) expect_equal(a.parameters[i], b.parameters[i], "parameter");
+    expect_equal(a.solved_updates, b.solved_updates, "updates");
+    expect_equal(a.solved_steps, b.solved_steps, "steps");
+    expect_equal(a.solved_episodes, b.solved_episodes, "episodes");
+    ASSERT_EQ(a.curve.size(), b.curve.size());
+    for (std::size_t e = 0; e < a.curve.size(); ++e) {
+      EXPECT_EQ(a.curve[e].count, b.curve[e].count) << e;
+      EXPECT_EQ(a.curve[e].mean_return, b.curve[e].mean_return) << e;
+      EXPECT_EQ(a.curve[e].sd, b.curve[e].sd) << e;
+      EXPECT_EQ(a.curve[e].quantiles, b.curve[e].quantiles) << e;
+    }
+  }
+}
+
+// Left and gone on with, by turns on the GPU and the CPU.
+TEST_F(CudaBackend, GoesOnWithValueLearnersWhereTheCpuLeftThem) {
+  CudaOptions options;
+  options.chunk = 20'000;
+  const std::unique_ptr<Backend> short_launches = make_cuda_backend(0, "", options);
+  for (QTrainConfiguration c : {small_dqn_population(), small_online_population()}) {
+    c.training.episodes *= 4;
+    c.replicas = 40;
+    TrainingStates straight = fresh_states(c, true), states = fresh_states(c, true);
+    train_on(std::vector{c}, straight, *cpu, RunControl{});
+    int rounds = 0;
+    for (bool unfinished = true; unfinished; ++rounds) {
+      StopToken pause{false};
+      RunControl control;
+      control.pause = &pause;
+      control.progress = [&](std::uint64_t, std::uint64_t) { pause = rounds < 50; };
+      train_on(std::vector{c}, states, rounds % 2 == 0 ? *short_launches : *cpu, control);
+      unfinished = std::count(states.table.status.begin(), states.table.status.end(),
+                              static_cast<std::uint8_t>(ReplicaStatus::unfinished)) != 0;
+    }
+    EXPECT_GT(rounds, 2);
+    EXPECT_EQ(states.table.status, straight.table.status);
+    EXPECT_EQ(states.table.updates, straight.table.updates);
+    EXPECT_EQ(states.table.steps, straight.table.steps);
+    EXPECT_EQ(states.outcomes, straight.outcomes);
+    for (std::size_t i = 0; i < straight.table.parameters.size(); ++i) {
+      for (std::size_t row = 0; row < c.replicas; ++row)
+        ASSERT_EQ(to_bits(states.table.parameters[i][row]), to_bits(straight.table.parameters[i][row]));
+    }
+  }
+}
+
+TEST_F(CudaBackend, PlaysNetworksAsTheCpuDoes) {
+  for (const QNetworkShape shape : {QNetworkShape{1, 1}, {5, 3}, {64, 64}, {256, 256}}) {
+    CartPoleEvaluateConfiguration e;
+    e.q_network.emplace();
+    e.q_network->shape = shape;
+    std::vector<float> parameters(static_cast<std::size_t>(shape.parameters()));
+    initialise_q_network(shape, initial_bounds(Initialisation::torch, shape), 3, parameters.data());
+    e.q_network->parameters.assign(parameters.begin(), parameters.end());
+    e.episodes = 20'011;
+    EXPECT_EQ(evaluate(e, *gpu).digest, evaluate(e, *cpu).digest) << shape.hidden1 << '-' << shape.hidden2;
   }
 }
 

@@ -9,6 +9,7 @@
 #include "kernels/cuda_backend.h"
 #include "kernels/cuda_warp.cuh"
 #include "kernels/device_buffer.cuh"
+#include "tests/engine/q_reference_runs.h"
 #include "tests/engine/reference_runs.h"
 
 namespace fryer::test {
@@ -304,6 +305,22 @@ TEST_F(CudaKernels, EveryLaunchShapeGivesTheReferenceDigests) {
       options.chunk = chunk;
       const std::unique_ptr<Backend> backend = make_cuda_backend(0, "", options);
       for (const ReferenceRun& run : reference_runs()) {
+        EXPECT_EQ(run.run(*backend), run.digest) << run.name << ", " << blocks << " blocks, launches of " << chunk;
+      }
+    }
+  }
+}
+
+// Value learners: fewer slots than replicas and more, launches of a few turns.
+TEST_F(CudaKernels, EveryLaunchShapeGivesTheReferenceDigestsOfValueLearners) {
+  for (const unsigned blocks : {1u, 3u, 0u}) {
+    for (const std::uint64_t chunk : {std::uint64_t{0}, std::uint64_t{500}}) {
+      CudaOptions options;
+      options.most_blocks = blocks;
+      options.chunk = chunk;
+      const std::unique_ptr<Backend> backend = make_cuda_backend(0, "", options);
+      for (const QReferenceRun& run : q_reference_runs()) {
+        if (chunk != 0 && run.training && run.training->training.batch > 64) continue;  // thousands of launches
         EXPECT_EQ(run.run(*backend), run.digest) << run.name << ", " << blocks << " blocks, launches of " << chunk;
       }
     }
