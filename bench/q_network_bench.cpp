@@ -3,14 +3,16 @@
 // environment, exploration or sampling; then whole trainings, which have all of it. One core; each checks the bits of its first updates
 // against the reference before it is timed.
 #include <benchmark/benchmark.h>
+#include <fmt/format.h>
 
 #include <memory>
 #include <new>
 #include <random>
+#include <tuple>
 #include <vector>
 
 #include "bench/bench_support.h"
-#include "fryer/lane/q_training.h"
+#include "fryer/engine/configuration.h"
 #include "host/cpu_features.h"
 
 namespace fryer::bench {
@@ -73,28 +75,36 @@ QStep<float> next_step(AdamSchedule& schedule) {
 
 constexpr int kCheckedUpdates = 5;
 
-void dqn_update(benchmark::State& state, const std::string& isa, double clip_norm) {
+// Of an update with a target network if nothing is left out: two forward passes, the gradients by the parameters and by the hidden units; 2 a
+// fused multiply-add. Without the optimiser.
+double operations(const QNetworkShape& shape, std::uint32_t batch) {
+  const double first = 4.0 * shape.hidden1, middle = double{1} * shape.hidden1 * shape.hidden2, last = 2.0 * shape.hidden2;
+  return 2.0 * batch * (3 * (first + middle + last) + middle + last);
+}
+
+void dqn_update(benchmark::State& state, const std::string& isa, const QNetworkShape& shape, std::uint32_t batch_size,
+                double clip_norm) {
   QLearningSettings learning;
   learning.loss = Loss::mse;
   learning.clip_norm = clip_norm;
   OptimizerSettings optimizer;
   optimizer.learning_rate = 1e-3;
-  constexpr std::uint32_t kBatch = 128, kBatches = 64;
-  const auto rules = make_q_update_rules<float>({64, 64}, learning, optimizer, kBatch);
+  constexpr std::uint32_t kBatches = 64;
+  const auto rules = make_q_update_rules<float>(shape, learning, optimizer, batch_size);
   Learner learner(find_cpu_executor(isa), rules, Initialisation::torch, 7);
   const auto slots = some_transitions(4096);
-  std::vector<std::uint32_t> index(kBatch * kBatches);
+  std::vector<std::uint32_t> index(batch_size * kBatches);
   for (std::uint32_t k = 0; k < kBatches; ++k) {
-    sample_replay<float>(make_uniform_key(7), k, slots.size(), kBatch, &index[k * kBatch]);
+    sample_replay<float>(make_uniform_key(7), k, slots.size(), batch_size, &index[k * batch_size]);
   }
   AdamSchedule schedule(optimizer);
   std::uint32_t update = 0;
   const auto one = [&](const QStep<float>& step) {
-    return learner.functions.update(rules, learner.memory.get(), slots.data(), &index[update++ % kBatches * kBatch], step);
+    return learner.functions.update(rules, learner.memory.get(), slots.data(), &index[update++ % kBatches * batch_size], step);
   };
   for (int k = 0; k < kCheckedUpdates; ++k) {
     std::vector<Transition> batch;
-    for (std::uint32_t i = 0; i < kBatch; ++i) batch.push_back(slots[index[update % kBatches * kBatch + i]]);
+    for (std::uint32_t i = 0; i < batch_size; ++i) batch.push_back(slots[index[update % kBatches * batch_size + i]]);
     const QStep<float> step = next_step(schedule);
     learner.reference(batch.data(), step);
     one(step);
@@ -102,6 +112,7 @@ void dqn_update(benchmark::State& state, const std::string& isa, double clip_nor
   if (!learner.has_the_references_bits()) return state.SkipWithError("wrong bits");
   for (auto _ : state) benchmark::DoNotOptimize(one(next_step(schedule)).loss);
   count_work(state, "updates/s", 1);
+  count_work(state, "FLOP/s", operations(shape, batch_size));
 }
 
 void online_update(benchmark::State& state, const std::string& isa, Bootstrap bootstrap) {
@@ -148,37 +159,17 @@ void online_update(benchmark::State& state, const std::string& isa, Bootstrap bo
 
 // ---- whole trainings, by turns
 
-// As `workshop`, but that it never ends.
-QTrainingSettings workshop() {
-  QTrainingSettings s;
-  s.environment.max_steps = CartPole::kMaxStepsV0;
-  s.epsilon = {EpsilonSettings::Schedule::constant, 0.01, 0.01, 1};
-  s.replay_capacity = 1'000'000;
-  s.warmup_steps = 10'000;
-  s.warmup_in_whole_episodes = true;
-  s.updates_after_last_step = false;
-  s.truncation = Truncation::terminal;
-  s.learning.loss = Loss::mse;
-  s.learning.clip_norm = 0;
+// A preset, but that it never ends and keeps nothing.
+QTrainingSettings endless(const QTrainConfiguration& preset) {
+  QTrainingSettings s = preset.training;
   s.keeps_every_outcome = false;
   s.episodes = ~std::uint64_t{0};
   return s;
 }
-// As `tensorflow`, the same.
+QTrainingSettings workshop() { return endless(workshop_preset(CartPole::kMaxStepsV0)); }
 QTrainingSettings tensorflow(Bootstrap bootstrap) {
-  QTrainingSettings s = workshop();
-  s.environment.max_steps = CartPole::kMaxStepsV1;
-  s.shape = {32, 32};
-  s.initialisation = Initialisation::glorot;
+  QTrainingSettings s = endless(tensorflow_preset(CartPole::kMaxStepsV1));
   s.learning.bootstrap = bootstrap;
-  s.optimizer.form = OptimizerSettings::Form::keras;
-  s.optimizer.epsilon = 1e-7;
-  s.epsilon.start = 0;
-  s.batch = 1;
-  s.replay_capacity = 1;
-  s.warmup_steps = 0;
-  s.updates_after_last_step = true;
-  s.terminal_mask = false;
   return s;
 }
 
@@ -244,8 +235,23 @@ void whole_training(benchmark::State& state, const std::string& isa, const QTrai
     const auto add_one = [&](const std::string& name, auto body) {
       benchmark::RegisterBenchmark((name + "/" + isa).c_str(), [isa, body](benchmark::State& state) { body(state, isa); });
     };
-    add_one("dqn_update", [](benchmark::State& s, const std::string& i) { dqn_update(s, i, 0); });
-    add_one("dqn_update_clipped", [](benchmark::State& s, const std::string& i) { dqn_update(s, i, 0.01); });
+    add_one("dqn_update", [](benchmark::State& s, const std::string& i) { dqn_update(s, i, {64, 64}, 128, 0); });
+    add_one("dqn_update_clipped", [](benchmark::State& s, const std::string& i) { dqn_update(s, i, {64, 64}, 128, 0.01); });
+    // Other sizes: the zoo's, CleanRL's, the largest, and what fills no vector.
+    for (const auto& [h1, h2, batch] : {std::tuple{256, 256, 64u},
+                                        {120, 84, 128u},
+                                        {256, 256, 256u},
+                                        {128, 128, 128u},
+                                        {32, 32, 128u},
+                                        {16, 16, 32u},
+                                        {64, 64, 32u},
+                                        {64, 64, 8u},
+                                        {50, 30, 100u}}) {
+      add_one(fmt::format("dqn_update_sizes/{}x{}x{}", h1, h2, batch),
+              [h1 = h1, h2 = h2, batch = batch](benchmark::State& s, const std::string& i) {
+                dqn_update(s, i, {h1, h2}, batch, 0);
+              });
+    }
     add_one("online_update/semi_gradient",
             [](benchmark::State& s, const std::string& i) { online_update(s, i, Bootstrap::semi_gradient); });
     add_one("online_update/residual",

@@ -4,9 +4,9 @@
 # pair. Usage: sh bench/race_prototypes.sh PROTOTYPES [ROUNDS] [CORE]; without the prototypes it is skipped and says so.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
-prototypes=${1:-} rounds=${2:-5} core=${3:-0}
+prototypes=${1:-} rounds=${2:-5} core=${3:-0} wanted=${4:-.}
 if [ -z "$prototypes" ] || [ ! -f "$prototypes/fry.cpp" ]; then
-  echo "Skipped: no prototypes (give the folder that holds fry.cpp, cartpole.cpp and replica.cpp as the first argument)"
+  echo "Skipped: no prototypes (give the folder that holds fry.cpp, cartpole.cpp, replica.cpp and dqn/ as the first argument)"
   exit 0
 fi
 prototypes=$(cd "$prototypes" && pwd)
@@ -19,13 +19,15 @@ column() { # column NAME: that counter of the benchmark's CSV, in millions
   awk -F, -v name="$1" '/^name,/ { for (i = 1; i <= NF; ++i) { gsub(/"/, "", $i); if ($i == name) c = i } } /^"/ { print $c / 1e6 }'
 }
 ours() { # ours BENCHMARK COUNTER
-  taskset -c "$core" build/bench/fryer_bench --benchmark_filter="^$1/$isa/threads:1" --benchmark_min_time=1 --benchmark_format=csv 2>/dev/null |
+  taskset -c "$core" build/bench/fryer_bench --benchmark_filter="^$1/$isa(/threads:1)?\$" --benchmark_min_time=1 --benchmark_format=csv 2>/dev/null |
     column "$2"
 }
-theirs() { # theirs PROGRAM PATTERN: the number before " M" on the lines with the pattern
-  taskset -c "$core" "build/bench/prototype_$1_$isa" | grep -E "$2" | sed -E 's/.* ([0-9.]+) M .*/\1/' | median
+theirs() { # theirs PROGRAM PATTERN: the number before " M", or " updates/s", on the lines with the pattern, in millions
+  taskset -c "$core" "build/bench/prototype_$1_$isa" | grep -E "$2" |
+    sed -E 's/.* ([0-9.]+) M .*/\1/; s/.* ([0-9]+) updates\/s.*/\1e-6/' | median
 }
 race() { # race WHAT BENCHMARK COUNTER PROGRAM PATTERN
+  echo "$1" | grep -Eq "$wanted" || return 0
   name=build/bench/race.$isa.$4
   : >"$name.ours"; : >"$name.theirs"
   round=0
@@ -45,4 +47,7 @@ for isa in avx512 avx2; do
   race "CartPole gradient, random play" cart_pole_update/random steps/s cartpole 'len 2[0-9]\.'
   race "CartPole gradient, balancing" cart_pole_update/balancing steps/s cartpole 'len 4[0-9][0-9]\.'
   race "CartPole trainings" cart_pole_population/plain steps/s replica 'trainings/s'
+  race "DQN, the workshop's whole loop" dqn_training/workshop updates/s dqn_best 'whole training'
+  race "online Q-learning, semi-gradient" online_training/semi_gradient updates/s onlineq_best '^RR'
+  race "online Q-learning, residual" online_training/residual updates/s onlineq_residual '^RR'
 done

@@ -42,7 +42,7 @@ std::unique_ptr<Backend> make_backend(const BackendChoice& choice) {
   }
   // The work is weighed first: asking the driver for GPUs takes longer than a small run.
   if (!forced_isa(choice).empty()) return cpu(choice, "FRYER_ISA names a CPU instruction set");
-  if (choice.work < kSmallWork) return cpu(choice, fmt::format("the work is small (about {:.0f} steps)", choice.work));
+  if (choice.work < kSmallWork) return cpu(choice, fmt::format("the work is small (that of about {:.0f} steps)", choice.work));
   if (choice.parallelism < kGpuLanes)
     return cpu(choice, fmt::format("only {} lane{} could run at once, too few for a GPU", choice.parallelism,
                                    choice.parallelism == 1 ? "" : "s"));

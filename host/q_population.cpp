@@ -250,21 +250,6 @@ void work(const Job& job, CurveTotals* curve) {
 
 }  // namespace
 
-std::uint64_t episodes_behind(const QTrainRequest& request) {
-  if (request.states == nullptr) return 0;
-  std::uint64_t sum = 0, row = 0;
-  for (const SeedRange& range : request.ranges) {
-    for (const std::uint64_t end = row + range.replicas; row < end; ++row) {
-      const bool unfinished = request.states->table.status[row] == static_cast<std::uint8_t>(ReplicaStatus::unfinished);
-      const QTrainingRecord& record = request.states->value_learners[row];
-      sum += !unfinished             ? request.trainings[range.training].episodes
-             : record.weight.empty() ? 0
-                                     : record.state.counted_episodes();
-    }
-  }
-  return sum;
-}
-
 Population train_q_population(const LaneExecutor& executor, unsigned threads, const RunWorkers& run_workers,
                               const QTrainRequest& request, const RunControl& control) {
   const std::uint64_t replicas = request.replicas(), episodes = request.episodes();

@@ -34,7 +34,4 @@ using RunWorkers = std::function<void(unsigned workers, const std::function<void
 Population train_q_population(const LaneExecutor& executor, unsigned threads, const RunWorkers& run_workers,
                               const QTrainRequest& request, const RunControl& control);
 
-// Counted episodes of the trainings that ended, or were begun, before the request; of those that ended, all that they had to make.
-std::uint64_t episodes_behind(const QTrainRequest& request);
-
 }  // namespace fryer

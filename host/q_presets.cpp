@@ -21,7 +21,8 @@ QTrainConfiguration q_learning_defaults(std::uint32_t max_steps) {
   t.learning.clip_norm = 0;
   t.optimizer.form = OptimizerSettings::Form::keras;
   t.optimizer.epsilon = 1e-7;
-  t.epsilon = {EpsilonSettings::Schedule::constant, 0, 0, 1};
+  t.epsilon.schedule = EpsilonSettings::Schedule::constant;
+  t.epsilon.start = 0;
   t.batch = 1;
   t.replay_capacity = 1;
   t.warmup_steps = 0;
@@ -35,7 +36,8 @@ QTrainConfiguration workshop_preset(std::uint32_t max_steps) {
   QTrainingSettings& t = c.training;
   t.learning.loss = Loss::mse;
   t.learning.clip_norm = 0;
-  t.epsilon = {EpsilonSettings::Schedule::constant, 0.01, 0.01, 1};
+  t.epsilon.schedule = EpsilonSettings::Schedule::constant;
+  t.epsilon.start = 0.01;
   t.replay_capacity = 1'000'000;
   t.warmup_steps = 10'000;
   t.warmup_in_whole_episodes = true;

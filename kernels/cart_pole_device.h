@@ -19,6 +19,7 @@ struct CartPoleColumns {
   std::vector<const float*> parameters;
   const std::uint32_t* outcome;
   std::uint64_t stride;
+  const std::uint64_t* episodes = nullptr;  // of value learners
 };
 
 template <class Device>
@@ -176,7 +177,7 @@ class CartPoleRuns {
       return memory;
     }
     CartPoleColumns columns() const {
-      CartPoleColumns c = {status.data(), updates.data(), steps.data(), {}, outcome.data(), replicas};
+      CartPoleColumns c = {status.data(), updates.data(), steps.data(), {}, outcome.data(), replicas, nullptr};
       for (const Buffer<float>& column : parameter) c.parameters.push_back(column.data());
       return c;
     }

@@ -70,6 +70,10 @@ class Gpu {
     FRYER_CUDA_CHECK(cudaMemcpyAsync(buffer.data(), host, buffer.size() * sizeof(T), cudaMemcpyHostToDevice, grid_.stream));
   }
   template <class T>
+  void copy_to_device(T* data, const T* host, std::uint64_t size) {
+    FRYER_CUDA_CHECK(cudaMemcpyAsync(data, host, size * sizeof(T), cudaMemcpyHostToDevice, grid_.stream));
+  }
+  template <class T>
   void copy_to_host(T* host, const T* data, std::uint64_t size) {
     FRYER_CUDA_CHECK(cudaMemcpyAsync(host, data, size * sizeof(T), cudaMemcpyDeviceToHost, grid_.stream));
     wait();
@@ -103,6 +107,13 @@ class Gpu {
   void launch_train(const Work& work, const Launch& launch, std::uint64_t lanes) {
     fryer::launch_train(grid_, work, launch, lanes);
   }
+  QTeams q_teams(QKind kind, const QNetworkShape& network, std::uint32_t batch) {
+    return fryer::q_teams(grid_, kind, network, batch);
+  }
+  void launch_q_train(const QLaunch& launch, QKind kind, const QTeams& teams) {
+    fryer::launch_q_train(grid_, launch, kind, teams);
+  }
+  void launch_q_evaluate(const QEvaluateLaunch& launch, const QTeams& teams) { fryer::launch_q_evaluate(grid_, launch, teams); }
   template <class Rows>
   PopulationSummaries summarise_rows(const Rows& rows, std::uint64_t replicas) {
     return fryer::summarise_rows(grid_, rows, replicas);

@@ -6,6 +6,7 @@
 
 #include "kernels/cart_pole_device.h"
 #include "kernels/device_runs.h"
+#include "kernels/q_device.h"
 
 namespace fryer {
 
@@ -19,9 +20,10 @@ struct UntilShape {
 // What a Device offers, all of it asynchronous until wait() but copy_to_host and the statistics:
 //   Buffer<T>(size), data(), size(): device memory with an owner;
 //   use(): everything below is about this device from here on; wait(); free_bytes();
-//   clear(pointer, size), copy_to_device(buffer, host pointer), copy_to_host(host pointer, device pointer, size);
+//   clear(pointer, size), copy_to_device(buffer, host pointer), copy_to_device(device pointer, host pointer, size), copy_to_host(host pointer, device pointer, size);
 //   launch_gradient, launch_evaluate, step_lanes, launch_step, until_shape, launch_until (what they run: warp_bodies.h);
 //   for CartPole launch_gradient, launch_evaluate, cart_pole_lanes, launch_train of either policy (cart_pole_bodies.h);
+//   for value learners q_teams, launch_q_train, launch_q_evaluate (q_training_bodies.h, q_evaluate_bodies.h);
 //   summarise_rows, curve_quantiles, of both; statistics_bytes, cart_pole_statistics_bytes.
 template <class Device>
 class DeviceBackend final : public Backend {
@@ -30,7 +32,7 @@ class DeviceBackend final : public Backend {
   using Buffer = typename Device::template Buffer<T>;
 
   DeviceBackend(Device device, BackendInfo info, const CudaOptions& options)
-      : runs_(std::move(device), std::move(info), options), cart_pole_(runs_), sums_(kSums) {}
+      : runs_(std::move(device), std::move(info), options), cart_pole_(runs_), q_(runs_), sums_(kSums) {}
   ~DeviceBackend() override { runs_.device.use_if_possible(); }  // for the members that free memory of it
   DeviceBackend(const DeviceBackend&) = delete;
   DeviceBackend& operator=(const DeviceBackend&) = delete;
@@ -139,6 +141,12 @@ class DeviceBackend final : public Backend {
   Population train(const HiddenTrainRequest& request, const RunControl& control) override {
     return cart_pole_.train(request, control);
   }
+
+  std::vector<std::uint64_t> evaluate(const QEpisodeWork& work, std::uint64_t first, std::uint64_t count,
+                                      const RunControl& control) override {
+    return q_.evaluate(work, first, count, control);
+  }
+  Population train(const QTrainRequest& request, const RunControl& control) override { return q_.train(request, control); }
 
  private:
   using Clock = typename DeviceRuns<Device>::Clock;
@@ -293,6 +301,7 @@ class DeviceBackend final : public Backend {
 
   DeviceRuns<Device> runs_;
   CartPoleRuns<Device> cart_pole_;
+  QRuns<Device> q_;
   Buffer<std::uint64_t> sums_;
 };
 

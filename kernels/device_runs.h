@@ -23,10 +23,10 @@ inline std::string gibibytes(std::uint64_t bytes) {
   return text;
 }
 
-// Over replicas that did not fail; solved_*: over solved ones, solved_steps where rows have steps.
+// Over replicas that did not fail; solved_*: over solved ones, steps and episodes where rows have them.
 struct PopulationSummaries {
   std::vector<Summary> parameters;
-  Summary solved_updates, solved_steps;
+  Summary solved_updates, solved_steps, solved_episodes;
 };
 
 // Replicas with seeds from first_seed on, of one high word; they are rows first_row on of `all`.

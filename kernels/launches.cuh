@@ -60,6 +60,11 @@ void launch_evaluate(const Grid& grid, const HiddenWork& work, EpisodeRange rang
 std::uint64_t cart_pole_lanes(const Grid& grid, const HiddenReplicaWork& work, std::uint64_t replicas);
 void launch_train(const Grid& grid, const HiddenReplicaWork& work, const HiddenLaunch& launch, std::uint64_t lanes);
 
+// ---- q_training.cu. batch: the most of any replica.
+QTeams q_teams(const Grid& grid, QKind kind, const QNetworkShape& network, std::uint32_t batch);
+void launch_q_train(const Grid& grid, const QLaunch& launch, QKind kind, const QTeams& teams);
+void launch_q_evaluate(const Grid& grid, const QEvaluateLaunch& launch, const QTeams& teams);
+
 // ---- statistics.cu. rows: columns of `replicas` elements in device memory.
 PopulationSummaries summarise_rows(const Grid& grid, const RowMemory& rows, std::uint64_t replicas);
 // (updates, kQuantiles.size()): order statistics of the successes of each update's batch over the replicas that made it, from

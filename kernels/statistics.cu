@@ -106,6 +106,8 @@ PopulationSummaries summarise_rows(const Grid& grid, const CartPoleColumns& rows
     PopulationSummaries s = summarise(grid.stream, rows, replicas, rows.parameters);
     DeviceBuffer<std::uint64_t> kept(replicas);
     s.solved_steps = summarise_where<std::uint64_t>(grid.stream, kept, rows.steps, rows, replicas, Solved{});
+    if (rows.episodes != nullptr)
+      s.solved_episodes = summarise_where<std::uint64_t>(grid.stream, kept, rows.episodes, rows, replicas, Solved{});
     return s;
   });
 }

@@ -113,7 +113,7 @@ CartPoleQTrain::CartPoleQTrain(const Subject& subject)
   add_learning();
   add_until("a mean return that episodes can have, or none", fmt::format("{} episodes", kValueLearnerWindow));
   add_cart_pole(table_, t.environment);
-  add_files();
+  add_files("each parameter");
   add_backend_options();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `fryer train CartPole-v1` and -v0 by policy gradients: their options and what is said of the result.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "fryer/engine/registry.h"
 #include "host/cli/policy_gradient_train.h"
@@ -97,7 +98,7 @@ CartPoleTrain::CartPoleTrain(const std::string& environment) : PolicyGradientTra
                            "the policy's initial parameters: action 1 with probability sigmoid(w . state + bias)");
   add_initialisation(table_, c_.problem.hidden, policy_);
   add_cart_pole(table_, c_.problem.environment);
-  add_files();
+  add_files(fmt::format("{}", fmt::join(kCartPoleParameterNames, ", ")));
   add_backend_options();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `fryer train FryShack-v0`: its options and what is said of its result.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -86,7 +87,7 @@ FryShackTrain::FryShackTrain() : PolicyGradientTrain(describe(), FryShack::kName
   add_parameters(table_, c_.problem, "the policy's initial");
   table_.flag("learn-weight", c_.problem.learn_weight, "learn the weight too; the bias is always learned");
   add_fry_shack(table_, c_.problem.environment);
-  add_files();
+  add_files(fmt::format("{}", fmt::join(kFryShackParameters, ", ")));
   add_backend_options();
 }
 

@@ -11,11 +11,13 @@ namespace fryer::cli {
 namespace {
 
 std::string default_text(const Option& option) {
+  if (!option.default_text.empty()) return option.default_text;
   const Json value = option.value();
   if (value.is_null()) return "none";
   if (value.is_string()) return value.get<std::string>();
   if (value.is_boolean()) return value.get<bool>() ? "on" : "off";
-  return value.dump();
+  const std::string text = value.dump();
+  return value.is_array() ? text.substr(1, text.size() - 2) : text;
 }
 
 // "CartPole-v1 and CartPole-v0".

@@ -32,6 +32,7 @@ struct Option {
   std::string help;
   std::function<void(const std::string&)> read;  // throws ConfigurationError without the option's name
   std::function<Json()> value;                   // what is in force
+  std::string default_text;                      // for --help, where the value of a new command is not what it does by default
   bool setting = true;                           // can change the result: part of `configuration`
   double* real = nullptr;                        // the variable of a setting with a real value, which a study may draw
   // A number within the value's text that a study may draw under a name of its own: baseline-value, of --baseline constant=V.

@@ -127,7 +127,8 @@ void StudyReader::check_drawn_key(const toml::key& key) const {
   if (options.find_real(option_of(name)) != nullptr) return;
   const std::string why = scratch_->why_not(option_of(name));
   if (!why.empty()) refuse(place, name, with_keys(why, options));
-  std::vector<std::string> known = {"parameters"};
+  std::vector<std::string> known;
+  if (!parameters_of(plan_).empty()) known.emplace_back("parameters");
   for (const std::string_view parameter : parameters_of(plan_)) known.emplace_back(parameter);
   for (const std::string& setting : options.real_names()) {
     if (std::find(known.begin(), known.end(), key_of(setting)) == known.end()) known.push_back(key_of(setting));
@@ -153,7 +154,7 @@ void StudyReader::read_distribution(const toml::key& key, const toml::node& valu
     const std::string name(part.str());
     const Place place = place_of(part.source());
     const bool single = std::find(names.begin(), names.end(), name) != names.end();
-    if (name != "parameters" && !single) {
+    if (!single && (name != "parameters" || names.empty())) {
       check_drawn_key(part);
       study::Draw draw = read_draw(part, text);
       draw.setting = name;

@@ -21,6 +21,7 @@ void TrainCommand::add_population_options() {
   algorithm.choices = known_algorithms(environment_);
   algorithm.accepted = either(algorithm.choices);
   algorithm.help = "how to learn; most options depend on it";
+  algorithm.default_text = algorithm.choices.front();
   algorithm.value = [this] { return Json(algorithm_); };
   algorithm.read = [this](const std::string& text) {  // the command was made for the one that counts
     const std::string why = why_not_trained_by(text, environment_);
@@ -34,27 +35,25 @@ void TrainCommand::add_population_options() {
 }
 
 void TrainCommand::add_preset() {
-  std::vector<std::string> presets;
+  std::vector<std::string> presets, of_any;  // of this algorithm, and of all
   for (const PresetEntry& entry : kPresets) {
     const std::vector<std::string> environments = split_list(entry.environments);
     const bool here = std::find(environments.begin(), environments.end(), environment_) != environments.end();
+    if (here) of_any.emplace_back(entry.name);
     if (here && entry.algorithm == algorithm_) presets.emplace_back(entry.name);
   }
-  Option& preset = table_.text("preset", "NAME", preset_, either(presets),
-                               "all settings from a named set (fryer list shows them); other options override them");
+  Option& preset = table_.text("preset", "NAME", preset_, either(of_any),
+                               "all settings from a named set (fryer list shows them), its algorithm too; other options override "
+                               "them");
   preset.choices = presets;
-  preset.read = [this, presets](const std::string& text) {
-    if (std::find(presets.begin(), presets.end(), text) != presets.end()) {
-      preset_ = text;
-      return;
-    }
-    const auto other =
-        std::find_if(kPresets.begin(), kPresets.end(), [&](const PresetEntry& entry) { return entry.name == text; });
-    if (other != kPresets.end() && other->algorithm != algorithm_) {
-      throw ConfigurationError(fmt::format("{} is a preset of {}, not of --algorithm {}; accepted: {}", text, other->algorithm,
+  preset.read = [this, presets, of_any](const std::string& text) {
+    if (std::find(of_any.begin(), of_any.end(), text) == of_any.end())
+      not_accepted(text, fmt::format("accepted on {}: {}", environment_, either(of_any)), of_any);
+    if (std::find(presets.begin(), presets.end(), text) == presets.end()) {
+      throw ConfigurationError(fmt::format("{} is a preset of another algorithm than --algorithm {}; accepted: {}", text,
                                            algorithm_, either(presets)));
     }
-    not_accepted(text, fmt::format("accepted on {}: {}", environment_, either(presets)), presets);
+    preset_ = text;
   };
 }
 
@@ -74,12 +73,10 @@ void TrainCommand::add_until(const std::string& accepted, const std::string& ove
   table_.add(until);
 }
 
-void TrainCommand::add_files() {
-  const std::vector<std::string> names = view().parameters;
+void TrainCommand::add_files(const std::string& parameters) {
   Option& replicas =
       table_.text("save-replicas", "FILE", save_replicas_, "a file name that ends in .npy or .csv",
-                  fmt::format("write a row for each replica, in seed order: seed, status, updates, episodes, steps, {}",
-                              first_shown(names.size()) == 0 ? fmt::format("{}", fmt::join(names, ", ")) : "each parameter"));
+                  "write a row for each replica, in seed order: seed, status, updates, episodes, steps, " + parameters);
   replicas.read = [this, accepted = replicas.accepted](const std::string& text) {
     if (!text.ends_with(".npy") && !text.ends_with(".csv")) not_accepted(text, accepted);
     save_replicas_ = text;

@@ -32,7 +32,7 @@ class TrainCommand : public Command {
   // Rows of the option table, to be called in this order with the derived class's own between.
   void add_population_options();  // --algorithm, --preset, --replicas, --seed
   void add_until(const std::string& accepted, const std::string& over);
-  void add_files();
+  void add_files(const std::string& parameters);  // what a row has of them, for --help
 
   // What the derived class knows.
   virtual TrainView view() const = 0;

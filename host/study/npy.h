@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The head of a NumPy file, and numbers as it has them. Source: numpy.lib.format, version 1.0. Nothing here writes a file.
+// The head of a NumPy file, and numbers as it has them. Source: numpy.lib.format, versions 1.0 and 2.0. Nothing here writes a file.
 #pragma once
 
 #include <cstdint>

@@ -23,21 +23,19 @@ std::string refusal(const Words& words) {
   }
 }
 
-// Every command, for each environment it takes.
-std::vector<std::pair<const CommandEntry*, std::string>> every_command() {
-  std::vector<std::pair<const CommandEntry*, std::string>> all;
+// Every command, for each environment and algorithm it takes.
+std::vector<std::pair<const CommandEntry*, Subject>> every_command() {
+  std::vector<std::pair<const CommandEntry*, Subject>> all;
   for (const CommandEntry& entry : commands()) {
-    const std::vector<std::string> environments = environments_of(entry);
-    for (const std::string& environment : environments) all.emplace_back(&entry, environment);
-    if (environments.empty()) all.emplace_back(&entry, "");
+    for (const Subject& subject : subjects_of(entry)) all.emplace_back(&entry, subject);
   }
   return all;
 }
 
 TEST(Table, EveryOptionHasADefaultAndSaysWhatIsAccepted) {
-  for (const auto& [command_entry, environment] : every_command()) {
+  for (const auto& [command_entry, subject] : every_command()) {
     const CommandEntry& entry = *command_entry;
-    const auto command = entry.make(environment);
+    const auto command = entry.make(subject);
     EXPECT_GE(command->description().examples.size(), 2u) << entry.name;
     for (const Option& option : command->table().options()) {
       EXPECT_FALSE(option.help.empty()) << entry.name << " --" << option.name;
@@ -49,8 +47,8 @@ TEST(Table, EveryOptionHasADefaultAndSaysWhatIsAccepted) {
 }
 
 TEST(Table, ExamplesOfHelpAreAccepted) {
-  for (const auto& [entry, environment] : every_command()) {
-    const auto command = entry->make(environment);
+  for (const auto& [entry, subject] : every_command()) {
+    const auto command = entry->make(subject);
     for (const auto& [what, line] : command->description().examples) {
       Words words;
       for (std::size_t begin = 0; begin < line.size();) {
@@ -170,6 +168,10 @@ const std::vector<Words> kValid = {
     {"gradient", "FryShack-v0", "--episodes", "1e9", "--weight", "-3", "--bias=-.5", "--threads", "2", "--quiet"},
     {"evaluate", "FryShack-v0", "--parameters", "20,-10", "--greedy", "--hungry-above", "0.25", "--device", "cpu"},
     {"evaluate", "FryShack-v0", "--random", "--reward-correct", "2", "--reward-wrong", "-2"},
+    {"train", "CartPole-v1", "--algorithm", "dqn", "--episodes", "300", "--hidden", "32,16", "--terminal-mask", "off",
+     "--double"},
+    {"train", "CartPole-v0", "--preset=workshop", "--clip-norm", "off", "--epsilon-schedule", "linear", "--epsilon-end", "0.1"},
+    {"train", "CartPole-v1", "--algorithm=q-learning", "--target", "residual", "--update-after-last-step=off"},
     {"notebook", "--generator", "philox", "--updates", "40", "--population", "0", "--learning-rate", "1e-2"},
     {"devices", "--json"},
     {"list", "-v"},

@@ -436,7 +436,7 @@ TEST(CartPoleHelp, ShowsTheDefaultsOfItsEnvironment) {
     return outcome.out;
   };
   const std::string train = help("train", "CartPole-v1");
-  expect_says(train, {"--learning-rate RATE", "default 0.2;", "--batch B", "default 16;", "--gamma G", "default 0.99;",
+  expect_says(train, {"--learning-rate RATE", "default 0.2 (reinforce), 0.001 (dqn and q-learning);", "--batch B", "default 16;", "--gamma G", "default 0.99;",
                       "--baseline none|mean|standardize|constant=V", "default none;", "--entropy-bonus E", "--max-steps N",
                       "default 500;", "--angle-limit A", "default 0.20943951023931953;", "--until RETURN", "accepted: solve"});
   EXPECT_EQ(train.find("--weight"), std::string::npos);

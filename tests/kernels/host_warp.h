@@ -15,6 +15,7 @@
 
 #include "host/statistics.h"
 #include "kernels/device_backend.h"
+#include "tests/kernels/host_team.h"
 
 namespace fryer::test {
 
@@ -138,6 +139,10 @@ class HostWarps {
     std::copy(host, host + buffer.size(), buffer.data());
   }
   template <class T>
+  void copy_to_device(T* data, const T* host, std::uint64_t size) {
+    std::copy(host, host + size, data);
+  }
+  template <class T>
   void copy_to_host(T* host, const T* data, std::uint64_t size) {
     std::copy(data, data + size, host);
   }
@@ -229,11 +234,34 @@ class HostWarps {
     });
   }
 
+  // As many teams as warps, of one thread each, which is fastest here; others are tested apart.
+  QTeams q_teams(QKind kind, const QNetworkShape&, std::uint32_t) {
+    return {warps_, {kind == QKind::evaluation ? 24 : 8, local_curves_, local_curves_}};
+  }
+  void launch_q_train(const QLaunch& launch, QKind kind, const QTeams& teams) {
+    if (kind == QKind::online) {
+      launch.plan.weights ? q_train<OnlineLearner<true>>(launch, teams) : q_train<OnlineLearner<false>>(launch, teams);
+    } else {
+      launch.plan.weights ? q_train<BlockLearner<true>>(launch, teams) : q_train<BlockLearner<false>>(launch, teams);
+    }
+  }
+  void launch_q_evaluate(const QEvaluateLaunch& launch, const QTeams& teams) {
+    for (std::uint64_t place = 0; place < teams.teams; ++place) {
+      std::vector<Four> fast = uncleared(launch.places.size);
+      run_team(kTeamThreads, [&](const HostTeam& team) {
+        launch.plan.weights ? q_evaluate_body<true>(team, launch, fast.data()->v)
+                            : q_evaluate_body<false>(team, launch, fast.data()->v);
+      });
+    }
+  }
+
   PopulationSummaries summarise_rows(const RowMemory& rows, std::uint64_t replicas) {
-    return summarise(rows, replicas, {rows.weight, rows.bias}, {});
+    return summarise(rows, replicas, {rows.weight, rows.bias}, {}, {});
   }
   PopulationSummaries summarise_rows(const CartPoleColumns& rows, std::uint64_t replicas) {
-    return summarise(rows, replicas, rows.parameters, std::vector<std::uint64_t>(rows.steps, rows.steps + replicas));
+    std::vector<std::uint64_t> episodes;
+    if (rows.episodes != nullptr) episodes.assign(rows.episodes, rows.episodes + replicas);
+    return summarise(rows, replicas, rows.parameters, std::vector<std::uint64_t>(rows.steps, rows.steps + replicas), episodes);
   }
   std::vector<std::uint32_t> curve_quantiles(const CartPoleColumns& rows, std::uint64_t replicas,
                                              const std::vector<std::uint64_t>& made) {
@@ -261,17 +289,33 @@ class HostWarps {
   std::uint64_t cart_pole_statistics_bytes(std::uint64_t, std::uint64_t replicas, bool) { return 12 * replicas; }
 
  private:
+  static constexpr std::uint32_t kTeamThreads = 1;
+
+  static std::vector<Four> uncleared(int numbers) {
+    return std::vector<Four>(static_cast<std::size_t>(numbers) / 4, Four{{1e30f, 1e30f, 1e30f, 1e30f}});
+  }
+  template <class Learner>
+  void q_train(const QLaunch& launch, const QTeams& teams) {
+    for (std::uint64_t place = 0; place < teams.teams; ++place) {
+      std::vector<Four> fast = uncleared(Learner::size(launch));
+      run_team(kTeamThreads, [&](const HostTeam& team) {
+        q_train_body<Learner>(team, static_cast<std::uint32_t>(place), launch, fast.data()->v);
+      });
+    }
+  }
+
   template <class Rows>
   PopulationSummaries summarise(const Rows& rows, std::uint64_t replicas, const std::vector<const float*>& parameters,
-                                const std::vector<std::uint64_t>& steps) {
+                                const std::vector<std::uint64_t>& steps, const std::vector<std::uint64_t>& episodes) {
     Population population;
     ReplicaTable& table = population.table;
     table.status.assign(rows.status, rows.status + replicas);
     table.updates.assign(rows.updates, rows.updates + replicas);
     table.steps = steps;
+    table.episodes = episodes;
     for (const float* parameter : parameters) table.parameters.emplace_back(parameter, parameter + replicas);
     summarise_population(population);
-    return {population.parameters, population.solved_updates, population.solved_steps};
+    return {population.parameters, population.solved_updates, population.solved_steps, population.solved_episodes};
   }
 
   template <bool kGeneral, Track kTrack, bool kSquares, class Policy>

@@ -98,6 +98,42 @@ TEST(StudyFile, the_example_is_six_cells_of_a_thousand_seeds) {
   EXPECT_NE(plan.cells[5].configuration.find("\"gamma\":0.99"), std::string::npos);  // a default
 }
 
+TEST(StudyFile, algorithm_or_preset_choose_the_options) {
+  const std::string varied = "[grid]\nhidden = [[32, 16], [64, 64]]\ntarget_mix = [0.005, 1]\n";
+  const study::Plan plan =
+      parse(kTrain + "algorithm = 'dqn'\nepisodes = 300\nterminal_mask = false\nuntil = 475\n" + kSeeds + varied);
+  EXPECT_EQ(plan.algorithm, "dqn");
+  ASSERT_EQ(plan.cells.size(), 4u);
+  const auto& run = std::get<QTrainConfiguration>(*plan.cells[1].run);
+  EXPECT_EQ(run.training.episodes, 300u);
+  EXPECT_EQ(run.training.shape.hidden1, 32);
+  EXPECT_EQ(run.training.shape.hidden2, 16);
+  EXPECT_EQ(run.training.learning.tau, 1);
+  EXPECT_FALSE(run.training.terminal_mask);
+  EXPECT_EQ(run.until, 475);
+  EXPECT_EQ(plan.cells[1].key, R"({"episodes":300,"hidden":[32,16],"target_mix":1.0,"terminal_mask":false,"until":475.0})");
+
+  const study::Plan preset = parse("preset = 'tensorflow'\n" + kTrain + "epsilon_start = 0.1\n" + kSeeds);
+  EXPECT_EQ(preset.algorithm, "q-learning");
+  const auto& online = std::get<QTrainConfiguration>(*preset.cells[0].run);
+  EXPECT_EQ(online.training.learning.bootstrap, Bootstrap::residual);
+  EXPECT_EQ(online.training.epsilon.start, 0.1);
+
+  const study::Plan drawn = parse(kTrain + "algorithm = 'dqn'\n" + kSeeds + "[distribution]\nepsilon_end = 'uniform(0, 0.1)'\n");
+  study::CellConfiguration cell = *drawn.cells[0].run;
+  drawn.distribution[0].apply(cell, 0.0625);
+  EXPECT_EQ(std::get<QTrainConfiguration>(cell).training.epsilon.end, 0.0625);
+
+  // A stored plan becomes runnable by its algorithm's options.
+  study::Plan stored = study::plan_from_json(study::to_json(plan));
+  make_runnable(stored);
+  EXPECT_EQ(std::get<QTrainConfiguration>(*stored.cells[1].run).training.shape.hidden2, 16);
+  stored.algorithm = "q-learning";
+  EXPECT_THROW(make_runnable(stored), DamagedFileError);
+  stored.algorithm = "sarsa";
+  EXPECT_THROW(make_runnable(stored), DamagedFileError);
+}
+
 TEST(StudyFile, every_command_and_environment) {
   for (const char* environment : {"CartPole-v1", "CartPole-v0", "FryShack-v0"}) {
     for (const char* command : {"train", "evaluate", "gradient"}) {
@@ -367,10 +403,36 @@ INSTANTIATE_TEST_SUITE_P(
                 "line 3, column 1: policy: a study carries its policy itself; parameters = [...]"},
         Refused{kTrain + "policy = \"x\"\n" + kSeeds,
                 "line 2, column 1: policy: a study carries its policy itself; parameters = [...]"},
-        Refused{kTrain + "algorithm = \"dqn\"\n" + kSeeds,
-                "line 2, column 1: algorithm: dqn is not accepted; accepted: reinforce"},
+        Refused{
+            kTrain + "algorithm = \"dpn\"\n" + kSeeds,
+            "line 2, column 1: algorithm: dpn is not accepted; accepted on CartPole-v1: reinforce, dqn or q-learning; did you "
+            "mean dqn?"},
+        Refused{"environment = \"FryShack-v0\"\nalgorithm = \"dqn\"\n" + kSeeds,
+                "line 2, column 1: algorithm: dqn is not accepted; accepted on FryShack-v0: reinforce"},
+        Refused{kTrain + "preset = \"workshop\"\nalgorithm = \"reinforce\"\n" + kSeeds,
+                "line 2, column 1: preset: workshop is a preset of another algorithm than algorithm reinforce; accepted: solve"},
+        Refused{kTrain + "algorithm = \"dqn\"\nbaseline = \"mean\"\n" + kSeeds,
+                "line 3, column 1: baseline: not an option of dqn, but of reinforce"},
+        Refused{kTrain + "algorithm = \"dqn\"\nupdates = 100\n" + kSeeds,
+                "line 3, column 1: updates: not an option of dqn, which trains for episodes"},
+        Refused{kTrain + "algorithm = \"dqn\"\nbatch = 257\n" + kSeeds,
+                "line 3, column 1: batch: 257 is not accepted; a whole number from 1 to 256"},
+        Refused{kTrain + "algorithm = \"dqn\"\nhidden = [64]\n" + kSeeds,
+                "line 3, column 1: hidden: 64 is not accepted; two whole numbers from 1 to 256 with a comma between"},
+        Refused{kTrain + "algorithm = \"dqn\"\n" + kSeeds + "[distribution]\nbuffer = \"uniform(1, 2)\"\n",
+                "line 6, column 1: buffer: cannot be drawn: it is a whole number; it can vary in [grid]"},
+        Refused{kTrain + "algorithm = \"dqn\"\n" + kSeeds + "[distribution]\nw_angle = \"uniform(1, 2)\"\n",
+                "line 6, column 1: w_angle: no such key of [distribution]; accepted: learning_rate, adam_beta1, adam_beta2, "
+                "adam_epsilon, gamma, reward_scale, epsilon_start, epsilon_end, target_mix, clip_norm, gravity, mass_cart, "
+                "mass_pole, half_length, force, dt, position_limit, angle_limit or start_range"},
+        Refused{kTrain + "algorithm = \"dqn\"\n" + kSeeds + "[distribution]\nparameters = \"uniform(1, 2)\"\n",
+                "line 6, column 1: parameters: train has no such option: a Q network's training starts from initialisation"},
+        Refused{kTrain + "algorithm = \"dqn\"\nepisodes = 200\n" + kSeeds + "[record]\ncurve_every = 201\n",
+                "line 7, column 1: curve_every: 201 is not accepted; at most 200, the episodes of a training"},
         Refused{kTrain + "preset = \"solv\"\n" + kSeeds,
-                "line 2, column 1: preset: solv is not accepted; accepted on CartPole-v1: solve; did you mean solve?"},
+                "line 2, column 1: preset: solv is not accepted; accepted on CartPole-v1: solve, workshop, zoo, cleanrl or "
+                "tensorflow; did "
+                "you mean solve?"},
         Refused{kTrain + "learning_rate = \"fast\"\n" + kSeeds,
                 "line 2, column 1: learning_rate: fast is not accepted; a finite number above 0 that a float can hold (from "
                 "1.5e-45 to 3.4e38)"},
@@ -699,14 +761,16 @@ TEST(StudyFile, options_are_settings_or_have_a_reason_why_not) {
   for (const CommandEntry& entry : commands()) {
     const std::string name = entry.name;
     if (name != "train" && name != "evaluate" && name != "gradient") continue;
-    for (const std::string& environment : environments_of(entry)) {
-      const std::unique_ptr<Command> command = entry.make(environment);
+    for (const Subject& subject : subjects_of(entry)) {
+      const std::unique_ptr<Command> command = entry.make(subject);
+      const std::string algorithm = subject.algorithm.empty() ? "" : "algorithm = '" + subject.algorithm + "'";
       for (const Option& option : command->table().options()) {
         if (option.setting && option.name != "seed" && option.name != "replicas") continue;
         const std::string key = key_of(option.name);
         if (key == "preset" || key == "episodes" || key == "parameters") continue;
-        const std::string text = "command = '" + name + "'\nenvironment = '" + environment + "'\n" + key + " = 1\n" + kSeeds;
-        EXPECT_TRUE(refusal(text).starts_with("folder/luck.toml: line 3, column 1: " + key + ": ")) << refusal(text);
+        const std::string text = "command = '" + name + "'\nenvironment = '" + subject.environment + "'\n" + algorithm + "\n" +
+                                 key + " = 1\n" + kSeeds;
+        EXPECT_TRUE(refusal(text).starts_with("folder/luck.toml: line 4, column 1: " + key + ": ")) << refusal(text);
         EXPECT_NE(refusal(text).find("study"), std::string::npos) << refusal(text);
       }
     }
@@ -749,6 +813,23 @@ TEST(StudyFile, damage_is_refused_and_nothing_worse) {
   }
   EXPECT_GT(accepted, 100u);
   EXPECT_GT(refused, 1000u);
+}
+
+// A Q network's parameters are thousands: kept where the file asks for them, and never drawn.
+TEST(StudyFile, ParametersOfValueLearnersAreKeptOnRequest) {
+  const std::string head = kTrain + "preset = \"workshop\"\n" + kSeeds;
+  EXPECT_FALSE(parse_study("s.toml", head).record.parameters);
+  EXPECT_FALSE(parse_study("s.toml", head + "[record]\ncurve_every = 10\n").record.parameters);
+  EXPECT_TRUE(parse_study("s.toml", head + "[record]\nparameters = true\n").record.parameters);
+  EXPECT_NE(refusal(head + "[distribution]\nparameters = \"uniform(-1, 1)\"\n").find("initialisation"), std::string::npos);
+}
+
+// A curve of value learners has no point for the first episode alone.
+TEST(StudyFile, PointsOfACurveOfValueLearners) {
+  const std::string head = kTrain + "algorithm = \"q-learning\"\nepisodes = 20000\n" + kSeeds + "[record]\ncurve_every = ";
+  EXPECT_EQ(parse_study("s.toml", head + "2\n").record.curve_every, 2u);
+  EXPECT_NE(refusal(head + "1\n").find("20000 points of 20000 episodes are not accepted"), std::string::npos)
+      << refusal(head + "1\n");
 }
 
 // A Q network's parameters are thousands: kept where the file asks for them, and never drawn.

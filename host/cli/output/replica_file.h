@@ -24,7 +24,7 @@ struct ReplicaRows {
 
 // Floats as the doubles they equal; a failed training's parameters are empty.
 void write_csv(OutputFile& file, const ReplicaRows& rows);
-// Little-endian, version 1.0: seed <u8, status S8, updates <u8, episodes <u8, steps <u8, weight <f4, bias <f4; a failed training's
+// Little-endian: seed <u8, status S8, updates <u8, episodes <u8, steps <u8, each parameter <f4; a failed training's
 // parameters are NaN.
 void write_npy(OutputFile& file, const ReplicaRows& rows);
 

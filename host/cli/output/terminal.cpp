@@ -99,10 +99,10 @@ std::string short_number(double x) {
   return fmt::format("{:.{}f}", x, std::min(decimals, magnitude >= 1 ? 3 : 8));
 }
 
-std::string histogram(const Terminal& terminal, const std::vector<float>& values, const Summary& summary) {
+std::string histogram(const Terminal& terminal, const std::vector<float>& values, const Summary& summary, double least_width) {
   const double low = summary.quantiles.front(), high = summary.quantiles.back();  // where all but the outer 0.1 % lie
   if (summary.count == 0 || !(high > low)) return "";
-  const double step = round_step((high - low) / 16);
+  const double step = std::max(round_step((high - low) / 16), least_width);
   const double start = std::floor(low / step) * step;
   const auto rows = static_cast<std::size_t>(std::floor((high - start) / step)) + 1;
   std::vector<std::uint64_t> counts(rows + 2);  // below, the rows, above

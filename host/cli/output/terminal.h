@@ -35,8 +35,8 @@ struct Table {
 std::string render(const Terminal& terminal, const Table& table);
 
 // How often values fall where: a row for each interval of a round width, about 16, the outer 0.1 % at each end in one row each.
-// Values that are not finite are left out. `summary` is theirs.
-std::string histogram(const Terminal& terminal, const std::vector<float>& values, const Summary& summary);
+// Values that are not finite are left out. `summary` is theirs. least_width: of an interval, such as 1 for whole numbers.
+std::string histogram(const Terminal& terminal, const std::vector<float>& values, const Summary& summary, double least_width = 0);
 
 // min, quantiles, max of named summaries, one row each.
 struct NamedSummary {

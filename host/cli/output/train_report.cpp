@@ -14,12 +14,13 @@ namespace fryer::cli {
 namespace {
 
 Json final_parameters(const TrainView& view, const TrainResult& r) {
-  Json json = Json::object();
+  Json::object_t object;  // appended to: json[name] looks through all there are, and there may be tens of thousands
   for (std::size_t i = 0; i < view.parameters.size(); ++i) {
-    json[view.parameters[i]] =
-        view.settings.replicas > 1 ? summary_json(r.parameters[i]) : finite(static_cast<double>(r.table.parameters[i][0]));
+    object.Json::object_t::Container::emplace_back(
+        view.parameters[i],
+        view.settings.replicas > 1 ? summary_json(r.parameters[i]) : finite(static_cast<double>(r.table.parameters[i][0])));
   }
-  return json;
+  return Json(std::move(object));
 }
 
 Json curve_json(const TrainView& view, const std::vector<CurvePoint>& curve) {
@@ -123,7 +124,7 @@ std::string threshold_histogram(const Terminal& terminal, const TrainView& view,
     values.push_back(static_cast<float>(view.by_episodes() ? r.table.episodes[i] : r.table.updates[i]));
   }
   const std::string rows =
-      values.empty() ? "" : histogram(terminal, values, view.by_episodes() ? r.solved_episodes : r.solved_updates);
+      values.empty() ? "" : histogram(terminal, values, view.by_episodes() ? r.solved_episodes : r.solved_updates, 1);
   const char* const heading = view.by_episodes() ? "Episodes until then" : "Updates until then";
   return rows.empty() ? "" : '\n' + paint(terminal, Style::bold, heading) + '\n' + rows;
 }

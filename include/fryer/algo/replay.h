@@ -95,6 +95,11 @@ struct SampleTable {
   }
 };
 
+// The slot, of `size`, that a random word chooses. size <= kMostTransitions.
+FRYER_LANE std::uint32_t replay_candidate(std::uint32_t word, std::uint64_t size) {
+  return static_cast<std::uint32_t>(word * size >> 32);
+}
+
 // Slots of the transitions that update `update` uses, of `size` stored ones: the first `batch` distinct candidates; candidate i is
 // floor(word size / 2^32), word i % 4 of block i / 4 of the update's replay sampling. index: (batch). False, and nothing is written,
 // while fewer are stored than the batch. Real: float, or a bundle, which makes several blocks at once. batch <= kMostBatch, size <=
@@ -117,7 +122,7 @@ FRYER_LANE bool sample_replay(const UniformKey& key, std::uint64_t update, std::
     store(words.z, word[2]);
     store(words.w, word[3]);
     for (std::uint32_t i = 0; i < 4 * kBlocks && found < batch; ++i) {
-      const auto candidate = static_cast<std::uint32_t>(word[i % 4][i / 4] * size >> 32);
+      const std::uint32_t candidate = replay_candidate(word[i % 4][i / 4], size);
       index[found] = candidate;
       if (taken.insert(candidate)) ++found;
     }

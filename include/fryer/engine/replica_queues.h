@@ -55,6 +55,22 @@ inline std::uint64_t updates_behind(const CartPoleTrainRequestOf<Policy>& reques
   return sum;
 }
 
+// The same of value learners, in counted episodes.
+inline std::uint64_t episodes_behind(const QTrainRequest& request) {
+  if (request.states == nullptr) return 0;
+  std::uint64_t sum = 0, row = 0;
+  for (const SeedRange& range : request.ranges) {
+    for (const std::uint64_t end = row + range.replicas; row < end; ++row) {
+      const bool unfinished = request.states->table.status[row] == static_cast<std::uint8_t>(ReplicaStatus::unfinished);
+      const QTrainingRecord& record = request.states->value_learners[row];
+      sum += !unfinished             ? request.trainings[range.training].episodes
+             : record.weight.empty() ? 0
+                                     : record.state.counted_episodes();
+    }
+  }
+  return sum;
+}
+
 // Rows of `replicas` seeds, to be filled.
 inline ReplicaTable empty_rows(std::uint64_t first_seed, std::uint64_t replicas, std::size_t parameters) {
   ReplicaTable table;

@@ -61,6 +61,18 @@ FRYER_LANE bool all_finite(const Real* x, int n) {
   return finite;
 }
 
+// What a sample's values come to. slope: of the mean loss by the value of the action taken.
+template <class Scalar>
+struct QSample {
+  Scalar loss, slope;
+  bool finite;  // its error is
+};
+template <class Real>
+FRYER_LANE QSample<Real> q_sample(const QLearningConstants<Real>& c, Real value, Real reward, Real bootstraps, Real next_value) {
+  const Real error = value - td_target(c, reward, bootstraps, next_value);
+  return {sample_loss(c, error), loss_slope(c, error), is_finite(error)};
+}
+
 // Gradient of the mean loss by every parameter: gradient (shape.parameters()), overwritten. batch: (rules.batch).
 template <class Real>
 FRYER_LANE QUpdateResult<Real> q_gradient(const QUpdateRules<Real>& rules, const Transition* batch, const Real* weight,
@@ -91,11 +103,11 @@ FRYER_LANE QUpdateResult<Real> q_gradient(const QUpdateRules<Real>& rules, const
     q_forward(shape, weight, observation, here);
     finite = finite && finite_values(here.value) && all_finite(here.hidden1, shape.hidden1);
 
-    const Real error = here.value[t.action] - td_target(c, reward, bootstraps, next_value);
-    loss.add(n, sample_loss(c, error));
+    const QSample<Real> sample = q_sample(c, here.value[t.action], reward, bootstraps, next_value);
+    loss.add(n, sample.loss);
     Real slope[QNetworkShape::kActions] = {Real(0.0f), Real(0.0f)};
-    slope[t.action] = loss_slope(c, error);
-    finite = finite && is_finite(error);
+    slope[t.action] = sample.slope;
+    finite = finite && sample.finite;
     q_backward(shape, weight, observation, here, slope, gradient);
     if (c.bootstrap == Bootstrap::residual) {  // the next observation as a second sample
       finite = finite && all_finite(there.hidden1, shape.hidden1);

@@ -42,15 +42,20 @@ FRYER_LANE Real relu(Real sum) {
   return select(less(Real(0.0f), sum), sum, Real(0.0f));
 }
 
+// The first layer's unit j. Shape: QNetworkShape, or another arrangement of the same parameters.
+template <class Shape, class Real, class Parameter>
+FRYER_LANE Real q_unit1(const Shape& shape, const Parameter* parameter, const Real (&observation)[QNetworkShape::kInputs],
+                        int j) {
+  Real z = Real(parameter[shape.bias_1(j)]);
+  FRYER_UNROLL for (int i = 0; i < QNetworkShape::kInputs; ++i) z = fma(observation[i], Real(parameter[shape.weight_1(j, i)]), z);
+  return relu(z);
+}
+
 // Forward pass. Parameter: a scalar (one network for all lanes) or a Real; parameter: shape.parameters() of them.
 template <class Real, class Parameter>
 FRYER_LANE void q_forward(const QNetworkShape& shape, const Parameter* parameter,
                           const Real (&observation)[QNetworkShape::kInputs], QActivations<Real>& a) {
-  for (int j = 0; j < shape.hidden1; ++j) {
-    Real z = Real(parameter[shape.bias_1(j)]);
-    for (int i = 0; i < QNetworkShape::kInputs; ++i) z = fma(observation[i], Real(parameter[shape.weight_1(j, i)]), z);
-    a.hidden1[j] = relu(z);
-  }
+  for (int j = 0; j < shape.hidden1; ++j) a.hidden1[j] = q_unit1(shape, parameter, observation, j);
   for (int k = 0; k < shape.hidden2; ++k) {
     Real z = Real(parameter[shape.bias_2(k)]);
     for (int j = 0; j < shape.hidden1; ++j) z = fma(a.hidden1[j], Real(parameter[shape.weight_2(k, j)]), z);
@@ -59,6 +64,16 @@ FRYER_LANE void q_forward(const QNetworkShape& shape, const Parameter* parameter
   for (int n = 0; n < QNetworkShape::kActions; ++n) {
     a.value[n] = Real(parameter[shape.bias_3(n)]) + tree16(a.hidden2, parameter + shape.weight_3(n, 0), shape.hidden2);
   }
+}
+
+// Derivative of a loss by the sum of a unit of the second layer, whose activation is hidden2 and whose weights in the output layer
+// are `weight`; slope: by the values.
+template <class Real>
+FRYER_LANE Real q_slope2(const Real (&slope)[QNetworkShape::kActions], const Real (&weight)[QNetworkShape::kActions],
+                         Real hidden2) {
+  Real d = Real(0.0f);
+  FRYER_UNROLL for (int n = 0; n < QNetworkShape::kActions; ++n) d = fma(slope[n], weight[n], d);
+  return select(less(Real(0.0f), hidden2), d, Real(0.0f));
 }
 
 // Backward pass of one sample: adds to `gradient` (in the parameters' order, +0 before the first sample) that of a loss whose
@@ -75,9 +90,8 @@ FRYER_LANE void q_backward(const QNetworkShape& shape, const Real* parameter, co
     }
   }
   for (int k = 0; k < shape.hidden2; ++k) {
-    Real d = Real(0.0f);
-    for (int n = 0; n < QNetworkShape::kActions; ++n) d = fma(slope[n], parameter[shape.weight_3(n, k)], d);
-    slope2[k] = select(less(Real(0.0f), a.hidden2[k]), d, Real(0.0f));
+    const Real weight[QNetworkShape::kActions] = {parameter[shape.weight_3(0, k)], parameter[shape.weight_3(1, k)]};
+    slope2[k] = q_slope2(slope, weight, a.hidden2[k]);
     gradient[shape.bias_2(k)] = gradient[shape.bias_2(k)] + slope2[k];
     for (int j = 0; j < shape.hidden1; ++j) {
       Real& g = gradient[shape.weight_2(k, j)];
@@ -106,21 +120,26 @@ inline QInitialBounds initial_bounds(Initialisation initialisation, const QNetwo
            initial_bounds(initialisation, shape.hidden2, QNetworkShape::kActions)}};
 }
 
-// The network a seed starts from: parameter i is made of word i % 4 of block i / 4 of the seed's initialisation. parameter:
-// shape.parameters() numbers.
+// The network a seed starts from: parameter i is made of word i % 4 of block i / 4 of the seed's initialisation. This is block
+// `block`: calls put(i, parameter i) for those of its four that there are.
+template <class Put>
+FRYER_LANE void initialise_q_parameters(const QNetworkShape& shape, const QInitialBounds& bounds, std::uint64_t seed, int block,
+                                        const Put& put) {
+  const RandomBlock<std::uint32_t> words = random_block(seed, Purpose::initialisation, 0, static_cast<std::uint64_t>(block));
+  const std::uint32_t word[4] = {words.x, words.y, words.z, words.w};
+  FRYER_UNROLL for (int offset = 0; offset < 4; ++offset) {
+    const int i = 4 * block + offset;
+    if (i >= shape.parameters()) continue;
+    const int layer = i < shape.weight_2(0, 0) ? 0 : i < shape.weight_3(0, 0) ? 1 : 2;
+    const bool is_bias = layer == 0 ? i >= shape.bias_1(0) : layer == 1 ? i >= shape.bias_2(0) : i >= shape.bias_3(0);
+    put(i, initial_parameter(word[offset], is_bias ? bounds.layer[layer].bias : bounds.layer[layer].weight));
+  }
+}
+// All of it. parameter: shape.parameters() numbers.
 FRYER_LANE void initialise_q_network(const QNetworkShape& shape, const QInitialBounds& bounds, std::uint64_t seed,
                                      float* parameter) {
-  const int count = shape.parameters();
-  for (int first = 0; first < count; first += 4) {
-    const RandomBlock<std::uint32_t> block =
-        random_block(seed, Purpose::initialisation, 0, static_cast<std::uint64_t>(first / 4));
-    const std::uint32_t word[4] = {block.x, block.y, block.z, block.w};
-    for (int i = first; i < first + 4 && i < count; ++i) {
-      const int layer = i < shape.weight_2(0, 0) ? 0 : i < shape.weight_3(0, 0) ? 1 : 2;
-      const bool is_bias = layer == 0 ? i >= shape.bias_1(0) : layer == 1 ? i >= shape.bias_2(0) : i >= shape.bias_3(0);
-      parameter[i] = initial_parameter(word[i - first], is_bias ? bounds.layer[layer].bias : bounds.layer[layer].weight);
-    }
-  }
+  for (int block = 0; 4 * block < shape.parameters(); ++block)
+    initialise_q_parameters(shape, bounds, seed, block, [&](int i, float p) FRYER_INLINE_LAMBDA { parameter[i] = p; });
 }
 
 }  // namespace fryer
