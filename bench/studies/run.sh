@@ -23,3 +23,5 @@ study learning_rate_batch success_rate_map
 study discount time_to_threshold
 study random_policies_v0 result_histogram
 study random_policies_v1 result_histogram
+study online_q_learning learning_curves
+study dqn_workshop time_to_threshold

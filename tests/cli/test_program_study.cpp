@@ -398,7 +398,7 @@ TEST(ShippedStudies, AreAccepted) {
     EXPECT_EQ(outcome.code, 0) << entry.path() << ": " << outcome.err;
     EXPECT_LT(outcome.document()["plan"]["file_bytes"].get<double>(), 40e6);
   }
-  EXPECT_GE(studies, 7u);
+  EXPECT_GE(studies, 9u);
 }
 
 TEST(StudyWords, ThatAreWrongAreExplained) {
