@@ -20,9 +20,9 @@ namespace fryer::study {
 using Json = nlohmann::ordered_json;
 
 // What one cell runs, for each of the study's seeds. `seed` and `replicas` inside are not used.
-using CellConfiguration = std::variant<TrainConfiguration, CartPoleTrainConfiguration, GradientConfiguration,
-                                       CartPoleGradientConfiguration, EvaluateConfiguration, CartPoleEvaluateConfiguration,
-                                       QTrainConfiguration>;
+using CellConfiguration =
+    std::variant<TrainConfiguration, CartPoleTrainConfiguration, GradientConfiguration, CartPoleGradientConfiguration,
+                 EvaluateConfiguration, CartPoleEvaluateConfiguration, QTrainConfiguration>;
 
 // What the grid sets of a cell, as written: key (with _), value.
 using Point = std::vector<std::pair<std::string, std::string>>;

@@ -16,7 +16,7 @@
 namespace fryer::test {
 namespace {
 
-using study::join, study::slice;
+using study::join, study::take_rows;
 
 std::unique_ptr<Backend> make_cpu(const std::string& isa, unsigned threads) {
   BackendChoice choice;
@@ -125,7 +125,7 @@ std::vector<TrainingStates> together(const std::vector<CartPoleTrainConfiguratio
     train_on(configurations, all, backend, {nullptr, progress, &pause}, Spread::replicas);
     parts.clear();
     for (std::uint64_t row = 0; const CartPoleTrainConfiguration& c : configurations) {
-      parts.push_back(slice(all, row, c.replicas, c.updates, window_of(c)));
+      parts.push_back(take_rows(all, row, c.replicas, c.updates, window_of(c)));
       row += c.replicas;
     }
     if (run == pauses) return parts;
