@@ -248,6 +248,23 @@ Positions find_positions(const CommandEntry& entry, const std::vector<std::strin
   return found;
 }
 
+// Words in which every option has its value: those that may stand alone (--terminal-mask) have theirs where an option, an environment or
+// nothing follows.
+std::vector<std::string> with_bare_values(const CommandEntry& entry, std::vector<std::string> words) {
+  for (const Subject& subject : subjects_of(entry)) {
+    const std::unique_ptr<Command> variant = entry.make(subject);
+    for (const Option& option : variant->table().options()) {
+      if (option.bare.empty()) continue;
+      for (std::size_t i = 0; i < words.size(); ++i) {
+        if (words[i] != "--" + option.name) continue;
+        const bool is_last = i + 1 == words.size();
+        if (is_last || words[i + 1].starts_with('-') || is_environment(words[i + 1])) words[i] += '=' + option.bare;
+      }
+    }
+  }
+  return words;
+}
+
 void check_environment(const Command& command, const CommandEntry& entry, const std::vector<std::string>& words,
                        const ConfigFile& file) {
   if (!command.takes_environment()) {
@@ -354,7 +371,8 @@ std::unique_ptr<Command> parse_command_line(const std::vector<std::string>& word
   if (is_group(words[0]) && words.size() > 1 && asks_for_help(words[1])) return make_help_command(words[0], {});
   const std::string name = words[0] == "--version" ? "version" : name_in(words);
   const CommandEntry& entry = find_command(name);
-  const std::vector<std::string> rest(words.begin() + (name.find(' ') == std::string::npos ? 1 : 2), words.end());
+  const std::vector<std::string> rest =
+      with_bare_values(entry, {words.begin() + (name.find(' ') == std::string::npos ? 1 : 2), words.end()});
   if (std::any_of(rest.begin(), rest.end(), asks_for_help)) return make_help_command(entry.name, subject_in(rest));
   const Positions positions = find_positions(entry, rest);
   ConfigFile file;

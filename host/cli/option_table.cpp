@@ -94,8 +94,9 @@ Option& OptionTable::flag(std::string name, bool& target, std::string help) {
 }
 
 Option& OptionTable::toggle(std::string name, bool& target, std::string help) {
-  Option option = row(std::move(name), "on|off", "on or off", "", std::move(help));
+  Option option = row(std::move(name), "[on|off]", "on or off", "", std::move(help));
   option.choices = {"on", "off"};
+  option.bare = "on";
   option.value = [&target] { return Json(target); };
   option.read = [&target, accepted = option.accepted, choices = option.choices](const std::string& text) {
     const std::optional<bool> value = text == "on"    ? std::optional(true)

@@ -51,6 +51,7 @@ struct Option {
   };
   std::vector<Condition> conditions;
   std::vector<std::string> choices;
+  std::string bare;  // the value where the option stands alone; "" where it needs one, and of a flag
   std::string short_name;
   Source source = Source::standard;
   std::string label;  // how the user named it: --batch, or FILE: batch
@@ -75,7 +76,7 @@ class OptionTable {
   Option& number(std::string name, std::string placeholder, double& target, std::string accepted, std::string unit,
                  std::string help);
   Option& flag(std::string name, bool& target, std::string help);
-  // One that is on unless it is said to be off: NAME on|off. Files say true or false.
+  // One that can be switched off: NAME, NAME on or NAME off. Files say true or false.
   Option& toggle(std::string name, bool& target, std::string help);
   Option& text(std::string name, std::string placeholder, std::string& target, std::string accepted, std::string help);
   template <class Enum>

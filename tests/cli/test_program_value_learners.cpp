@@ -171,6 +171,12 @@ TEST(ValueLearnerOptions, DefaultsAndPresetsAreTheLibrarys) {
   EXPECT_TRUE(changed.training.updates_after_last_step);
   EXPECT_FALSE(changed.training.warmup_in_whole_episodes);
   EXPECT_EQ(changed.training.environment.max_steps, 200u);
+  // An option that is on or off may stand alone, wherever.
+  for (const Words& words : {Words{"train", "CartPole-v1", "--preset", "tensorflow", "--terminal-mask"},
+                             Words{"train", "CartPole-v1", "--preset", "tensorflow", "--terminal-mask", "--seed", "7"},
+                             Words{"train", "--terminal-mask", "CartPole-v1", "--preset", "tensorflow"},
+                             Words{"train", "CartPole-v1", "--terminal-mask=on", "--preset", "tensorflow"}})
+    EXPECT_TRUE(cell_of(words).training.terminal_mask) << line_of(words);
 }
 
 TEST(ValueLearnerOptions, TheAlgorithmIsChosenByWordsThenFileThenPreset) {
@@ -205,7 +211,7 @@ TEST(ValueLearnerOptions, AreInHelpAndList) {
                     dqn = run_program({"train", "CartPole-v1", "--algorithm", "dqn", "--help"}).out;
   for (const std::string& help : {all, one})
     expect_says(help, {"Options of dqn and q-learning", "Options of q-learning", "--hidden H1,H2", "--target-mix TAU",
-                       "--terminal-mask on|off", "default 64,64 (dqn), 32,32 (q-learning)", "--baseline", "--preset workshop",
+                       "--terminal-mask [on|off]", "default 64,64 (dqn), 32,32 (q-learning)", "--baseline", "--preset workshop",
                        "--preset tensorflow"});
   expect_says(all, {"Options of FryShack-v0", "default 500 (CartPole-v1), 200 (CartPole-v0);", "--large-order-norm"});
   expect_says(dqn, {"--buffer N", "default 100000;", "unit: transitions", "--algorithm dqn --episodes"});
