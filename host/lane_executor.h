@@ -96,7 +96,7 @@ struct QNetworkFunctions {
                         const QStep<float>* steps, std::uint32_t replicas, QUpdateResult<float>* results);
 };
 
-// A value learner in training: memory that QNetworkFunctions loaded with it, slots (rules.replay_capacity), outcomes
+// A value learner in training: memory that QNetworkFunctions loaded with it, slots (most_transitions()), outcomes
 // (rules.kept_outcomes). All of it stays the caller's, who may save it between two calls and go on elsewhere.
 struct QReplica {
   QTrainingState* state;

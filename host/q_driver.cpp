@@ -117,7 +117,8 @@ bool fits(const QTrainConfiguration& c, std::uint64_t seed, bool outcomes, const
   const bool same_row = unfinished && s.status == ReplicaStatus::unfinished && s.seed == seed &&
                         s.updates == table.updates[row] && s.steps == table.steps[row] && s.warmup_episodes <= s.episodes &&
                         s.counted_episodes() == table.episodes[row] && s.counted_episodes() < rules.episodes &&
-                        s.episode_steps <= rules.max_steps && s.updates_due <= rules.gradient_steps;
+                        s.episode_steps <= rules.max_steps && s.updates_due <= rules.gradient_steps &&
+                        (s.updates_due == 0 || record.replay.size() >= rules.update.batch);
   return sizes && same_settings && same_row && std::all_of(record.replay.begin(), record.replay.end(), [](const Transition& t) {
            return t.action < QNetworkShape::kActions;
          });
@@ -133,23 +134,24 @@ ReplicaMemory memory_of_replica(const QTrainConfiguration& c) {
   return {kArrays * 4 * parameters, most_transitions(c.training) * sizeof(Transition), 4 * c.training.episodes};
 }
 
-WorkEstimate estimate(const QTrainConfiguration& c) {
+double guessed_steps(const QTrainConfiguration& c) {
+  const double an_episode = std::min<double>(c.training.environment.max_steps, 150);
+  return static_cast<double>(c.training.episodes) * an_episode + static_cast<double>(c.training.warmup_steps);
+}
+
+WorkEstimate estimate(const QTrainConfiguration& c, unsigned workers) {
   const QTrainingSettings& t = c.training;
   WorkEstimate e;
-  const double guessed_steps = std::min<double>(t.environment.max_steps, 150);
-  const double replicas = static_cast<double>(c.replicas), episodes = static_cast<double>(t.episodes);
-  const double steps = episodes * guessed_steps + static_cast<double>(t.warmup_steps);
-  const double updates = steps / static_cast<double>(t.train_every) * t.gradient_steps;
+  const double steps = guessed_steps(c), updates = steps / static_cast<double>(t.train_every) * t.gradient_steps;
   // In units of a step of CartPole, of which a core makes some 5e8 a second; an update has 8 floating-point operations a parameter and
   // sample, and a core makes some 2e11 of those.
-  e.steps = replicas * (steps + updates * t.batch * 8 * t.shape.parameters() * (5e8 / 2e11));
-  e.parallelism = c.replicas * (learns_online(c) ? 32 : 256);  // a warp, or a block, is a replica
-  const ReplicaMemory replica = memory_of_replica(c);
-  const std::uint64_t in_flight =
-      std::min<std::uint64_t>(c.replicas, std::uint64_t{usable_threads()} * (learns_online(c) ? 2 : 1));
-  e.memory_bytes = in_flight * replica.total() +
+  e.steps = static_cast<double>(c.replicas) * (steps + updates * t.batch * 8 * t.shape.parameters() * (5e8 / 2e11));
+  e.parallelism = c.replicas * (learns_online(c) ? 32 : 128);  // a replica is a warp of a GPU, or a block of four
+  if (workers == 0) workers = usable_threads();
+  const std::uint64_t in_flight = std::min<std::uint64_t>(c.replicas, std::uint64_t{workers} * (learns_online(c) ? 2 : 1));
+  e.memory_bytes = in_flight * memory_of_replica(c).total() +
                    c.replicas * (1 + 4 + 8 + 8 + 4 * static_cast<std::uint64_t>(t.shape.parameters())) +
-                   t.episodes * (40 * (std::uint64_t{usable_threads()} + 1) + sizeof(CurvePoint)) +
+                   t.episodes * (40 * (std::uint64_t{workers} + 1) + sizeof(CurvePoint)) +
                    (has_curve_quantiles(c) ? 4 * t.episodes * c.replicas : 0);
   return e;
 }

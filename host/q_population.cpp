@@ -89,7 +89,7 @@ class Place {
  public:
   // From the seed, or from where the record stands.
   void begin(const LaneExecutor& executor, const QTrainingSettings& settings, const QTrainingRules& rules, const Row& row,
-             const QTrainingRecord* record) {
+             QTrainingRecord* record) {
     row_ = row;
     rules_ = &rules;
     const std::uint64_t transitions = most_transitions(settings);
@@ -116,6 +116,7 @@ class Place {
       std::copy(record->replay.begin(), record->replay.end(), ring_->slots());
       std::copy(record->outcomes.begin(), record->outcomes.end(), outcomes_.begin());
       state_ = record->state;
+      *record = {};  // its replay memory is here now
     }
     told_ = state_->counted_episodes();
   }
@@ -168,8 +169,13 @@ struct Job {
   ReplicaTable& table;
   std::vector<std::uint32_t>& outcomes;  // (episodes, rows), or empty
   std::atomic<std::uint64_t>& warmup_episodes;
+  bool pairs;  // online learners may go two at a time: there are more replicas than workers
 
-  bool is_stopping() const { return is_set(control.stop) || (request.states != nullptr && is_set(control.pause)); }
+  StopToken& failed;  // a worker has thrown: the others need not go on
+
+  bool is_stopping() const {
+    return is_set(control.stop) || is_set(&failed) || (request.states != nullptr && is_set(control.pause));
+  }
 
   // Where a training stands, whether it has ended or not.
   void write_row(Place& place, std::vector<float>& parameter) const {
@@ -213,11 +219,13 @@ void work(const Job& job, CurveTotals* curve) {
   std::vector<float> parameter(static_cast<std::size_t>(job.request.parameters()));
   TurnCount turns;
   while (true) {
-    const auto wanted = [&] { return count == 0 ? 1u : job.rules[busy[0]->row().training].learns_online() ? kPlaces : 1u; };
+    const auto wanted = [&] {
+      return count != 0 && job.pairs && job.rules[busy[0]->row().training].learns_online() ? kPlaces : 1u;
+    };
     while (count < wanted() && !job.is_stopping()) {
       const auto row = job.queue.take(count == 0 ? std::nullopt : std::optional(busy[0]->row().training));
       if (!row) break;
-      const QTrainingRecord* record = job.request.states != nullptr ? &job.request.states->value_learners[row->number] : nullptr;
+      QTrainingRecord* const record = job.request.states != nullptr ? &job.request.states->value_learners[row->number] : nullptr;
       busy[count++]->begin(job.executor, job.request.trainings[row->training], job.rules[row->training], *row, record);
     }
     if (count == 0) return;
@@ -241,7 +249,7 @@ void work(const Job& job, CurveTotals* curve) {
       std::swap(busy[i], busy[--count]);
     }
   }
-  if (job.request.states == nullptr || is_set(job.control.stop)) return;
+  if (job.request.states == nullptr || is_set(job.control.stop) || is_set(&job.failed)) return;
   for (std::size_t i = 0; i < count; ++i) {
     busy[i]->save(job.executor, job.request.states->value_learners[busy[i]->row().number]);
     job.write_row(*busy[i], parameter);
@@ -268,13 +276,20 @@ Population train_q_population(const LaneExecutor& executor, unsigned threads, co
   RowQueue queue(request, table);
   Watch watch(request, control);
   std::atomic<std::uint64_t> warmup_episodes{0};
-  const Job job = {executor, request, control, rules, queue, watch, table, outcomes, warmup_episodes};
+  StopToken failed{false};
+  const Job job = {executor, request, control, rules, queue, watch, table, outcomes, warmup_episodes, replicas > threads, failed};
   if (states == nullptr) population.curve = empty_curve(episodes);
   std::mutex merging;
   run_workers(static_cast<unsigned>(std::min<std::uint64_t>(threads, replicas)), [&] {
-    if (states != nullptr) return work(job, nullptr);
-    CurveTotals curve = empty_curve(episodes);
-    work(job, &curve);
+    CurveTotals curve;
+    try {
+      if (states == nullptr) curve = empty_curve(episodes);
+      work(job, states == nullptr ? &curve : nullptr);
+    } catch (...) {
+      failed = true;
+      throw;
+    }
+    if (states != nullptr) return;
     const std::lock_guard lock(merging);
     for (std::uint64_t e = 0; e < episodes; ++e) {
       population.curve.count[e] += curve.count[e];

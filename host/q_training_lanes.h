@@ -30,7 +30,9 @@ class ReplayNetwork {
     const std::uint32_t* const index = choose(number, stored);
     const std::uint64_t steps_until_next = state.updates_due != 0 ? 0 : rules_.train_every;
     const std::uint32_t* const next = choose(number + 1, rules_.stored(state.steps + steps_until_next));
-    for (std::uint32_t n = 0; n < rules_.update.batch; ++n) __builtin_prefetch(replica_.slots + next[n]);
+    for (std::uint32_t n = 0; n < rules_.update.batch; ++n) {
+      if (next[n] < stored) __builtin_prefetch(replica_.slots + next[n]);
+    }
     return kQNetworkFunctions.update(rules_.update, replica_.memory, replica_.slots, index, step).finite;
   }
 

@@ -144,18 +144,19 @@ static std::string length_text(const TrainingSettings& c) { return fmt::format("
 static std::string length_text(const QTrainConfiguration& c) { return fmt::format("{} episodes", c.training.episodes); }
 
 template <class Configuration>
-static void validate_memory(const Configuration& c, const char* option = "--replicas") {
-  const double needed = static_cast<double>(estimate(c).memory_bytes), there = memory_of_this_machine();
+static void validate_memory(const Configuration& c, const WorkEstimate& work, const char* option = "--replicas") {
+  const double needed = static_cast<double>(work.memory_bytes), there = memory_of_this_machine();
   if (needed > there) {
-    throw ConfigurationError(fmt::format("{}: {} replicas of {} need {:.1f} GB of memory; there are {:.1f} GB", option,
-                                         c.replicas, length_text(c), needed / 1e9, there / 1e9));
+    throw ConfigurationError(fmt::format("{}: {} replica{} of {} need{} {:.1f} GB of memory; there are {:.1f} GB", option,
+                                         c.replicas, c.replicas == 1 ? "" : "s", length_text(c), c.replicas == 1 ? "s" : "",
+                                         needed / 1e9, there / 1e9));
   }
 }
 
 void validate(const TrainConfiguration& c) {
   validate(c.problem);
   validate_training(c);
-  validate_memory(c);
+  validate_memory(c, estimate(c));
 }
 
 void validate(const GradientConfiguration& c) {
@@ -278,7 +279,7 @@ void validate(const CartPoleTrainConfiguration& c) {
   if (c.replicas > (std::uint64_t{1} << 31))
     refuse("--replicas", c.replicas, "at most 2^31 on CartPole");  // terms of a curve's limb
   validate_until(c, s);
-  validate_memory(c);
+  validate_memory(c, estimate(c));
 }
 
 // ---- value learners
@@ -308,7 +309,7 @@ static void validate_learning(const QTrainingSettings& t) {
     refuse("--epsilon-decay-steps", e.decay_steps, "a whole number from 1 to 2^53");
 }
 
-void validate(const QTrainConfiguration& c) {
+void validate(const QTrainConfiguration& c, unsigned workers) {
   const QTrainingSettings& t = c.training;
   validate(t.environment);
   validate_observations(t.environment);
@@ -345,7 +346,7 @@ void validate(const QTrainConfiguration& c) {
   if (c.replicas > (std::uint64_t{1} << 31)) refuse("--replicas", c.replicas, "at most 2^31 on CartPole");
   if (learns_online(c) && (t.batch != 1 || t.replay_capacity != 1))
     refuse("--batch", std::uint64_t{t.batch}, "1: online Q-learning learns from each transition as it is made");
-  validate_memory(c, c.replicas == 1 ? "--buffer" : "--replicas");
+  validate_memory(c, estimate(c, workers), c.replicas == 1 ? "--buffer" : "--replicas");
 }
 
 // A network to be played.

@@ -56,7 +56,8 @@ std::size_t shared_bytes(QKind kind, const QTeamShape& shape, const QPlan& plan)
   return sizeof(float) * static_cast<std::size_t>(numbers);
 }
 
-// Teams that run at once on a multiprocessor; 0 if the memory of one does not fit. The kernel may take so much from here on.
+// Teams that run at once on a multiprocessor; 0 if the memory of one does not fit. The kernel may take all there is from here on,
+// whatever the plan: other plans are tried after the one that is launched, and by other backends of this process meanwhile.
 int resident_teams(QKind kind, const QTeamShape& shape, const QPlan& plan) {
   const std::size_t bytes = shared_bytes(kind, shape, plan);
   int device = 0, most = 0, resident = 0;
@@ -66,7 +67,8 @@ int resident_teams(QKind kind, const QTeamShape& shape, const QPlan& plan) {
     cudaFuncAttributes attributes;
     FRYER_CUDA_CHECK(cudaFuncGetAttributes(&attributes, kernel));
     if (bytes + attributes.sharedSizeBytes > static_cast<std::size_t>(most)) return;
-    FRYER_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)));
+    FRYER_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                          most - static_cast<int>(attributes.sharedSizeBytes)));
     if (plan.weights)  // else the first-level cache, which is the same memory, is worth more
       FRYER_CUDA_CHECK(
           cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout, cudaSharedmemCarveoutMaxShared));

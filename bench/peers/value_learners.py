@@ -3,12 +3,13 @@
 
   torch-dqn            the update alone: sample 128 of 100,000 stored transitions, loss, backward, Adam, target <- 0.995 target + 0.005 online
   torch-online         the update alone: one transition, gradient through the target too (residual), Adam
-  jax-dqn@N            the same update as torch-dqn, N replicas by vmap, 200 updates in one lax.scan, jit
+  jax-dqn@N            the same update as torch-dqn, N replicas by vmap (beyond 16: of 10,000 stored transitions that all share), 200 updates
+                       in one lax.scan, jit
   jax-online@N         the same update as torch-online, N replicas by vmap, 2,000 updates in one lax.scan, jit
   sb3-dqn              Stable-Baselines3's DQN on CartPole-v1, its whole loop, an update a step
 
 Networks: 4-64-64-2 for DQN, 4-32-32-2 online, ReLU, as fryer's presets `workshop` and `tensorflow`. Neither torch nor jax rows play episodes
-here; fryer's figures beside them (run.sh) are whole training loops, with environment, exploration, sampling and replay.
+here; fryer's figures beside them (value_learners.sh) are whole training loops, with environment, exploration, sampling and replay.
 """
 import os
 import sys

@@ -31,7 +31,7 @@ while [ "$round" -lt "$rounds" ]; do
   ours dqn_training/workshop >>"$out/fryer-dqn"
   ours online_training/residual >>"$out/fryer-online"
   for row in $rows; do
-    taskset -c "$core" "$python" bench/peers/value_learners.py "$row" 2>/dev/null >>"$out/$row"
+    taskset -c "$core" "$python" bench/peers/value_learners.py "$row" 2>"$out/errors" >>"$out/$row" || { cat "$out/errors" >&2; exit 1; }
   done
   round=$((round + 1))
 done

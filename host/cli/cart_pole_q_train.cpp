@@ -9,6 +9,8 @@
 #include "fryer/engine/registry.h"
 #include "host/cli/settings.h"
 #include "host/cli/train_command.h"
+#include "host/cpu_backend.h"
+#include "host/driver.h"
 
 namespace fryer::cli {
 namespace {
@@ -67,15 +69,13 @@ class CartPoleQTrain : public TrainCommand {
             s.sutton_barto_reward ? -1.0 : 0.0,
             s.sutton_barto_reward ? 0.0 : static_cast<double>(s.max_steps)};
   }
-  void check() const override { validate(c_); }
-  WorkEstimate work() const override { return estimate(c_); }
+  void check() const override { validate(c_, workers()); }
+  WorkEstimate work() const override { return estimate(c_, workers()); }
+  unsigned workers() const { return common_.backend.threads != 0 ? common_.backend.threads : usable_threads(); }
   TrainResult train_with(Backend& backend, const RunControl& control) const override { return train(c_, backend, control); }
   Plan plan() const override;
   double train_part(Backend& backend, std::uint64_t steps) const;
   EpisodeWatch episode_watch(ProgressMeter& meter) const override;
-  double mean_return(double outcomes, double episodes) const {
-    return c_.training.environment.sutton_barto_reward ? outcomes / episodes - 1 : outcomes / episodes;
-  }
   std::string result_text(const Console& console, const TrainResult& r) const override;
   std::string last_returns(const TrainResult& r) const;
   void describe_policy(SavedPolicy& policy) const override { policy.q_network = c_.training.shape; }
@@ -295,9 +295,7 @@ Plan CartPoleQTrain::plan() const {
                           c_.until ? " (or fewer, by --until)" : "");
   plan.work = work();
   plan.episodes = static_cast<double>(c_.training.episodes) * static_cast<double>(c_.replicas);
-  // A guess: what a training plays depends on what it learns.
-  const double steps_of_episode = std::min<double>(c_.training.environment.max_steps, 150);
-  plan.steps = plan.episodes * steps_of_episode + static_cast<double>(c_.training.warmup_steps * c_.replicas);
+  plan.steps = guessed_steps(c_) * static_cast<double>(c_.replicas);
   plan.replica_bytes = memory_of_replica(c_).total();
   plan.pilot = [this](Backend& backend, std::uint64_t steps) { return train_part(backend, steps); };
   return plan;
@@ -311,7 +309,7 @@ EpisodeWatch CartPoleQTrain::episode_watch(ProgressMeter& meter) const {
       sum += outcome;
       if (++first % kTogether != 0) continue;
       meter.tell(fmt::format("episode {}: mean return of the last ten {:.1f}", first,
-                             mean_return(static_cast<double>(sum), static_cast<double>(kTogether))));
+                             mean_return_of(c_, static_cast<double>(sum), double{kTogether})));
       sum = 0;
     }
   };

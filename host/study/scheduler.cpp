@@ -162,10 +162,13 @@ double share_made(const Plan& plan, const Launch& launch) {
   for (std::size_t i = 0; i < launch.begun.size(); ++i) share += share_made(plan, launch.pieces[i], launch.begun[i]);
   return share;
 }
-std::uint64_t updates_made(const Launch& launch) {
+// Grows with each update, and with each step of a value learner's warm-up.
+std::uint64_t work_made(const Launch& launch) {
   std::uint64_t made = 0;
-  for (const TrainingStates& states : launch.begun)
+  for (const TrainingStates& states : launch.begun) {
     made = std::accumulate(states.table.updates.begin(), states.table.updates.end(), made);
+    made = std::accumulate(states.table.steps.begin(), states.table.steps.end(), made);
+  }
   return made;
 }
 
@@ -216,7 +219,7 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
     worker.share = earlier;
     double between_saves = control.seconds_between_saves;
     for (;;) {
-      const std::uint64_t made = updates_made(launch);
+      const std::uint64_t made = work_made(launch);
       worker.pause = false;
       if (may_leave) worker.deadline = seconds_since(began) + between_saves;
       std::vector<Chunk> chunks =
@@ -242,7 +245,7 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
         item.left.push_back({launch.pieces[i], encode(plan, launch.pieces[i].range, launch.begun[i])});
       if (!finished.push(std::move(item)) || ending_soon) return false;
       // An update that takes longer than this would never be finished.
-      if (updates_made(launch) == made) between_saves *= 2;
+      if (work_made(launch) == made) between_saves *= 2;
       const double took = seconds_since(saving) * (has_value_learners(plan, launch.pieces[0].cell) ? kValueLearnersSaving : 1);
       between_saves = std::max(between_saves, took / kSaveShare);
     }

@@ -385,7 +385,15 @@ TEST(ValueLearnerStates, ThatDoNotFitAreRefused) {
     changes[i](states.value_learners[0]);
     EXPECT_FALSE(fits(plan, piece, states)) << i;
   }
-  TrainingStates states = good;
+  TrainingStates states = good;  // an update is due, but not a batch is stored
+  QTrainingRecord& early = states.value_learners[0];
+  states.table.steps[0] = early.state.steps = 3;
+  early.replay.resize(3);
+  early.state.updates_due = 0;
+  EXPECT_TRUE(fits(plan, piece, states));
+  early.state.updates_due = 1;
+  EXPECT_FALSE(fits(plan, piece, states));
+  states = good;
   states.table.episodes[0] = 150;
   EXPECT_FALSE(fits(plan, piece, states));
   states = good;

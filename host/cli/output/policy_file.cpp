@@ -187,6 +187,8 @@ SavedPolicy parse_policy(const std::string& option, const std::string& path, con
       damaged(fmt::format("this is a policy for {}, not for {}", shown(policy.environment), environment));
     policy.training = document.value("training", nlohmann::json());
     if (version == kVersionOfQNetworks) {
+      if (entry_of(environment).parameters.size() != QNetworkShape::kInputs + 1)
+        damaged(fmt::format("a Q network does not play {}", environment));
       read_q_network(document, policy, damaged);
       return policy;
     }

@@ -38,7 +38,7 @@ struct ReplayRing {
 // A candidate is a 32-bit number, and the largest of them marks an empty place in SampleTable.
 inline constexpr std::uint64_t kMostTransitions = 0xffffffffull;
 
-// Owns a ring's memory. To save a training take slots()[0 .. size() - 1] and `ring.pushed`; to go on, write them back.
+// Owns a ring's memory. To save a training take the slots that were written; to go on, write them back.
 class ReplayBuffer {
  public:
   // Throws ConfigurationError for a capacity of 0 or above kMostTransitions, std::bad_alloc where there is no such memory.

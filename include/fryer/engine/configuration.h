@@ -184,7 +184,8 @@ void validate(const NotebookConfiguration& configuration);
 void validate(const CartPole::Settings& settings);
 void validate(const CartPoleProblem& problem);
 void validate(const CartPoleTrainConfiguration& configuration);
-void validate(const QTrainConfiguration& configuration);
+// workers: how many replicas may train at once, for the memory that they take.
+void validate(const QTrainConfiguration& configuration, unsigned workers = 1);
 void validate(const CartPoleGradientConfiguration& configuration);
 void validate(const CartPoleEvaluateConfiguration& configuration);
 void validate(const TraceConfiguration& configuration);

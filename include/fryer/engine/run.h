@@ -47,7 +47,10 @@ WorkEstimate estimate(const TrainConfiguration& configuration);
 WorkEstimate estimate(const GradientConfiguration& configuration);
 WorkEstimate estimate(const EvaluateConfiguration& configuration);
 WorkEstimate estimate(const CartPoleTrainConfiguration& configuration);
-WorkEstimate estimate(const QTrainConfiguration& configuration);
+// workers: replicas that train at once, at most; 0: as many as this process has processors.
+WorkEstimate estimate(const QTrainConfiguration& configuration, unsigned workers = 0);
+// Steps of one training, warm-up included: a guess, since what it plays depends on what it learns.
+double guessed_steps(const QTrainConfiguration& configuration);
 WorkEstimate estimate(const CartPoleGradientConfiguration& configuration);
 WorkEstimate estimate(const CartPoleEvaluateConfiguration& configuration);
 
