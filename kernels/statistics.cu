@@ -3,6 +3,7 @@
 // curve's quantiles by histograms where outcomes are small numbers, by sorting where they are not.
 #include <thrust/copy.h>
 #include <thrust/device_ptr.h>
+#include <thrust/execution_policy.h>
 #include <thrust/gather.h>
 #include <thrust/system/cuda/execution_policy.h>
 #include <thrust/system_error.h>
@@ -79,6 +80,27 @@ PopulationSummaries summarise(cudaStream_t stream, const Rows& rows, std::uint64
   return s;
 }
 
+// Thousands of short columns: sorting one on the device takes several launches and a copy for each number of a summary.
+inline constexpr std::uint64_t kShortColumn = 4096;
+inline constexpr std::size_t kManyColumns = 256;
+
+std::vector<Summary> summarise_on_the_host(cudaStream_t stream, const CartPoleColumns& rows, std::uint64_t replicas) {
+  std::vector<std::uint8_t> status(replicas);
+  std::vector<float> column(replicas), kept(replicas);
+  const auto copy = [&](auto& to, const auto* from) {
+    FRYER_CUDA_CHECK(cudaMemcpyAsync(to.data(), from, replicas * sizeof to[0], cudaMemcpyDeviceToHost, stream));
+    FRYER_CUDA_CHECK(cudaStreamSynchronize(stream));
+  };
+  copy(status, rows.status);
+  std::vector<Summary> summaries;
+  for (const float* parameter : rows.parameters) {
+    copy(column, parameter);
+    const auto end = thrust::copy_if(thrust::seq, column.begin(), column.end(), status.begin(), kept.begin(), DidNotFail{});
+    summaries.push_back(summarise_sorting(thrust::seq, kept.data(), static_cast<std::uint64_t>(end - kept.begin())));
+  }
+  return summaries;
+}
+
 struct MadeMoreThan {
   std::uint32_t update;
   __host__ __device__ bool operator()(std::uint32_t made) const { return made > update; }
@@ -103,7 +125,9 @@ PopulationSummaries summarise_rows(const Grid& grid, const RowMemory& rows, std:
 
 PopulationSummaries summarise_rows(const Grid& grid, const CartPoleColumns& rows, std::uint64_t replicas) {
   return with_thrust_errors([&] {
-    PopulationSummaries s = summarise(grid.stream, rows, replicas, rows.parameters);
+    const bool on_the_host = replicas <= kShortColumn && rows.parameters.size() >= kManyColumns;
+    PopulationSummaries s = summarise(grid.stream, rows, replicas, on_the_host ? std::vector<const float*>{} : rows.parameters);
+    if (on_the_host) s.parameters = summarise_on_the_host(grid.stream, rows, replicas);
     DeviceBuffer<std::uint64_t> kept(replicas);
     s.solved_steps = summarise_where<std::uint64_t>(grid.stream, kept, rows.steps, rows, replicas, Solved{});
     if (rows.episodes != nullptr)

@@ -10,7 +10,8 @@ time, and prints JSON with its instructions by pipe and the rate at which a GPU 
 Needs nvcc (with --arch) and cuobjdump: from the CUDA toolkit, or $CUOBJDUMP, or a Python package that carries it (triton:
 triton/backends/nvidia/bin). The hot loop is the innermost loop with the most instructions among those that draw random numbers (wide
 multiplications) and take sigmoids. `exact` says that nothing in it is jumped over; else the count includes blocks that seldom run.
-Counts are for one episode of the fry shack and for one step of CartPole, whose loop has four.
+Counts are for one episode of the fry shack and for one step of CartPole, whose loop has four. Value learners have no single hot loop:
+their entries are the loops of matrix products (32 sums, four terms each: 128 fma) and of the optimiser (four parameters).
 """
 
 import argparse
@@ -30,12 +31,15 @@ FLAGS = "-std=c++20 --expt-relaxed-constexpr -O3 -DNDEBUG -fmad=false -ftz=false
 # is the integer multiplier with 64-bit results, which may have half of it.
 LANES = {"issue": 128, "fp32": 128, "alu": 64, "imad": 64, "wide": 64, "xu": 16, "fp64": 64}
 
-SOURCES = ["episodes", "replicas", "cart_pole_episodes", "cart_pole_replicas"]
+SOURCES = ["episodes", "replicas", "cart_pole_episodes", "cart_pole_replicas", "q_training"]
 
 # The project's limits (instructions an episode, or a step of CartPole; sm_90), by the beginning of the kernel's name.
 LIMITS = {"bounded_gradient_kernel<false, (Moments)0>": 72, "gradient_kernel<false, (Moments)0>": 76,
           "cart_pole_gradient_kernel<false, (Track)1, false>": 82, "cart_pole_gradient_kernel<false, (Track)2, false>": 96,
           "cart_pole_train_kernel<false, (Track)1>": 83, "cart_pole_train_kernel<false, (Track)2>": 95}
+
+# The same of value learners: instructions of a product's loop (128 of them fma), and of the optimiser's for four parameters.
+PRODUCT_LIMIT, OPTIMISER_LIMIT = 172, 285
 
 PIPES = [  # the first that matches
     ("wide", r"IMAD\.(WIDE|HI)"),
@@ -140,6 +144,19 @@ def hot_loop(code):
     return max(exact or bodies, key=len), bool(exact)
 
 
+def innermost_loops(code):
+    loops = [(to, at) for at, text in code if (to := target(text)) is not None and to <= at]
+    innermost = [l for l in loops if not any(o != l and l[0] <= o[0] and o[1] <= l[1] for o in loops)]
+    return [[t for a, t in code if begin <= a <= end] for begin, end in innermost]
+
+
+def value_learner(code):
+    """Instructions of the products' and of the optimiser's loops."""
+    loops = [(collections.Counter(opcode(t).split(".")[0] for t in body), len(body)) for body in innermost_loops(code)]
+    return {"product_loops": sorted(n for c, n in loops if c["FFMA"] == 128 and c["STS"] + c["ST"] == 0),
+            "optimiser_loops": sorted(n for c, n in loops if c["MUFU"] == 8)}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", help="cubins or objects")
@@ -170,6 +187,14 @@ def main():
             for mangled, code in sorted(kernels.items(), key=lambda k: names[k[0]]):
                 name = names[mangled]
                 if not re.search(options.kernel, name):
+                    continue
+                if re.match(r"(void )?(dqn_train|online_q_train|q_evaluate)_kernel", name):
+                    entry = report[name] = {**used.get(mangled, {}), **value_learner(code)}
+                    if options.arch == "90":
+                        for what, limit in (("product_loops", PRODUCT_LIMIT), ("optimiser_loops", OPTIMISER_LIMIT)):
+                            failures += [f"{name}: {what} of {n} instructions, at most {limit}" for n in entry[what] if n > limit]
+                    if entry.get("stack_bytes") or entry.get("local_bytes"):
+                        failures.append(f"{name}: uses stack memory")
                     continue
                 body, exact = hot_loop(code)
                 counts = collections.Counter(pipe_of(t) for t in body)

@@ -25,6 +25,8 @@ constexpr std::uint64_t kCheckedEpisodes = std::uint64_t{1} << 26;
 // CartPole-v1: gradients of 2^20 random and 2^17 balancing episodes, evaluation of the latter, 500 trainings of the preset `solve`.
 constexpr std::uint64_t kRandomPoleDigest = 0x816baed181b5152b, kBalancingPoleDigest = 0x0f9d008439ca7126;
 constexpr std::uint64_t kPoleEvaluationDigest = 0x98eea5f00a0bb3d7, kSolveDigest = 0x1c8810cec59b6e51;
+// Value learners: two of tests/engine/q_reference_runs.h.
+constexpr std::uint64_t kDqnDigest = 0xd48d5f668301c208, kOnlineDigest = 0x967b8637b86233f5;
 constexpr std::array<double, 5> kBalancing = {0.3, 0.8, 9, 3, 0.05};
 
 // Instructions an episode in the hot loops, by bench/gpu/count_sass.py for sm_90.
@@ -160,6 +162,64 @@ void pole_population(benchmark::State& state) {
   count_units(state, "steps/s", steps, kPoleTrainingInstructions);
 }
 
+// ---- value learners
+
+// Trainings of a preset without the statistics over them. Updates a second, and their multiplications and additions beside what 128
+// lanes of fma a multiprocessor and clock could do at the GPU's highest clock.
+void value_learners(benchmark::State& state, const QTrainConfiguration& checked, std::uint64_t digest,
+                    const QTrainConfiguration& preset) {
+  const auto backend = gpu(state);
+  if (!backend) return;
+  if (!check(state, train(checked, *backend).digest, digest)) return;
+  QTrainRequest request;
+  request.trainings = {preset.training};
+  request.ranges = {{1, static_cast<std::uint64_t>(state.range(0)), 0}};
+  request.detail.summaries = false;
+  double updates = 0;
+  for (auto _ : state) {
+    const Population population = backend->train(request, {});
+    updates = 0;
+    for (const std::uint32_t n : population.table.updates) updates += n;
+  }
+  count_work(state, "updates/s", updates);
+  count_work(state, "trainings/s", static_cast<double>(state.range(0)));
+  const QTrainingSettings& t = preset.training;
+  const double h1 = t.shape.hidden1, h2 = t.shape.hidden2;
+  const bool differentiates_twice = t.learning.bootstrap == Bootstrap::residual;
+  const double forward = 4 * h1 + h1 * h2 + 2 * h2, backward = 4 * h1 + 2 * h1 * h2 + 4 * h2;
+  const double passes = t.learning.bootstrap == Bootstrap::double_q ? 3 : 2;
+  const double flop = 2 * t.batch * (passes * forward + (differentiates_twice ? 2 : 1) * backward);
+  count_work(state, "FLOP/s", updates * flop);
+  int multiprocessors = 0, kilohertz = 0;
+  if (cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0) != cudaSuccess) return;
+  if (cudaDeviceGetAttribute(&kilohertz, cudaDevAttrClockRate, 0) != cudaSuccess) return;
+  const double peak = 2.0 * 128 * multiprocessors * (1e3 * kilohertz);
+  state.counters["of FP32 peak"] =
+      benchmark::Counter(updates * flop * static_cast<double>(state.iterations()) / peak, benchmark::Counter::kIsRate);
+}
+
+void dqn(benchmark::State& state) {
+  QTrainConfiguration c = dqn_defaults(CartPole::kMaxStepsV1);
+  c.training.episodes = 30;
+  QTrainConfiguration longer = c;
+  longer.training.episodes = 100;
+  value_learners(state, c, kDqnDigest, longer);
+}
+// Rounds of 128 updates of 256-256 units.
+void dqn_zoo(benchmark::State& state) {
+  QTrainConfiguration c = dqn_defaults(CartPole::kMaxStepsV1);
+  c.training.episodes = 30;
+  QTrainConfiguration zoo = zoo_preset(CartPole::kMaxStepsV1);
+  zoo.training.episodes = 100;
+  value_learners(state, c, kDqnDigest, zoo);
+}
+void online_q(benchmark::State& state) {
+  QTrainConfiguration c = tensorflow_preset(CartPole::kMaxStepsV1);
+  c.replicas = 5;
+  c.seed = (std::uint64_t{1} << 32) - 2;
+  value_learners(state, c, kOnlineDigest, tensorflow_preset(CartPole::kMaxStepsV1));
+}
+
 constexpr std::int64_t kSmall = 1 << 16, kLarge = std::int64_t{1} << 36;
 BENCHMARK(bias_gradient)->Name("cuda/bias_gradient")->Arg(kSmall)->Arg(kLarge)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK(full_gradient)->Name("cuda/full_gradient")->Arg(kLarge)->Unit(benchmark::kMillisecond)->UseRealTime();
@@ -188,6 +248,10 @@ BENCHMARK(pole_population)
     ->Arg(1'000'000)
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
+
+BENCHMARK(dqn)->Name("cuda/dqn")->Arg(1)->Arg(264)->Arg(1056)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(dqn_zoo)->Name("cuda/dqn_zoo")->Arg(264)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(online_q)->Name("cuda/online_q")->Arg(1)->Arg(1584)->Arg(20'000)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 #ifdef FRYER_HAVE_CURAND
 // cuRAND's own Philox filling memory: words a second. A fry-shack episode uses four and stores none.
