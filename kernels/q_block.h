@@ -126,7 +126,7 @@ template <TeamLike Team>
 FRYER_LANE bool chunk_forward(const Team& team, const QTeamShape& shape, const float* parameter, const float* observation,
                               int count, const QChunkMemory& memory) {
   const int stride = memory.stride();
-  bool finite = true;
+  float probe = 0;  // stays 0 while activations are finite, as those of observations that are not there always are
   // Four terms, from the bias on: q_unit1() of policy/q_network.h.
   product<Lie::terms, Lie::outputs>(
       team, shape.hidden1, count, QNetworkShape::kInputs, {parameter + shape.weight_1(0, 0), QNetworkShape::kInputs},
@@ -134,10 +134,7 @@ FRYER_LANE bool chunk_forward(const Team& team, const QTeamShape& shape, const f
       [&](const Tile& tile, const float(&sum)[kTileRows][kTileColumns]) FRYER_INLINE_LAMBDA {
         store_relu(memory.hidden1, stride, tile, sum);
         FRYER_UNROLL for (int r = 0; r < kTileRows; ++r) {
-          FRYER_UNROLL for (int c = 0; c < kTileColumns; ++c) {
-            const bool is_none = tile.row + r * tile.row_step >= shape.hidden1 || tile.column + c >= count;
-            finite = finite && (is_none || is_finite(relu(sum[r][c])));
-          }
+          FRYER_UNROLL for (int c = 0; c < kTileColumns; ++c) probe = fma(relu(sum[r][c]), 0.0f, probe);
         }
       });
   team.sync();
@@ -154,7 +151,7 @@ FRYER_LANE bool chunk_forward(const Team& team, const QTeamShape& shape, const f
         parameter[shape.bias_3(action)] + tree16_of<float>([&](int k) FRYER_INLINE_LAMBDA { return hidden2[k * stride]; },
                                                            parameter + shape.weight_3(action, 0), shape.hidden2);
   });
-  return finite;
+  return probe == 0;
 }
 
 // ---- DQN
@@ -454,7 +451,12 @@ class QBlockNetwork {
   // The ascending sum is one thread's, and made only where the norm may be near what it is clipped to.
   FRYER_LANE float clip_factor(double clip_norm) {
     GradientNorm norm;
-    for_each_parameter_of(team_, memory_.shape, [&](int, int at) FRYER_INLINE_LAMBDA { norm.add(memory_.gradient[at]); });
+    for (int s = 0; s < kQSegments; ++s) {
+      for_each_quad(team_, q_segment(memory_.shape, s), [&](const QQuad& quad) FRYER_INLINE_LAMBDA {
+        const Four gradient = load_four(memory_.gradient + quad.at);
+        FRYER_UNROLL for (int e = 0; e < 4; ++e) norm.add(gradient.v[e]);  // 0 beside the parameters
+      });
+    }
     norm.sum_of_squares = team_.sum(norm.sum_of_squares);
     if (norm.surely_within(clip_norm)) return 1.0f;
     GradientNorm ascending;
