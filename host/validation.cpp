@@ -299,8 +299,10 @@ static void validate_learning(const QTrainingSettings& t) {
   if (!(std::abs(t.reward_scale) <= kLargestReward) || t.reward_scale < 0 ||
       (t.reward_scale != 0 && t.reward_scale < kSmallestGain))
     refuse("--reward-scale", t.reward_scale, "0, or a number from 1e-9 to 1e9");
-  if (!(l.clip_norm >= 0 && l.clip_norm <= kLargestFloat)) refuse("--clip-norm", l.clip_norm, "a finite number above 0, or off");
-  if (!(l.tau > 0 && l.tau <= 1)) refuse("--target-mix", l.tau, "a number above 0, at most 1");
+  if (!(l.clip_norm >= 0 && l.clip_norm <= kLargestFloat))
+    refuse("--clip-norm", l.clip_norm, "a number above 0 that a float can hold, or off");
+  if (!(static_cast<float>(l.tau) > 0 && l.tau <= 1))
+    refuse("--target-mix", l.tau, "a number above 0 that a float can hold, at most 1");
   if (l.target_every < 1) refuse("--target-every", l.target_every, "a whole number from 1");
   const EpsilonSettings& e = t.epsilon;
   check_probability("--epsilon-start", e.start);
@@ -338,15 +340,24 @@ void validate(const QTrainConfiguration& c, unsigned workers) {
   const double updates =
       (static_cast<double>(t.episodes) * t.environment.max_steps / static_cast<double>(t.train_every) + 1) * t.gradient_steps;
   if (updates > 4294967295.0) {
-    refuse("--episodes", t.episodes,
-           fmt::format("fewer, or a larger --train-every: with {} steps an episode there could be {:.3g} updates, and at most "
-                       "4294967295 are accepted",
-                       t.environment.max_steps, updates));
+    const std::string reason =
+        fmt::format("with {} steps an episode there could be {:.3g} updates, and at most 4294967295 are accepted",
+                    t.environment.max_steps, updates);
+    if (t.gradient_steps > t.episodes) refuse("--gradient-steps", std::uint64_t{t.gradient_steps}, "fewer: " + reason);
+    refuse("--episodes", t.episodes, (learns_online(c) ? "fewer: " : "fewer, or a larger --train-every: ") + reason);
   }
   if (c.replicas > (std::uint64_t{1} << 31)) refuse("--replicas", c.replicas, "at most 2^31 on CartPole");
   if (learns_online(c) && (t.batch != 1 || t.replay_capacity != 1))
     refuse("--batch", std::uint64_t{t.batch}, "1: online Q-learning learns from each transition as it is made");
-  validate_memory(c, estimate(c, workers), c.replicas == 1 ? "--buffer" : "--replicas");
+  if (c.replicas == 1) {
+    const double needed = static_cast<double>(memory_of_replica(c).total()), there = memory_of_this_machine();
+    if (needed > there) {
+      refuse("--buffer", t.replay_capacity,
+             fmt::format("a smaller one: the training needs up to {:.1f} GB of memory; there are {:.1f} GB", needed / 1e9,
+                         there / 1e9));
+    }
+  }
+  validate_memory(c, estimate(c, workers));
 }
 
 // A network to be played.

@@ -28,7 +28,7 @@ Description describe(const std::string& algorithm) {
       "episode; "
       "episodes that lie in the warm-up as a whole are counted in totals, not in the curve, in --episodes or by --until. With -v "
       "one "
-      "training tells every ten episodes how long they lasted.";
+      "training tells every ten episodes their mean return.";
   if (algorithm == kDqn) {
     d.examples = {{"the workshop's DQN, told every ten episodes, and its network kept",
                    "train CartPole-v0 --preset workshop -v --save-policy policy.json"},
@@ -276,7 +276,7 @@ void CartPoleQTrain::resolve() {
   }
 }
 
-// A short training without --until, on a few steps of warm-up; returns its steps.
+// A short training without --until, on a few steps of warm-up, left after a while; returns its steps.
 double CartPoleQTrain::train_part(Backend& backend, std::uint64_t steps) const {
   constexpr std::uint64_t kStepsOfAnEpisode = 20, kMostReplicas = 64;
   QTrainConfiguration part = c_;
@@ -284,7 +284,16 @@ double CartPoleQTrain::train_part(Backend& backend, std::uint64_t steps) const {
   part.replicas = std::clamp<std::uint64_t>(std::min(work().parallelism, kMostReplicas), 1, c_.replicas);
   part.training.warmup_steps = std::min<std::uint64_t>(c_.training.warmup_steps, c_.training.batch);
   part.training.episodes = std::clamp<std::uint64_t>(steps / kStepsOfAnEpisode / part.replicas, 1, c_.training.episodes);
-  return static_cast<double>(train(part, backend).steps);
+  constexpr double kLongest = 0.3;  // seconds
+  const Stopwatch watch;
+  StopToken pause{false};
+  RunControl control{&stop_requested, nullptr, &pause};
+  control.progress = [&](std::uint64_t, std::uint64_t) {
+    if (watch.seconds() > kLongest) pause = true;
+  };
+  TrainingStates states = fresh_states(part, false);
+  train_on(std::vector<QTrainConfiguration>{part}, states, backend, control);
+  return std::accumulate(states.table.steps.begin(), states.table.steps.end(), 0.0);
 }
 
 Plan CartPoleQTrain::plan() const {
@@ -328,8 +337,10 @@ std::string CartPoleQTrain::last_returns(const TrainResult& r) const {
     return sum / count;
   };
   const CurvePoint& last = curve.back();
-  std::string text =
-      fmt::format("Mean return of the last 10 episodes {:.4g}, of the last 100 {:.4g}", mean_of_last(10), mean_of_last(100));
+  std::string text = fmt::format("Mean return of the last {} {:.4g}",
+                                 counted(std::min<std::size_t>(curve.size(), 10), "episodes"), mean_of_last(10));
+  if (curve.size() > 10)
+    text += fmt::format(", of the last {} {:.4g}", std::min<std::size_t>(curve.size(), 100), mean_of_last(100));
   if (last.count != c_.replicas)
     return text + fmt::format(" ({} went on until episode {})\n", counted(last.count, "trainings"), last.update);
   if (!last.quantiles) return text + '\n';

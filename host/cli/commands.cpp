@@ -387,8 +387,9 @@ std::unique_ptr<Command> parse_command_line(const std::vector<std::string>& word
   const auto said = [&](const std::optional<Assignment>& word, const char* option) {
     return word ? &*word : find(file.assignments, option);
   };
-  subject.algorithm =
-      choose_algorithm(entry, subject.environment, said(positions.algorithm, "algorithm"), said(positions.preset, "preset"));
+  if (is_environment(environment))
+    subject.algorithm =
+        choose_algorithm(entry, environment, said(positions.algorithm, "algorithm"), said(positions.preset, "preset"));
   std::unique_ptr<Command> command = entry.make(subject);
 
   const Arguments arguments =

@@ -199,7 +199,7 @@ int run_and_print(const Command& command, const Console& console, const study::P
     const std::uint64_t earlier =
         plan.cells.size() * study::shard_of(plan.seeds, store.shard().index, store.shard().shards).count - missing;
     const auto tell = [&](const study::StudyProgress& p) {
-      std::string note = fmt::format("  {} of {} cells", p.cells_done, p.cells);
+      std::string note = fmt::format("  {} of {}", p.cells_done, counted(p.cells, "cells"));
       if (p.solved != 0) note += fmt::format(", {} solved", with_separators(p.solved));
       if (p.failed != 0) note += fmt::format(", {} failed", with_separators(p.failed));
       meter.show(static_cast<double>(p.finished) + p.under_way, static_cast<double>(p.planned), p.earlier, note);

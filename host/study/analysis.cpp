@@ -321,9 +321,10 @@ Survival scaled(Survival survival, double factor) {
 // `reached` (row): when the row reached it, in the unit of `made`; 0: never. `made` is what each row did of that unit, and `planned` how far the
 // longest went or could have gone. A failed replica is never said to have reached it, and is watched to the planned end: it will not reach
 // it with any number of updates, and to censor it where it failed would count it among those that still might, so that diverging early
-// would flatter the curve.
+// would flatter the curve. Where the unit is not the one in which the training's length is given (`by_length`), so is one that went its whole
+// length without: how many steps its episodes took says how it played, and those who play badly would leave the curve first.
 template <class Reached>
-Survival time_to(const CellColumns& cell, const CellColumn& made, double planned, const Reached& reached) {
+Survival time_to(const CellColumns& cell, const CellColumn& made, double planned, bool by_length, const Reached& reached) {
   const std::size_t n = made.size();
   std::vector<double> times(n);
   std::vector<std::uint8_t> event(n);
@@ -332,7 +333,7 @@ Survival time_to(const CellColumns& cell, const CellColumn& made, double planned
     const bool failed = cell.failed(row);
     const double time = failed ? 0 : reached(row);
     event[row] = time > 0 ? 1 : 0;
-    times[row] = time > 0 ? time : failed ? planned : made[row];
+    times[row] = time > 0 ? time : failed || !by_length ? planned : made[row];
   }
   return kaplan_meier(times, event);
 }
@@ -354,11 +355,11 @@ std::vector<ThresholdSummary> summarise_thresholds(const CellColumns& columns, c
         return status[row] == ReplicaStatus::solved ? all[row] : 0;
       };
     };
-    t.time = time_to(columns, *made, static_cast<double>(cell.planned_length),
+    t.time = time_to(columns, *made, static_cast<double>(cell.planned_length), true,
                      when(*made, columns.find(plan.time.threshold, t.threshold)));
     const CellColumn* recorded_steps = columns.find(ColumnKind::threshold_steps, t.threshold);
     if (steps != nullptr && (t.stops || recorded_steps != nullptr))
-      t.steps = time_to(columns, *steps, 0, when(*steps, recorded_steps));
+      t.steps = time_to(columns, *steps, 0, false, when(*steps, recorded_steps));
     t.episodes = scaled(t.time, static_cast<double>(cell.batch));
     t.reached = t.time.events;
     t.share = share(t.reached, cell.finished);

@@ -191,7 +191,7 @@ std::string study_sentence(const StudySummary& study) {
                          short_number(t.threshold), tied ? "as often as any, and soonest" : "most often");
       text += fmt::format(": {} % of its seeds (95 % interval {})", percent(t.share.estimate), percent_range(t.share));
       if (median)
-        text += fmt::format(", half of them within {} {}", with_separators(static_cast<std::uint64_t>(*median)),
+        text += fmt::format(", half of all within {} {}", with_separators(static_cast<std::uint64_t>(*median)),
                             steps ? "steps" : "episodes");
       text += '.';
     } else {

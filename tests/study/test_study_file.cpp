@@ -832,22 +832,5 @@ TEST(StudyFile, PointsOfACurveOfValueLearners) {
       << refusal(head + "1\n");
 }
 
-// A Q network's parameters are thousands: kept where the file asks for them, and never drawn.
-TEST(StudyFile, ParametersOfValueLearnersAreKeptOnRequest) {
-  const std::string head = kTrain + "preset = \"workshop\"\n" + kSeeds;
-  EXPECT_FALSE(parse_study("s.toml", head).record.parameters);
-  EXPECT_FALSE(parse_study("s.toml", head + "[record]\ncurve_every = 10\n").record.parameters);
-  EXPECT_TRUE(parse_study("s.toml", head + "[record]\nparameters = true\n").record.parameters);
-  EXPECT_NE(refusal(head + "[distribution]\nparameters = \"uniform(-1, 1)\"\n").find("initialisation"), std::string::npos);
-}
-
-// A curve of value learners has no point for the first episode alone.
-TEST(StudyFile, PointsOfACurveOfValueLearners) {
-  const std::string head = kTrain + "algorithm = \"q-learning\"\nepisodes = 20000\n" + kSeeds + "[record]\ncurve_every = ";
-  EXPECT_EQ(parse_study("s.toml", head + "2\n").record.curve_every, 2u);
-  EXPECT_NE(refusal(head + "1\n").find("20000 points of 20000 episodes are not accepted"), std::string::npos)
-      << refusal(head + "1\n");
-}
-
 }  // namespace
 }  // namespace fryer::cli

@@ -93,8 +93,9 @@ std::string threshold_text(const TrainView& view, const TrainResult& r) {
   if (r.table.status[0] != static_cast<std::uint8_t>(ReplicaStatus::solved))
     return fmt::format("Did not reach a mean return of {}\n", *c.until);
   const std::string steps = r.table.steps.empty() ? "" : fmt::format(", {} steps", with_separators(r.steps));
-  return fmt::format("Reached a mean return of {} after {} updates, {} episodes{}\n", *c.until, r.table.updates[0],
-                     with_separators(r.episodes), steps);
+  return fmt::format("Reached a mean return of {} after {} updates, {} episodes{}\n", *c.until,
+                     with_separators(r.table.updates[0]), with_separators(view.by_episodes() ? r.table.episodes[0] : r.episodes),
+                     steps);
 }
 
 std::string solved_text(const TrainView& view, const TrainResult& r) {
@@ -192,9 +193,8 @@ Summary summarise(std::vector<double>& values) {
 
 std::string failure_text(const PopulationSettings& c, const Failure& failure) {
   return fmt::format(
-      "{} of {} trainings failed; the first: seed {}, whose {} stopped being finite at update {} (a smaller --learning-rate may "
-      "help)",
-      with_separators(failure.count), with_separators(c.replicas), failure.seed, failure.quantity, failure.update);
+      "{} of {} failed; the first: seed {}, whose {} stopped being finite at update {} (a smaller --learning-rate may help)",
+      with_separators(failure.count), counted(c.replicas, "trainings"), failure.seed, failure.quantity, failure.update);
 }
 
 Json train_json(const TrainView& view, const TrainResult& r) {
