@@ -11,13 +11,6 @@
 
 namespace fryer {
 
-// What a device has for value learners of a shape: teams that run at once, and how the memory of one is divided.
-struct QTeams {
-  std::uint64_t teams;
-  QPlan plan;
-};
-enum class QKind { with_replay, online, evaluation };
-
 template <class Device>
 class QRuns {
  public:

@@ -82,10 +82,19 @@ struct QTeamShape {
   FRYER_LANE int bias_3(int action) const { return first_bias3 + action; }
 };
 
+// What a team does.
+enum class QKind { with_replay, online, evaluation };
+
 // How a team's memory is divided. weights, gradient: whether the parameters and their gradient lie in fast memory (shared, on a GPU).
 struct QPlan {
   int chunk;  // samples at once, a multiple of eight
   bool weights, gradient;
+};
+
+// What a device has for value learners of a shape: teams that run at once, and how the memory of one is divided.
+struct QTeams {
+  std::uint64_t teams;
+  QPlan plan;
 };
 
 // ---- fast memory

@@ -3,20 +3,16 @@
 // bodies are in q_training_bodies.h and q_evaluate_bodies.h. How the memory of a team is divided follows from what the device has.
 #include "kernels/cuda_team.cuh"
 #include "kernels/launches.cuh"
+#include "kernels/q_plan.h"
 
 namespace fryer {
 namespace {
 
 // Four warps: a network of 64-64 units and 64 samples have 128 tiles. Two blocks a multiprocessor fill its shared memory then (97 KB
 // each), and leave a thread the registers that a tile takes; chunks of 128 samples would leave room for one.
-inline constexpr int kBlockThreads = 128, kBlocks = 2;
-inline constexpr int kMostChunk = 64;
+inline constexpr int kBlockThreads = 128, kBlocks = kWantedTeams;
 // A warp is a block of its own, so that shared memory goes out in small pieces: 18 KB for 32-32 units, 12 warps on sm_90.
 inline constexpr int kOnlineThreads = static_cast<int>(kWarpLanes), kOnlineBlocks = 10;
-// With smaller chunks than this, a network that does not fit otherwise is better off in the caches.
-inline constexpr int kFewestFastSamples = 16;
-// With fewer warps a multiprocessor than this, an online learner is better off in the second-level cache.
-inline constexpr int kFewestFastWarps = 2;
 
 template <bool kFast>
 __global__ void __launch_bounds__(kBlockThreads, kBlocks) dqn_train_kernel(const __grid_constant__ QLaunch launch) {
@@ -49,17 +45,10 @@ void with_kernel(QKind kind, bool fast, const Body& body) {
   }
 }
 
-std::size_t shared_bytes(QKind kind, const QTeamShape& shape, const QPlan& plan) {
-  const int numbers = kind == QKind::with_replay ? QBlockPlaces(shape, plan).size
-                      : kind == QKind::online    ? QOnlinePlaces(shape, plan).size
-                                                 : QEvaluatePlaces(shape, plan).size;
-  return sizeof(float) * static_cast<std::size_t>(numbers);
-}
-
 // Teams that run at once on a multiprocessor; 0 if the memory of one does not fit. The kernel may take all there is from here on,
 // whatever the plan: other plans are tried after the one that is launched, and by other backends of this process meanwhile.
 int resident_teams(QKind kind, const QTeamShape& shape, const QPlan& plan) {
-  const std::size_t bytes = shared_bytes(kind, shape, plan);
+  const std::size_t bytes = q_shared_bytes(kind, shape, plan);
   int device = 0, most = 0, resident = 0;
   FRYER_CUDA_CHECK(cudaGetDevice(&device));
   FRYER_CUDA_CHECK(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
@@ -79,7 +68,7 @@ int resident_teams(QKind kind, const QTeamShape& shape, const QPlan& plan) {
 
 template <class Launch>
 void launch_teams(const Grid& grid, QKind kind, const Launch& launch, const QTeams& teams, const char* name) {
-  const std::size_t bytes = shared_bytes(kind, launch.shape, launch.plan);
+  const std::size_t bytes = q_shared_bytes(kind, launch.shape, launch.plan);
   with_kernel(kind, launch.plan.weights, [&](auto* kernel, int threads) {
     if constexpr (std::is_invocable_v<decltype(kernel), Launch>)
       kernel<<<static_cast<unsigned>(teams.teams), static_cast<unsigned>(threads), bytes, grid.stream>>>(launch);
@@ -91,29 +80,8 @@ void launch_teams(const Grid& grid, QKind kind, const Launch& launch, const QTea
 
 QTeams q_teams(const Grid& grid, QKind kind, const QNetworkShape& network, std::uint32_t batch) {
   const QTeamShape shape(network);
-  const bool online = kind == QKind::online;
-  const int whole = online                      ? 8
-                    : kind == QKind::evaluation ? kMostChunk
-                                                : std::min(kMostChunk, round_up(static_cast<int>(batch), 8));
-  QPlan plan{};
-  int resident = 0;
-  // Parameters in shared memory if they fit there with a chunk that is worth it; whole chunks and two teams if there are, else the first
-  // that fits.
-  for (const bool weights : {true, false}) {
-    const int fewest = weights ? std::min(whole, kFewestFastSamples) : 8;
-    for (int chunk = whole; chunk >= fewest && resident < kBlocks; chunk = chunk / 2 / 8 * 8) {
-      for (const bool gradient : {true, false}) {
-        const QPlan next = {chunk, weights, gradient};
-        const int teams = resident_teams(kind, shape, next);
-        if (teams < (online && weights ? kFewestFastWarps : 1)) continue;
-        if (resident != 0 && (chunk != whole || teams < kBlocks)) continue;
-        plan = next;
-        resident = teams;
-        if (resident >= kBlocks) break;
-      }
-    }
-    if (resident != 0) break;
-  }
+  const auto [plan, resident] =
+      choose_q_plan(kind, batch, [&](const QPlan& tried) { return resident_teams(kind, shape, tried); });
   if (resident == 0) throw DeviceError("CUDA: this device has too little shared memory for a Q network");
   std::uint64_t teams = static_cast<std::uint64_t>(resident) * static_cast<std::uint64_t>(grid.multiprocessors);
   if (grid.most_blocks != 0) teams = std::min<std::uint64_t>(teams, grid.most_blocks);

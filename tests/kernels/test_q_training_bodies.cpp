@@ -7,6 +7,7 @@
 #include <random>
 
 #include "host/driver.h"
+#include "kernels/q_plan.h"
 #include "tests/engine/effort.h"
 #include "tests/engine/q_reference_runs.h"
 #include "tests/kernels/host_warp.h"
@@ -447,6 +448,54 @@ TEST(TeamBackend, TakesAsManyReplicasAtATimeAsFit) {
   } catch (const DeviceError& error) {
     EXPECT_NE(std::string(error.what()).find("7 replicas need "), std::string::npos) << error.what();
   }
+}
+
+// ---- how memory is divided
+
+// Of a multiprocessor that has so many bytes of shared memory, of which a block may have all but one kilobyte.
+int teams_that_fit(std::size_t bytes, std::size_t shared) {
+  constexpr std::size_t kReserved = 1024;
+  return bytes + kReserved > shared ? 0 : static_cast<int>(shared / (bytes + kReserved));
+}
+
+// Every network has a plan on every generation, and one that fits.
+TEST(QPlans, FitTheSharedMemoryOfEveryGeneration) {
+  for (const std::size_t kilobytes : {64u, 100u, 164u, 228u}) {  // sm_75; 86, 89 and 120; 80; 90 and 100
+    const std::size_t shared = kilobytes * 1024;
+    for (const QNetworkShape& network :
+         {QNetworkShape{1, 1}, {32, 32}, {64, 64}, {120, 84}, {128, 96}, {5, 256}, {256, 5}, {256, 256}}) {
+      const QTeamShape shape(network);
+      for (const QKind kind : {QKind::with_replay, QKind::online, QKind::evaluation}) {
+        for (const std::uint32_t batch : {1u, 7u, 64u, 128u, 256u}) {
+          SCOPED_TRACE(testing::Message() << kilobytes << " KB, " << network.hidden1 << '-' << network.hidden2 << ", kind "
+                                          << static_cast<int>(kind) << ", batch " << batch);
+          const auto resident = [&](const QPlan& plan) { return teams_that_fit(q_shared_bytes(kind, shape, plan), shared); };
+          const QPlanChoice choice = choose_q_plan(kind, batch, resident);
+          ASSERT_GE(choice.resident, 1);
+          EXPECT_EQ(choice.resident, resident(choice.plan));
+          EXPECT_EQ(choice.plan.chunk % 8, 0);
+          EXPECT_GE(choice.plan.chunk, 8);
+          EXPECT_LE(choice.plan.chunk, kMostChunk);
+          if (kind == QKind::online && choice.plan.weights) {
+            EXPECT_GE(choice.resident, kFewestFastWarps);
+          }
+        }
+      }
+    }
+  }
+}
+
+// The usual network lies in shared memory as a whole, two replicas a multiprocessor, where there are 228 KB.
+TEST(QPlans, TheUsualNetworkIsFast) {
+  const QTeamShape shape(QNetworkShape{64, 64});
+  const auto resident = [&](const QPlan& plan) {
+    return teams_that_fit(q_shared_bytes(QKind::with_replay, shape, plan), 228 * 1024);
+  };
+  const QPlanChoice choice = choose_q_plan(QKind::with_replay, 128, resident);
+  EXPECT_TRUE(choice.plan.weights);
+  EXPECT_TRUE(choice.plan.gradient);
+  EXPECT_EQ(choice.plan.chunk, kMostChunk);
+  EXPECT_EQ(choice.resident, kWantedTeams);
 }
 
 }  // namespace
