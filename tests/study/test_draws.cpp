@@ -279,13 +279,14 @@ TEST(DrawnReplica, sets_what_the_option_sets) {
   for (const cli::CommandEntry& entry : cli::commands()) {
     const std::string name = entry.name;
     if (name != "train" && name != "evaluate" && name != "gradient") continue;
-    for (const std::string& environment : cli::environments_of(entry)) {
-      const auto command = entry.make(environment);
+    for (const cli::Subject& subject : cli::subjects_of(entry)) {
+      const auto command = entry.make(subject);
+      const std::string algorithm = subject.algorithm.empty() ? "" : "algorithm = '" + subject.algorithm + "'\n";
       for (const cli::Option& option : command->table().options()) {
-        if (option.real == nullptr || option.name == "weight" || option.name == "bias") continue;
+        if (option.real == nullptr || !option.applies() || option.name == "weight" || option.name == "bias") continue;
         const double value = *option.real == 0.5 ? 0.75 : 0.5;
         const std::string key = cli::key_of(option.name),
-                          head = "command = '" + name + "'\nenvironment = '" + environment + "'\n";
+                          head = "command = '" + name + "'\nenvironment = '" + subject.environment + "'\n" + algorithm;
         const Plan given = parse(head + key + " = " + std::to_string(value) + "\n[seeds]\ncount = 1\n");
         const Plan drawn = parse(head + "[seeds]\ncount = 1\n[distribution]\n" + key + " = 'uniform(0.5, 0.76)'\n");
         CellConfiguration replica = *drawn.cells[0].run;
