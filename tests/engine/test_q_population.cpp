@@ -331,7 +331,7 @@ TEST(QConfiguration, RefusesWhatCannotBeRun) {
   refused([](T& t, C&) { t.epsilon.start = 1.01; }, "--epsilon-start", "from 0 to 1");
   refused([](T& t, C&) { t.epsilon.end = -0.01; }, "--epsilon-end", "from 0 to 1");
   refused([](T& t, C&) { t.epsilon.decay_steps = 0; }, "--epsilon-decay-steps", "from 1");
-  refused([](T& t, C&) { t.learning.tau = 0; }, "--target-mix", "above 0, at most 1");
+  refused([](T& t, C&) { t.learning.tau = 0; }, "--target-mix", "above 0 that a float can hold, at most 1");
   refused([](T& t, C&) { t.learning.tau = 1.5; }, "--target-mix", "1.5");
   refused([](T& t, C&) { t.learning.target_every = 0; }, "--target-every", "from 1");
   refused([](T& t, C&) { t.learning.gamma = 1.1; }, "--gamma", "from 0 to 1");

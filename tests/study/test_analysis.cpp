@@ -426,10 +426,24 @@ TEST(Comparisons, OfTrainingsThatStopAreOfTimesAndNeverIsWorst) {
   EXPECT_EQ(
       summary.sentence.substr(0, summary.sentence.find(". ")),
       "Of 2 cells, batch 2 reaches a mean return of 475 most often: 75.0 % of its seeds (95 % interval 30.1 to 95.4 %), half of "
-      "them within 201 steps");
+      "all within 201 steps");
   ASSERT_EQ(summary.comparisons.size(), 1u);
   EXPECT_EQ(summary.comparisons[0].improvement.estimate, 0.625);  // better, worse, better, equal
   EXPECT_EQ(summary.ranking, (std::vector<std::size_t>{1, 0}));
+}
+
+// A training that plays badly makes few steps in its updates: it is not taken for one that might have reached the threshold yet.
+TEST(Thresholds, HaveNoMedianOfStepsWhereFewReachThem) {
+  Made study(4);
+  study.cell(R"({"updates": 50, "batch": 1, "until": 475})", {{"batch", "1"}})
+      .rows({integers(ColumnKind::status, {1, 0, 0, 0}), integers(ColumnKind::updates, {10, 50, 50, 50}),
+             integers(ColumnKind::steps, {300, 30, 40, 50}), reals(ColumnKind::final_return, {480, 10, 11, 12})});
+  const StudySummary summary = study.analyse();
+  ASSERT_EQ(summary.cells[0].thresholds.size(), 1u);
+  const ThresholdSummary& t = summary.cells[0].thresholds[0];
+  EXPECT_EQ(t.reached, 1u);
+  EXPECT_FALSE(t.time.median);
+  EXPECT_FALSE(t.steps.median);
 }
 
 TEST(Comparisons, OfDifferentStoppingRulesAreNotMade) {
