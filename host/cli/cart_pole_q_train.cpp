@@ -16,7 +16,6 @@ namespace fryer::cli {
 namespace {
 
 constexpr const char* kDqn = "dqn";
-constexpr const char* kQLearning = "q-learning";
 
 Description describe(const std::string& algorithm) {
   Description d;
