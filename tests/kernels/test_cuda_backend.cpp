@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "host/driver.h"
-#include "kernels/cuda_backend.h"
 #include "tests/engine/q_reference_runs.h"
 #include "tests/engine/reference_runs.h"
 
@@ -342,38 +341,6 @@ TEST_F(CudaBackend, TrainsPopulationsOfValueLearnersAsTheCpuDoes) {
       EXPECT_EQ(a.curve[e].mean_return, b.curve[e].mean_return) << e;
       EXPECT_EQ(a.curve[e].sd, b.curve[e].sd) << e;
       EXPECT_EQ(a.curve[e].quantiles, b.curve[e].quantiles) << e;
-    }
-  }
-}
-
-// Left and gone on with, by turns on the GPU and the CPU.
-TEST_F(CudaBackend, GoesOnWithValueLearnersWhereTheCpuLeftThem) {
-  CudaOptions options;
-  options.chunk = 20'000;
-  const std::unique_ptr<Backend> short_launches = make_cuda_backend(0, "", options);
-  for (QTrainConfiguration c : {small_dqn_population(), small_online_population()}) {
-    c.training.episodes *= 4;
-    c.replicas = 40;
-    TrainingStates straight = fresh_states(c, true), states = fresh_states(c, true);
-    train_on(std::vector{c}, straight, *cpu, RunControl{});
-    int rounds = 0;
-    for (bool unfinished = true; unfinished; ++rounds) {
-      StopToken pause{false};
-      RunControl control;
-      control.pause = &pause;
-      control.progress = [&](std::uint64_t, std::uint64_t) { pause = rounds < 50; };
-      train_on(std::vector{c}, states, rounds % 2 == 0 ? *short_launches : *cpu, control);
-      unfinished = std::count(states.table.status.begin(), states.table.status.end(),
-                              static_cast<std::uint8_t>(ReplicaStatus::unfinished)) != 0;
-    }
-    EXPECT_GT(rounds, 2);
-    EXPECT_EQ(states.table.status, straight.table.status);
-    EXPECT_EQ(states.table.updates, straight.table.updates);
-    EXPECT_EQ(states.table.steps, straight.table.steps);
-    EXPECT_EQ(states.outcomes, straight.outcomes);
-    for (std::size_t i = 0; i < straight.table.parameters.size(); ++i) {
-      for (std::size_t row = 0; row < c.replicas; ++row)
-        ASSERT_EQ(to_bits(states.table.parameters[i][row]), to_bits(straight.table.parameters[i][row]));
     }
   }
 }

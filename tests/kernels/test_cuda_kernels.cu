@@ -4,8 +4,10 @@
 #include <curand_philox4x32_x.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
+#include "host/driver.h"
 #include "kernels/cuda_backend.h"
 #include "kernels/cuda_warp.cuh"
 #include "kernels/device_buffer.cuh"
@@ -307,6 +309,41 @@ TEST_F(CudaKernels, EveryLaunchShapeGivesTheReferenceDigests) {
       for (const ReferenceRun& run : reference_runs()) {
         EXPECT_EQ(run.run(*backend), run.digest) << run.name << ", " << blocks << " blocks, launches of " << chunk;
       }
+    }
+  }
+}
+
+// Left and gone on with, by turns on the GPU and the CPU.
+TEST_F(CudaKernels, GoesOnWithValueLearnersWhereTheCpuLeftThem) {
+  CudaOptions options;
+  options.chunk = 20'000;
+  BackendChoice on_the_cpu;
+  on_the_cpu.device = BackendChoice::Device::cpu;
+  const std::unique_ptr<Backend> cpu = make_backend(on_the_cpu);
+  const std::unique_ptr<Backend> short_launches = make_cuda_backend(0, "", options);
+  for (QTrainConfiguration c : {small_dqn_population(), small_online_population()}) {
+    c.training.episodes *= 4;
+    c.replicas = 40;
+    TrainingStates straight = fresh_states(c, true), states = fresh_states(c, true);
+    train_on(std::vector{c}, straight, *cpu, RunControl{});
+    int rounds = 0;
+    for (bool unfinished = true; unfinished; ++rounds) {
+      StopToken pause{false};
+      RunControl control;
+      control.pause = &pause;
+      control.progress = [&](std::uint64_t, std::uint64_t) { pause = rounds < 50; };
+      train_on(std::vector{c}, states, rounds % 2 == 0 ? *short_launches : *cpu, control);
+      unfinished = std::count(states.table.status.begin(), states.table.status.end(),
+                              static_cast<std::uint8_t>(ReplicaStatus::unfinished)) != 0;
+    }
+    EXPECT_GT(rounds, 2);
+    EXPECT_EQ(states.table.status, straight.table.status);
+    EXPECT_EQ(states.table.updates, straight.table.updates);
+    EXPECT_EQ(states.table.steps, straight.table.steps);
+    EXPECT_EQ(states.outcomes, straight.outcomes);
+    for (std::size_t i = 0; i < straight.table.parameters.size(); ++i) {
+      for (std::size_t row = 0; row < c.replicas; ++row)
+        ASSERT_EQ(to_bits(states.table.parameters[i][row]), to_bits(straight.table.parameters[i][row]));
     }
   }
 }
