@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <limits>
+#include <utility>
 
 #include "fryer/engine/registry.h"
 #include "host/cli/files.h"
@@ -226,7 +227,8 @@ void StudyReader::read_algorithm() {
   for (const auto& [key, value] : document_) {
     if (key.str() != "algorithm" && key.str() != "preset") continue;
     const std::string name(key.str());
-    (name == "algorithm" ? algorithm : preset) = {name, word(key, value), label(place_of(key.source()), name)};
+    Assignment given{name, word(key, value), label(place_of(key.source()), name)};
+    (name == "algorithm" ? algorithm : preset) = std::move(given);
   }
   plan_.algorithm = choose_algorithm(*entry_, plan_.environment, algorithm ? &*algorithm : nullptr, preset ? &*preset : nullptr);
   plan_.algorithm = entry_->make({plan_.environment, plan_.algorithm})->algorithm();
