@@ -740,17 +740,22 @@ FRYER_LANE QUpdateResult<float> update_batch(const QUpdateRules<float>& rules, c
     const int rows = (samples + kRows - 1) / kRows * kRows;
     for (int b = 0; b < samples; ++b) f.batch[b] = slots[index[first + b]];
     for (int b = samples; b < rows; ++b) f.batch[b] = Transition{};
+    // One network after the other: two middle weights at once would not stay in the first cache.
+    const auto forward_next = [&](const float* parameter, const float* weight_2, float (&value)[2][kChunk]) FRYER_INLINE_LAMBDA {
+      FRYER_KEEP_LOOP
+      for (int b = 0; b < rows; b += kRows) {
+        forward_rows(l, f, parameter, weight_2, f.batch[b].next_observation, memory.next1, memory.next2, value[0] + b, value[1] + b);
+      }
+    };
+    const float* const target_2 = memory.target + l.weight_2();
+    if (c.bootstrap == Bootstrap::target_network) {
+      forward_next(memory.target, target_2, f.next_value);
+    } else {
+      if (c.bootstrap == Bootstrap::double_q) forward_next(memory.target, target_2, f.other_value);
+      forward_next(memory.weight, memory.weight_2_in_out, f.next_value);
+    }
     FRYER_KEEP_LOOP
     for (int b = 0; b < rows; b += kRows) {
-      const float* const next = f.batch[b].next_observation;
-      const bool by_target = c.bootstrap == Bootstrap::target_network;
-      forward_rows(l, f, by_target ? memory.target : memory.weight,
-                   by_target ? memory.target + l.weight_2() : memory.weight_2_in_out, next, memory.next1, memory.next2,
-                   f.next_value[0] + b, f.next_value[1] + b);
-      if (c.bootstrap == Bootstrap::double_q) {
-        forward_rows(l, f, memory.target, memory.target + l.weight_2(), next, memory.next1, memory.next2, f.other_value[0] + b,
-                     f.other_value[1] + b);
-      }
       forward_rows(l, f, memory.weight, memory.weight_2_in_out, f.batch[b].observation, memory.hidden1 + b * l.row1(),
                    memory.hidden2 + b * l.row2(), f.value[0] + b, f.value[1] + b);
     }
