@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A GPU as device_backend.h sees one, and the functions of engine/backend.h that say which GPUs there are. Every CUDA error becomes a
 // DeviceError.
+#include "fryer/engine/gpu_clock.h"
 #include "kernels/device_buffer.cuh"
 #include "kernels/launches.cuh"
 
@@ -165,6 +166,11 @@ std::string cuda_unavailable_reason() {
   std::string reason;
   count_devices(reason);
   return reason;
+}
+
+GpuClock gpu_clock(int device) {
+  constexpr double kKilohertz = 1000;
+  return {attribute_of(device, cudaDevAttrMultiProcessorCount), kKilohertz * attribute_of(device, cudaDevAttrClockRate)};
 }
 
 std::vector<DeviceReport> list_cuda_devices() {

@@ -127,6 +127,7 @@ std::unique_ptr<Command> make_study_status_command(const Subject&);
 std::unique_ptr<Command> make_study_report_command(const Subject&);
 std::unique_ptr<Command> make_study_export_command(const Subject&);
 std::unique_ptr<Command> make_study_merge_command(const Subject&);
+std::unique_ptr<Command> make_bench_command(const Subject&);
 std::unique_ptr<Command> make_devices_command(const Subject&);
 std::unique_ptr<Command> make_list_command(const Subject&);
 std::unique_ptr<Command> make_version_command(const Subject&);

@@ -35,6 +35,7 @@ const std::vector<CommandEntry>& commands() {
       {"study report", make_study_report_command},
       {"study export", make_study_export_command},
       {"study merge", make_study_merge_command},
+      {"bench", make_bench_command},
       {"devices", make_devices_command},
       {"list", make_list_command},
       {"version", make_version_command},

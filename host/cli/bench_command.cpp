@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+// `fryer bench`: how fast this machine is at what users ask of it, how near its limit, and whether it has become slower.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "fryer/core/version.h"
+#include "host/cli/command.h"
+#include "host/cli/output/bench_report.h"
+#include "host/cli/output/json.h"
+#include "host/cli/run_support.h"
+#include "host/cpu_features.h"
+
+namespace fryer::cli {
+namespace {
+
+using throughput::Suite;
+using Device = BackendChoice::Device;
+
+Description describe() {
+  Description d;
+  d.name = "bench";
+  d.summary = "what this machine does, in episodes, steps and trainings per second, and how near its limit";
+  d.text =
+      "Measures on every executor of this machine, with 1, 2, 4, ... threads and all of them, the best of several repetitions. A row's spread is by how "
+      "much the median one was slower. Its limit is what the operations of the work, counted, would take at the peaks of the same run: fma, multiply "
+      "(32 x 32 bits, as random numbers are made of), divide (and square root) or issue (instructions on registers), whichever binds; on a GPU by its clock. "
+      "A row whose result does not have the scalar reference's bits has no rate, and the exit code is 1.";
+  d.examples = {{"everything, in less than a minute", "bench"},
+                {"one row, for programs", "bench --filter cart-pole-train --json"},
+                {"whether a new version is slower than what an earlier run wrote", "bench --compare before.json"}};
+  return d;
+}
+
+class BenchCommand : public Command {
+ public:
+  BenchCommand();
+  void resolve() override;
+  int run(const Console& console) override;
+
+ private:
+  throughput::Request request() const;
+  std::vector<BenchKey> planned(const throughput::Request& request) const;
+  int run_dry(const Console& console, const throughput::Request& request) const;
+  Json head() const;
+  std::string text(const Console& console, const throughput::Report& report, const BenchComparison* comparison,
+                   double seconds) const;
+
+  Suite suite_ = Suite::quick;
+  std::string filter_, compare_;
+  double tolerance_ = 0.1;
+};
+
+BenchCommand::BenchCommand() : Command(describe()) {
+  table_.choice<Suite>("suite", suite_, {{"quick", Suite::quick}, {"full", Suite::full}},
+                       "less than a minute, or less than five with more rows and repetitions");
+  Option filter;
+  filter.name = "filter";
+  filter.placeholder = "TEXT";
+  filter.accepted = "part of a row's name";
+  filter.help = "rows whose name contains TEXT alone; --dry-run lists them all";
+  filter.read = [this](const std::string& text) { filter_ = text; };
+  filter.value = [this] { return Json(filter_); };
+  table_.add(filter);
+  table_.text("compare", "FILE", compare_, "a file that bench --json wrote",
+              "tell each rate as a ratio to that of an earlier run, and exit with 1 if one is slower");
+  Option& tolerance = table_.number("tolerance", "SHARE", tolerance_, "a number above 0 and below 1", "",
+                                    "by how much a row may be slower than the earlier one before it counts as slower");
+  tolerance.setting = false;
+  add_backend_options();
+  table_.find("device")->help =
+      "cpu: its executors alone; cuda: the GPU alone; auto: both, where there is a GPU. FRYER_ISA chooses one executor";
+  table_.find("threads")->help = "with so many CPU workers alone, instead of 1, 2, 4, ... and all that this process may use";
+}
+
+void BenchCommand::resolve() {
+  const Option& tolerance = *table_.find("tolerance");
+  if (!(tolerance_ > 0 && tolerance_ < 1))
+    throw ConfigurationError(fmt::format("{}: {} is not accepted; {}", tolerance.label, tolerance_, tolerance.accepted));
+  if (tolerance.source != Source::standard && compare_.empty())
+    throw ConfigurationError(fmt::format("{}: has no meaning without --compare", tolerance.label));
+  if (throughput::find_rows(suite_, filter_).empty()) {
+    std::vector<std::string> names;
+    for (const throughput::Row* row : throughput::find_rows(suite_, "")) names.emplace_back(row->name);
+    throw ConfigurationError(fmt::format("{}: {} is in no row's name; the {} suite has {}{}", table_.find("filter")->label,
+                                         shown(filter_), table_.find("suite")->value().get<std::string>(), either(names),
+                                         suggestion(filter_, names)));
+  }
+}
+
+// Throws DeviceError for what this machine lacks.
+throughput::Request BenchCommand::request() const {
+  throughput::Request r{suite_, filter_, {}, {}, std::nullopt};
+  const BackendChoice& choice = common_.backend;
+  const char* const forced = std::getenv("FRYER_ISA");
+  const bool is_forced = forced != nullptr && *forced != '\0';
+  if (choice.device == Device::cuda) {
+    make_cuda_backend(choice.cuda_device, "");
+    r.gpu = choice.cuda_device;
+    return r;
+  }
+  if (is_forced) {
+    r.instruction_sets = {find_cpu_executor(forced).name};
+  } else {
+    r.instruction_sets = throughput::this_machine().instruction_sets;
+    if (choice.device == Device::automatic && cuda_unavailable_reason().empty()) r.gpu = 0;
+  }
+  const unsigned all = throughput::this_machine().cores;
+  if (choice.threads != 0) {
+    r.threads = {choice.threads};
+  } else {
+    for (unsigned n = 1; n < all; n *= 2) r.threads.push_back(n);
+    r.threads.push_back(all);
+  }
+  return r;
+}
+
+std::vector<BenchKey> BenchCommand::planned(const throughput::Request& request) const {
+  std::vector<BenchKey> keys;
+  for (const throughput::Row* row : throughput::find_rows(suite_, filter_)) {
+    for (const std::string& isa : request.instruction_sets) {
+      for (const unsigned threads : request.threads) keys.push_back({row->name, isa, threads});
+    }
+    if (request.gpu && row->gpu_instructions != 0) keys.push_back({row->name, "cuda", 1});
+  }
+  return keys;
+}
+
+Json BenchCommand::head() const {
+  return {{"command", description_.name},
+          {"configuration", table_.configuration()},
+          {"suite", table_.find("suite")->value()},
+          {"version", kVersion},
+          {"numerics_version", kNumericsVersion},
+          {"compiler", compiler()},
+          {"machine", machine_json(throughput::this_machine())}};
+}
+
+int BenchCommand::run_dry(const Console& console, const throughput::Request& request) const {
+  const std::vector<BenchKey> keys = planned(request);
+  const double seconds = throughput::guessed_seconds(request);
+  if (common_.json) {
+    Json document = head();
+    document["dry_run"] = true;
+    document["plan"] = {{"measurements", keys.size()}, {"seconds", finite(seconds)}};
+    console.print(to_text(document));
+    return 0;
+  }
+  Table table;
+  table.headings = {"<row", "<what", "<unit"};
+  for (const throughput::Row* row : throughput::find_rows(suite_, filter_)) table.rows.push_back({row->name, row->what, row->unit});
+  console.print(render(console.out, table) +
+                fmt::format("\nwould measure {} of them, by executors and threads, in about {}\n", keys.size(), human_seconds(seconds)));
+  return 0;
+}
+
+std::string BenchCommand::text(const Console& console, const throughput::Report& report, const BenchComparison* comparison,
+                               double seconds) const {
+  const throughput::Machine machine = throughput::this_machine();
+  std::string text = bench_table(console.out, report, comparison);
+  text += fmt::format("\n{}, {} processor{}; {}\n", machine.cpu, machine.cores, machine.cores == 1 ? "" : "s", compiler());
+  text += peaks_text(report);
+  text += fmt::format("{} measurements in {}, every result's digest compared with the scalar reference's (numerics version {})\n",
+                      report.rows.size(), human_seconds(seconds), kNumericsVersion);
+  return text;
+}
+
+int BenchCommand::run(const Console& console) {
+  std::optional<EarlierBench> earlier;
+  if (!compare_.empty()) earlier = parse_earlier_bench(compare_, read_file("--compare", compare_));
+  const throughput::Request wanted = request();
+  const std::vector<BenchKey> keys = planned(wanted);
+  if (earlier && std::none_of(keys.begin(), keys.end(), [&](const BenchKey& key) { return earlier->rates.contains(key); })) {
+    throw ConfigurationError(
+        fmt::format("--compare: {} has a rate of none of the rows that would be measured here", shown(compare_)));
+  }
+  if (common_.dry_run) return run_dry(console, wanted);
+  const bool automatic = common_.backend.device == Device::automatic;
+  if (automatic && !wanted.gpu && !common_.quiet) {
+    const std::string why = cuda_unavailable_reason();
+    console.note(fmt::format("fryer: no rows of a GPU: {}", why.empty() ? "FRYER_ISA names a CPU instruction set" : why));
+  }
+
+  const Stopwatch watch;
+  const throughput::Report report =
+      run_watched(*this, console, "measurements", 1, [&](const RunControl& control, ProgressMeter& meter) {
+        return throughput::measure(wanted, control.stop, [&](std::size_t finished, std::size_t planned, const std::string& what) {
+          meter.show(static_cast<double>(finished), static_cast<double>(planned), 0, "  " + what);
+        });
+      });
+  const double seconds = watch.seconds();
+  std::optional<BenchComparison> comparison;
+  if (earlier) comparison = compare_bench(report, *earlier, tolerance_, keys);
+
+  if (common_.json) {
+    Json document = head();
+    document["wall_seconds"] = seconds;
+    document["peaks"] = peaks_json(report);
+    document["rows"] = rows_json(report);
+    if (comparison) {
+      document["comparison"] = comparison_json(*comparison, tolerance_);
+      document["comparison"]["file"] = compare_;
+    }
+    console.print(to_text(document));
+  } else {
+    console.print(text(console, report, comparison ? &*comparison : nullptr, seconds));
+  }
+
+  int code = 0;
+  const auto tell = [&](const std::string& line) {
+    if (!common_.quiet) console.note("fryer: " + line);
+  };
+  for (const throughput::Measurement& m : report.rows) {
+    if (m.ok()) continue;
+    code = 1;
+    console.note(fmt::format("fryer: error: {}: {}", text_of(key_of(m)),
+                             m.repeats ? fmt::format("digest {} instead of {}", hex16(m.digest), hex16(m.expected))
+                                       : "the same work gave different bits"));
+  }
+  if (comparison) {
+    if (earlier->numerics_version != kNumericsVersion)
+      tell(fmt::format("{} is of numerics version {}", shown(compare_), earlier->numerics_version));
+    if (earlier->cpu != throughput::this_machine().cpu) tell(fmt::format("{} is of another machine: {}", shown(compare_), shown(earlier->cpu)));
+    for (const BenchKey& key : comparison->only_here) tell(fmt::format("{} is not in {}", text_of(key), shown(compare_)));
+    for (const BenchKey& key : comparison->only_there) tell(fmt::format("{} is in {} and has no rate here", text_of(key), shown(compare_)));
+    if (comparison->slower() != 0) {
+      code = 1;
+      console.note(fmt::format("fryer: error: {} of {} rows are slower than in {} by more than {:g} %", comparison->slower(),
+                               comparison->rows.size(), shown(compare_), tolerance_ * 100));
+    }
+  }
+  return code;
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_bench_command(const Subject&) { return std::make_unique<BenchCommand>(); }
+
+}  // namespace fryer::cli

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// See bench_report.h.
+#include "host/cli/output/bench_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "fryer/core/error.h"
+#include "host/cli/output/json.h"
+#include "host/text.h"
+
+namespace fryer::cli {
+namespace {
+
+using throughput::Measurement;
+using throughput::Report;
+
+std::string threads_text(unsigned threads) { return fmt::format("{} thread{}", threads, threads == 1 ? "" : "s"); }
+bool is_gpu(const std::string& executor) { return executor == "cuda"; }
+
+}  // namespace
+
+BenchKey key_of(const Measurement& m) { return {m.name, m.executor, m.threads}; }
+
+std::string text_of(const BenchKey& key) {
+  return fmt::format("{} on {}{}", key.name, key.executor, is_gpu(key.executor) ? "" : ", " + threads_text(key.threads));
+}
+
+EarlierBench parse_earlier_bench(const std::string& path, const std::string& text) {
+  const auto refuse = [&](const std::string& why) {
+    throw DamagedFileError(fmt::format("--compare: {} is not what `fryer bench --json` writes: {}", shown(path), why));
+  };
+  try {
+    const nlohmann::json document = nlohmann::json::parse(text);
+    if (document.at("command") != "bench") refuse("its `command` is another");
+    EarlierBench earlier{document.at("machine").at("cpu"), document.at("numerics_version"), {}};
+    for (const nlohmann::json& row : document.at("rows")) {
+      const BenchKey key{row.at("name"), row.at("executor"), row.at("threads")};
+      if (row.at("rate").is_null()) continue;  // wrong bits had none
+      const double rate = row.at("rate");
+      if (!(rate > 0)) refuse(fmt::format("the rate of {} is {}", text_of(key), rate));
+      if (!earlier.rates.emplace(key, rate).second) refuse(text_of(key) + " is there twice");
+    }
+    return earlier;
+  } catch (const nlohmann::json::exception& error) {
+    refuse(shown(error.what(), 300));
+    throw;  // not reached
+  }
+}
+
+std::size_t BenchComparison::slower() const {
+  return static_cast<std::size_t>(std::count_if(rows.begin(), rows.end(), [](const Row& row) { return row.slower; }));
+}
+
+BenchComparison compare_bench(const Report& report, const EarlierBench& earlier, double tolerance,
+                              const std::vector<BenchKey>& asked) {
+  BenchComparison comparison;
+  std::vector<BenchKey> measured;
+  for (const Measurement& m : report.rows) {
+    if (!m.ok()) continue;
+    const BenchKey key = key_of(m);
+    const auto found = earlier.rates.find(key);
+    measured.push_back(key);
+    if (found == earlier.rates.end()) {
+      comparison.only_here.push_back(key);
+    } else {
+      const double ratio = m.rate / found->second;
+      comparison.rows.push_back({key, ratio, ratio < 1 - tolerance});
+    }
+  }
+  for (const auto& [key, rate] : earlier.rates) {
+    const auto among = [&key = key](const std::vector<BenchKey>& keys) {
+      return std::find(keys.begin(), keys.end(), key) != keys.end();
+    };
+    if (among(asked) && !among(measured)) comparison.only_there.push_back(key);
+  }
+  return comparison;
+}
+
+Json machine_json(const throughput::Machine& machine) {
+  return {{"cpu", machine.cpu}, {"cores", machine.cores}, {"instruction_sets", machine.instruction_sets}};
+}
+
+Json peaks_json(const Report& report) {
+  Json peaks = Json::array();
+  for (const throughput::Peaks& p : report.peaks) {
+    Json peak = {{"executor", p.executor}, {"threads", p.threads}};
+    const auto add = [&](const char* name, double rate) { peak[name] = rate > 0 ? finite(rate) : Json(); };
+    add("fma_per_second", p.rates.fused);
+    add("multiplies_per_second", p.rates.wide_multiply);
+    add("divisions_per_second", p.rates.divide);
+    add("square_roots_per_second", p.rates.square_root);
+    add("instructions_per_second", p.rates.issue);
+    peaks.push_back(std::move(peak));
+  }
+  return peaks;
+}
+
+Json rows_json(const Report& report) {
+  Json rows = Json::array();
+  for (const Measurement& m : report.rows) {
+    Json row = {{"name", m.name}, {"executor", m.executor}, {"threads", m.threads}, {"unit", m.unit}};
+    row["rate"] = m.ok() ? finite(m.rate) : Json();
+    row["spread"] = m.ok() ? finite(m.spread) : Json();
+    row["repetitions"] = m.repetitions;
+    row["limit"] = Json();
+    if (m.ok() && m.limit)
+      row["limit"] = {{"kind", m.limit->kind}, {"rate", finite(m.limit->rate)}, {"share", finite(m.share())}};
+    row["digest"] = hex16(m.digest);
+    row["digest_ok"] = m.ok();
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+Json comparison_json(const BenchComparison& comparison, double tolerance) {
+  const auto keys = [](const std::vector<BenchKey>& some) {
+    Json list = Json::array();
+    for (const BenchKey& key : some)
+      list.push_back({{"name", key.name}, {"executor", key.executor}, {"threads", key.threads}});
+    return list;
+  };
+  Json rows = Json::array();
+  for (const BenchComparison::Row& row : comparison.rows) {
+    rows.push_back({{"name", row.key.name},
+                    {"executor", row.key.executor},
+                    {"threads", row.key.threads},
+                    {"ratio", finite(row.ratio)},
+                    {"slower", row.slower}});
+  }
+  return {{"tolerance", tolerance},
+          {"slower", comparison.slower()},
+          {"rows", std::move(rows)},
+          {"only_here", keys(comparison.only_here)},
+          {"only_there", keys(comparison.only_there)}};
+}
+
+std::string bench_table(const Terminal& terminal, const Report& report, const BenchComparison* comparison) {
+  Table table;
+  table.headings = {"<row", "<executor", "threads", "rate", "spread", "of limit", "<bound by"};
+  if (comparison != nullptr) table.headings.insert(table.headings.begin() + 4, "ratio");
+  for (const Measurement& m : report.rows) {
+    std::vector<std::string> row = {m.name, m.executor, is_gpu(m.executor) ? "" : std::to_string(m.threads)};
+    if (m.ok()) {
+      row.push_back(human_rate(m.rate, m.unit));
+      row.push_back(fmt::format("{:.1f} %", m.spread * 100));
+      row.push_back(m.limit ? fmt::format("{:.0f} %", m.share() * 100) : "");
+      row.emplace_back(m.limit ? m.limit->kind : "");
+    } else {
+      row.emplace_back(m.digest != m.expected ? "wrong bits" : "bits that change");
+      row.insert(row.end(), {"", "", ""});
+    }
+    if (comparison != nullptr) {
+      const auto found = std::find_if(comparison->rows.begin(), comparison->rows.end(),
+                                      [&](const BenchComparison::Row& r) { return r.key == key_of(m); });
+      row.insert(row.begin() + 4,
+                 found == comparison->rows.end() ? "" : fmt::format("{:.2f}{}", found->ratio, found->slower ? " slower" : ""));
+    }
+    table.rows.push_back(std::move(row));
+  }
+  return render(terminal, table);
+}
+
+std::string peaks_text(const Report& report) {
+  std::string text;
+  for (const throughput::Peaks& p : report.peaks) {
+    const auto billion = [](double rate) { return fmt::format("{:.3g}", rate * 1e-9); };
+    if (is_gpu(p.executor)) {
+      text += fmt::format("peak of {}: {} billion lanes' instructions a second, by its clock\n", p.executor, billion(p.rates.issue));
+      continue;
+    }
+    text += fmt::format("peaks of {}, {}, billions a second: fma {}, multiply {}, divide {}, square root {}, issue {}\n", p.executor,
+                        threads_text(p.threads), billion(p.rates.fused), billion(p.rates.wide_multiply), billion(p.rates.divide),
+                        billion(p.rates.square_root), billion(p.rates.issue));
+  }
+  return text;
+}
+
+}  // namespace fryer::cli

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// See suite.h.
+#include "host/throughput/suite.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "fryer/core/error.h"
+#include "fryer/engine/gpu_clock.h"
+#include "host/throughput/gpu_instructions.h"
+#include "host/throughput/peaks.h"
+
+namespace fryer::throughput {
+namespace {
+
+// What a suite may take with all its cells, and a repetition at most: longer ones tell no more, since the best of several is what counts.
+struct Budget {
+  double seconds, longest;
+  int repetitions;
+};
+constexpr Budget budget_of(Suite suite) { return suite == Suite::quick ? Budget{35, 0.06, 5} : Budget{220, 0.2, 11}; }
+constexpr double kShortest = 0.004;
+// Repetitions' worth of time that the choice of the size and the check take, about.
+constexpr double kOverhead = 2.5;
+// Peaks are short loops: of a few milliseconds, as often as rows are repeated.
+constexpr double kPeakSeconds = 0.004;
+
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+constexpr unsigned kPieceWorkers = 2;  // whoever runs it: a piece is the same work everywhere
+
+std::unique_ptr<Backend> cpu(const std::string& isa, unsigned threads) {
+  BackendChoice choice;
+  choice.device = BackendChoice::Device::cpu;
+  choice.isa = isa;
+  choice.threads = threads;
+  return make_backend(choice);
+}
+
+// What a row needs to be judged, made when it is first asked for.
+class Judge {
+ public:
+  explicit Judge(const Row& row) : row_(row), counts_(row.counts()) {
+    const auto backend = cpu("scalar", 1);
+    expected_ = row.run({*backend, &programs_of("scalar"), 1}, {row.piece, kPieceWorkers}, {}).digest;
+  }
+  const Row& row() const { return row_; }
+  const Counts& counts() const { return counts_; }
+  std::uint64_t expected() const { return expected_; }
+
+ private:
+  const Row& row_;
+  Counts counts_;
+  std::uint64_t expected_;
+};
+
+// The size that takes about so long, by trying larger and larger ones, which warms up too.
+std::uint64_t choose_size(const Row& row, const Site& site, double seconds, const RunControl& control) {
+  std::uint64_t size = row.least;
+  while (true) {
+    const Stopwatch watch;
+    row.run(site, {size, site.threads}, control);
+    const double taken = std::max(watch.seconds(), 1e-6);
+    if (taken >= 0.7 * seconds || size >= row.most) return size;
+    const double factor = std::min(seconds / taken, 16.0);  // short ones tell too little for more
+    const auto wanted = static_cast<std::uint64_t>(static_cast<double>(size) * factor);
+    size = std::clamp<std::uint64_t>(wanted, size + 1, row.most);
+    if (factor < 4) return size;
+  }
+}
+
+// Times one cell. counted: of a unit of work, what the row counts operations of.
+Measurement measure_cell(const Judge& judge, const Site& site, const Timing& timing, const StopToken* stop, double* counted) {
+  const Row& row = judge.row();
+  const RunControl control{stop, nullptr};
+  Measurement m;
+  m.name = row.name;
+  m.what = row.what;
+  m.unit = row.unit;
+  m.threads = site.threads;
+  m.expected = judge.expected();
+  m.digest = row.run(site, {row.piece, kPieceWorkers}, control).digest;
+  if (!m.ok()) return m;
+  const Size size{choose_size(row, site, timing.repetition, control), site.threads};
+  std::vector<double> seconds;
+  Done first{};
+  for (int i = 0; i < timing.repetitions; ++i) {
+    if (is_set(stop)) throw Stopped();
+    const Stopwatch watch;
+    const Done done = row.run(site, size, control);
+    seconds.push_back(watch.seconds());
+    if (i == 0) first = done;
+    m.repeats = m.repeats && done.digest == first.digest;
+  }
+  if (!m.ok()) return m;
+  const Best best = best_rate(first.units, seconds);
+  m.rate = best.rate;
+  m.spread = best.spread;
+  m.repetitions = timing.repetitions;
+  *counted = first.counted / first.units;
+  return m;
+}
+
+}  // namespace
+
+Best best_rate(double units, std::vector<double> seconds) {
+  std::sort(seconds.begin(), seconds.end());
+  const double best = seconds.front(), median = seconds[seconds.size() / 2];
+  return {units / best, 1 - best / median};
+}
+
+std::size_t count_cells(const Request& request) {
+  std::size_t cells = 0;
+  for (const Row* row : find_rows(request.suite, request.filter)) {
+    cells += request.instruction_sets.size() * request.threads.size();
+    if (request.gpu && row->gpu_instructions != 0) ++cells;
+  }
+  return cells;
+}
+
+Timing timing_of(Suite suite, std::size_t cells) {
+  const Budget budget = budget_of(suite);
+  const double each = budget.seconds / (static_cast<double>(std::max<std::size_t>(cells, 1)) * (budget.repetitions + kOverhead));
+  return {budget.repetitions, std::clamp(each, kShortest, budget.longest)};
+}
+
+double guessed_seconds(const Request& request) {
+  const std::size_t cells = count_cells(request);
+  const Timing timing = timing_of(request.suite, cells);
+  return static_cast<double>(cells) * timing.repetition * (timing.repetitions + kOverhead) +
+         static_cast<double>(request.instruction_sets.size() * request.threads.size()) * 10 * kPeakSeconds * timing.repetitions;
+}
+
+Report measure(const Request& request, const StopToken* stop, const Told& told) {
+  const std::size_t cells = count_cells(request);
+  const Timing timing = timing_of(request.suite, cells);
+  std::size_t finished = 0;
+  std::vector<Judge> judges;
+  const std::vector<const Row*> chosen = find_rows(request.suite, request.filter);
+  for (const Row* row : chosen) {
+    told(0, cells, "the reference");
+    if (is_set(stop)) throw Stopped();
+    judges.emplace_back(*row);
+  }
+
+  Report report;
+  std::vector<std::vector<Measurement>> by_row(judges.size());
+  for (const std::string& isa : request.instruction_sets) {
+    const ThroughputPrograms& programs = programs_of(isa);
+    for (const unsigned threads : request.threads) {
+      told(finished, cells, "peaks of " + isa);
+      const auto peaks = [&] { return measure_peaks(programs, threads, timing.repetitions, kPeakSeconds, stop); };
+      Rates rates = peaks();
+      const auto backend = cpu(isa, threads);
+      const Site site{*backend, &programs, threads};
+      std::vector<std::pair<std::size_t, double>> timed;  // whose limit is still to be found: operations per unit
+      for (std::size_t i = 0; i < judges.size(); ++i) {
+        told(finished++, cells, std::string(judges[i].row().name) + " on " + isa);
+        double counted = 0;
+        Measurement m = measure_cell(judges[i], site, timing, stop, &counted);
+        m.executor = isa;
+        if (m.ok()) timed.emplace_back(i, counted);
+        by_row[i].push_back(std::move(m));
+      }
+      rates = best_of(rates, peaks());  // the machine may have been busy the first time
+      for (const auto& [i, counted] : timed) by_row[i].back().limit = limit_of(needs(judges[i].counts() * counted, isa), rates);
+      report.peaks.push_back({isa, threads, rates});
+    }
+  }
+  if (request.gpu) {
+    const auto backend = make_cuda_backend(*request.gpu, "the GPU was asked for");
+    const GpuClock clock = gpu_clock(*request.gpu);
+    const double issue = clock.multiprocessors * gpu::kSchedulers * clock.hertz;  // instructions of a warp a second
+    for (std::size_t i = 0; i < judges.size(); ++i) {
+      const Row& row = judges[i].row();
+      if (row.gpu_instructions == 0) continue;
+      told(finished++, cells, std::string(row.name) + " on " + backend->info().device);
+      double counted = 0;
+      Measurement m = measure_cell(judges[i], {*backend, nullptr, 1}, timing, stop, &counted);
+      m.executor = "cuda";
+      if (m.ok()) m.limit = Limit{"issue", issue / (row.gpu_instructions * counted)};
+      by_row[i].push_back(std::move(m));
+    }
+    Rates rates;
+    rates.issue = issue * gpu::kLanes;
+    report.peaks.push_back({"cuda", 1, rates});
+  }
+  told(cells, cells, "");
+  for (auto& group : by_row) {
+    for (Measurement& m : group) report.rows.push_back(std::move(m));
+  }
+  return report;
+}
+
+}  // namespace fryer::throughput

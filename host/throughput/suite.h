@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Measures rows on every executor and thread count that was asked for. Before a row is timed somewhere, a small piece of its work is done there and its
+// digest compared with the scalar reference's; then every repetition must have the first one's digest: a wrong answer has no rate.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/throughput/operations.h"
+#include "host/throughput/rows.h"
+
+namespace fryer::throughput {
+
+struct Request {
+  Suite suite = Suite::quick;
+  std::string filter;
+  std::vector<std::string> instruction_sets;  // CPU executors
+  std::vector<unsigned> threads;              // of each of them
+  std::optional<int> gpu;
+};
+
+// How long things take. A suite's cells share its seconds.
+struct Timing {
+  int repetitions;
+  double repetition;  // seconds, about
+};
+Timing timing_of(Suite suite, std::size_t cells);
+// Rows times executors times thread counts.
+std::size_t count_cells(const Request& request);
+// About, without machines that are slow to start.
+double guessed_seconds(const Request& request);
+
+struct Measurement {
+  std::string name, what, unit, executor;
+  unsigned threads = 1;
+  std::uint64_t digest = 0, expected = 0;  // of the piece: here, and the reference's
+  bool repeats = true;                     // every repetition had the first one's digest
+  double rate = 0;                         // the best, units a second
+  double spread = 0;                       // by how much of it the median repetition was slower
+  int repetitions = 0;
+  std::optional<Limit> limit;
+
+  bool ok() const { return digest == expected && repeats; }
+  double share() const { return limit && limit->rate > 0 ? rate / limit->rate : 0; }
+};
+
+struct Peaks {
+  std::string executor;
+  unsigned threads;
+  Rates rates;
+};
+
+struct Report {
+  std::vector<Measurement> rows;  // by row, executor and threads
+  std::vector<Peaks> peaks;
+};
+
+// told: before each cell, how many there were before it, how many there are, and its name. Throws DeviceError, Stopped.
+using Told = std::function<void(std::size_t finished, std::size_t planned, const std::string& what)>;
+Report measure(const Request& request, const StopToken* stop, const Told& told);
+
+// The best of several and how much slower the median was.
+struct Best {
+  double rate, spread;
+};
+Best best_rate(double units, std::vector<double> seconds);
+
+}  // namespace fryer::throughput

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rows of `fryer bench`: that the table is whole, that a row's piece has the same digest on every executor of this machine, and that
+// what is timed adds up. No test asks how fast anything is.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "fryer/core/error.h"
+#include "host/cpu_features.h"
+#include "host/throughput/peaks.h"
+#include "host/throughput/suite.h"
+
+namespace fryer::throughput {
+namespace {
+
+TEST(Rows, AreNamedOnceAndCountSomething) {
+  std::set<std::string> names;
+  for (const Row& row : rows()) {
+    EXPECT_TRUE(names.insert(row.name).second) << row.name;
+    EXPECT_LT(row.least, row.most) << row.name;
+    const Rates needed = needs(row.counts(), "avx512");
+    EXPECT_GT(needed.issue, 0) << row.name;
+    EXPECT_GT(needed.fused + needed.wide_multiply, 0) << row.name;
+  }
+  const auto quick = find_rows(Suite::quick, ""), full = find_rows(Suite::full, "");
+  EXPECT_EQ(full.size(), rows().size());
+  EXPECT_GE(quick.size(), 9u);
+  EXPECT_LT(quick.size(), full.size());
+  EXPECT_TRUE(find_rows(Suite::full, "no such row").empty());
+  EXPECT_EQ(find_rows(Suite::quick, "philox").size(), 1u);
+}
+
+TEST(Rows, HaveTheSameBitsOnEveryExecutor) {
+  for (const Row& row : rows()) {
+    std::optional<std::uint64_t> digest;
+    for (const CpuExecutorReport& report : cpu_executors()) {
+      if (!report.unavailable.empty()) continue;
+      for (const unsigned threads : {1u, 3u}) {
+        if (report.isa == "scalar" && threads != 1) continue;  // slow
+        BackendChoice choice;
+        choice.device = BackendChoice::Device::cpu;
+        choice.isa = report.isa;
+        choice.threads = threads;
+        const auto backend = make_backend(choice);
+        const Done done = row.run({*backend, &programs_of(report.isa), threads}, {row.piece, 2}, {});
+        EXPECT_GT(done.units, 0) << row.name;
+        EXPECT_GT(done.counted, 0) << row.name;
+        EXPECT_EQ(done.digest, digest.value_or(done.digest)) << row.name << ' ' << report.isa << ' ' << threads;
+        digest = done.digest;
+      }
+    }
+  }
+}
+
+TEST(Suite, TheBestAndItsSpread) {
+  const Best best = best_rate(100, {4, 2, 5});
+  EXPECT_DOUBLE_EQ(best.rate, 50);
+  EXPECT_DOUBLE_EQ(best.spread, 0.5);
+  EXPECT_EQ(best_rate(100, {2}).spread, 0);
+}
+
+TEST(Suite, StaysWithinItsTimeOnMachinesWithManyThreads) {
+  Request request;
+  request.instruction_sets = {"scalar", "avx2", "avx512"};
+  for (unsigned n = 1; n <= 256; n *= 2) request.threads.push_back(n);
+  EXPECT_LT(guessed_seconds(request), 60);
+  request.suite = Suite::full;
+  EXPECT_LT(guessed_seconds(request), 300);
+  EXPECT_EQ(count_cells(request), rows().size() * 27);
+  request.gpu = 0;
+  EXPECT_EQ(count_cells(request), rows().size() * 28 - 1);  // Philox alone is none of a GPU's
+}
+
+TEST(Suite, MeasuresWhatWasAskedAndStops) {
+  Request request;
+  request.filter = "philox";
+  request.instruction_sets = {"scalar"};
+  request.threads = {1, 2};
+  std::size_t told = 0;
+  const Report report = measure(request, nullptr, [&](std::size_t finished, std::size_t planned, const std::string&) {
+    EXPECT_LE(finished, planned);
+    ++told;
+  });
+  EXPECT_GE(told, 3u);
+  ASSERT_EQ(report.rows.size(), 2u);
+  ASSERT_EQ(report.peaks.size(), 2u);
+  for (const Measurement& m : report.rows) {
+    EXPECT_TRUE(m.ok());
+    EXPECT_GT(m.rate, 0);
+    EXPECT_GE(m.spread, 0);
+    ASSERT_TRUE(m.limit);
+    EXPECT_GT(m.limit->rate, 0);
+  }
+  EXPECT_EQ(report.rows[0].digest, report.rows[1].digest);
+  const StopToken stop{true};
+  EXPECT_THROW(measure(request, &stop, [](std::size_t, std::size_t, const std::string&) {}), Stopped);
+}
+
+TEST(Measurement, WithoutTheReferencesBitsOrItsOwnIsNone) {
+  Measurement m;
+  m.digest = 1;
+  m.expected = 2;
+  EXPECT_FALSE(m.ok());
+  m.expected = 1;
+  EXPECT_TRUE(m.ok());
+  m.repeats = false;
+  EXPECT_FALSE(m.ok());
+}
+
+}  // namespace
+}  // namespace fryer::throughput
