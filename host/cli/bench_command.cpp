@@ -23,9 +23,14 @@ Description describe() {
   d.name = "bench";
   d.summary = "what this machine does, in episodes, steps and trainings per second, and how near its limit";
   d.text =
-      "Measures on every executor of this machine, with 1, 2, 4, ... threads and all of them, the best of several repetitions. A row's spread is by how "
-      "much the median one was slower. Its limit is what the operations of the work, counted, would take at the peaks of the same run: fma, multiply "
-      "(32 x 32 bits, as random numbers are made of), divide (and square root) or issue (instructions on registers), whichever binds; on a GPU by its clock. "
+      "Measures on every executor of this machine, with 1, 2, 4, ... threads and all of them, the best of several repetitions. A "
+      "row's spread is by how "
+      "much the median one was slower; cpu is what the best one had of its threads' processors: much less than 100 % where other "
+      "work had the rest, and "
+      "then rates say little. Its limit is what the operations of the work, counted, would take at the peaks of the same run: "
+      "fma, multiply "
+      "(32 x 32 bits, as random numbers are made of), divide (and square root) or issue (instructions on registers), whichever "
+      "binds; on a GPU by its clock. "
       "A row whose result does not have the scalar reference's bits has no rate, and the exit code is 1.";
   d.examples = {{"everything, in less than a minute", "bench"},
                 {"one row, for programs", "bench --filter cart-pole-train --json"},
@@ -149,9 +154,10 @@ int BenchCommand::run_dry(const Console& console, const throughput::Request& req
   }
   Table table;
   table.headings = {"<row", "<what", "<unit"};
-  for (const throughput::Row* row : throughput::find_rows(suite_, filter_)) table.rows.push_back({row->name, row->what, row->unit});
-  console.print(render(console.out, table) +
-                fmt::format("\nwould measure {} of them, by executors and threads, in about {}\n", keys.size(), human_seconds(seconds)));
+  for (const throughput::Row* row : throughput::find_rows(suite_, filter_))
+    table.rows.push_back({row->name, row->what, row->unit});
+  console.print(render(console.out, table) + fmt::format("\nwould measure {} of them, by executors and threads, in about {}\n",
+                                                         keys.size(), human_seconds(seconds)));
   return 0;
 }
 
@@ -221,9 +227,11 @@ int BenchCommand::run(const Console& console) {
   if (comparison) {
     if (earlier->numerics_version != kNumericsVersion)
       tell(fmt::format("{} is of numerics version {}", shown(compare_), earlier->numerics_version));
-    if (earlier->cpu != throughput::this_machine().cpu) tell(fmt::format("{} is of another machine: {}", shown(compare_), shown(earlier->cpu)));
+    if (earlier->cpu != throughput::this_machine().cpu)
+      tell(fmt::format("{} is of another machine: {}", shown(compare_), shown(earlier->cpu)));
     for (const BenchKey& key : comparison->only_here) tell(fmt::format("{} is not in {}", text_of(key), shown(compare_)));
-    for (const BenchKey& key : comparison->only_there) tell(fmt::format("{} is in {} and has no rate here", text_of(key), shown(compare_)));
+    for (const BenchKey& key : comparison->only_there)
+      tell(fmt::format("{} is in {} and has no rate here", text_of(key), shown(compare_)));
     if (comparison->slower() != 0) {
       code = 1;
       console.note(fmt::format("fryer: error: {} of {} rows are slower than in {} by more than {:g} %", comparison->slower(),

@@ -110,7 +110,9 @@ inline Counted fnma(Counted a, Counted b, Counted c) {
 }
 inline Counted square_root(Counted a) { return {fryer::square_root(a.value), note(Operation::square_root, a)}; }
 inline Counted reciprocal(Counted d) { return {fryer::reciprocal(d.value), note(Operation::divide, d)}; }
-inline Counted divide_normal(Counted a, Counted d) { return {fryer::divide_normal(a.value, d.value), note(Operation::divide, a, d)}; }
+inline Counted divide_normal(Counted a, Counted d) {
+  return {fryer::divide_normal(a.value, d.value), note(Operation::divide, a, d)};
+}
 inline Counted absolute(Counted a) { return {fryer::absolute(a.value), note_by(1, Operation::bits, a)}; }
 inline Counted exponent_of(Counted a) {  // shift, subtract, convert
   const Node shifted = note_by(2, Operation::bits, a);
@@ -120,13 +122,18 @@ inline Counted significand_of(Counted a) {
   return {fryer::significand_of(a.value), note_by(6, Operation::bits, Counted{0, note_by(5, Operation::bits, a)})};
 }
 inline Counted copy_sign(Counted magnitude, Counted x) {
-  return {fryer::copy_sign(magnitude.value, x.value), note_by(8, Operation::bits, magnitude, Counted{0, note_by(7, Operation::bits, x)})};
+  return {fryer::copy_sign(magnitude.value, x.value),
+          note_by(8, Operation::bits, magnitude, Counted{0, note_by(7, Operation::bits, x)})};
 }
 inline Counted flip_sign(Counted a, Counted s) {
   return {fryer::flip_sign(a.value, s.value), note_by(9, Operation::bits, a, Counted{0, note_by(7, Operation::bits, s)})};
 }
-inline Counted minimum(Counted bound, Counted x) { return {fryer::minimum(bound.value, x.value), note_by(10, Operation::bits, bound, x)}; }
-inline Counted maximum(Counted bound, Counted x) { return {fryer::maximum(bound.value, x.value), note_by(11, Operation::bits, bound, x)}; }
+inline Counted minimum(Counted bound, Counted x) {
+  return {fryer::minimum(bound.value, x.value), note_by(10, Operation::bits, bound, x)};
+}
+inline Counted maximum(Counted bound, Counted x) {
+  return {fryer::maximum(bound.value, x.value), note_by(11, Operation::bits, bound, x)};
+}
 template <int bits>
 Counted shift_bits_left(Counted x) {
   return {fryer::shift_bits_left<bits>(x.value), note_by(100 + bits, Operation::bits, x)};
@@ -134,7 +141,9 @@ Counted shift_bits_left(Counted x) {
 
 // ---- masks and choices
 
-inline Counted select(CountedMask m, Counted a, Counted b) { return {m.value ? a.value : b.value, note(Operation::select, m, a, b)}; }
+inline Counted select(CountedMask m, Counted a, Counted b) {
+  return {m.value ? a.value : b.value, note(Operation::select, m, a, b)};
+}
 inline CountedWord select(CountedMask m, CountedWord a, CountedWord b) {
   return {m.value ? a.value : b.value, note(Operation::select, m, a, b)};
 }
@@ -153,9 +162,7 @@ inline std::uint32_t count(CountedMask a) {
   result(Counted{0, note(Operation::count_lanes, a)});
   return a.value ? 1u : 0u;
 }
-inline CountedMask is_finite(Counted a) {
-  return {fryer::is_finite(a.value), note_by(3, Operation::compare, absolute(a))};
-}
+inline CountedMask is_finite(Counted a) { return {fryer::is_finite(a.value), note_by(3, Operation::compare, absolute(a))}; }
 inline CountedMask and_at_most(CountedMask m, Counted a, Counted bound) {
   const Node compared = note_by(4, Operation::compare, a, bound);
   return {m.value && a.value <= bound.value, note(Operation::merge, m, Counted{0, compared})};
@@ -178,7 +185,9 @@ template <int bits>
 CountedWord shift_right(CountedWord w) {
   return {w.value >> bits, note_by(100 + bits, Operation::word, w)};
 }
-inline CountedWord multiply_low(CountedWord a, std::uint32_t b) { return {a.value * b, note_by(4, Operation::word, a, CountedWord(b))}; }
+inline CountedWord multiply_low(CountedWord a, std::uint32_t b) {
+  return {a.value * b, note_by(4, Operation::word, a, CountedWord(b))};
+}
 inline CountedWord at_most(CountedWord w, std::uint32_t bound) {
   return {fryer::at_most(w.value, bound), note_by(5, Operation::word, w, CountedWord(bound))};
 }
@@ -207,7 +216,9 @@ inline CountedWide exclusive_or(CountedWide a, CountedWide b, std::uint32_t k) {
   return exclusive_or(a, b, CountedWide{k, Recording::current().constant(k)});
 }
 inline CountedWord narrow_low(CountedWide p) { return {static_cast<std::uint32_t>(p.value), note(Operation::narrow_low, p)}; }
-inline CountedWord narrow_high(CountedWide p) { return {static_cast<std::uint32_t>(p.value >> 32), note(Operation::narrow_high, p)}; }
+inline CountedWord narrow_high(CountedWide p) {
+  return {static_cast<std::uint32_t>(p.value >> 32), note(Operation::narrow_high, p)};
+}
 
 }  // namespace fryer::throughput
 

@@ -35,7 +35,7 @@ constexpr Cost kCosts[] = {
     {Operation::narrow_high, {}, {1, 2, 1}},
     {Operation::gather, {}, {1, 1, 1}},
     {Operation::count_lanes, {}, {1, 1, 1}},
-    {Operation::exact_sum, {1, 2, 2}, {4, 7, 7}},      // in doubles: converted, fma, added; two halves
+    {Operation::exact_sum, {1, 2, 2}, {4, 7, 7}},       // in doubles: converted, fma, added; two halves
     {Operation::exact_square, {2, 4, 4}, {6, 12, 12}},  // the conversion shared with the sum
     {Operation::lane_sum, {1, 2, 2}, {4, 9, 9}},
     {Operation::lane_mean, {0, 2, 2}, {3, 17, 17}},

@@ -11,10 +11,10 @@ namespace fryer::throughput {
 
 // What lane programs are made of. One of each is one lane's.
 enum class Operation {
-  fused,          // fma and fnma
-  multiply,       // of floats
-  add,            // or subtract
-  divide,         // a reciprocal too
+  fused,     // fma and fnma
+  multiply,  // of floats
+  add,       // or subtract
+  divide,    // a reciprocal too
   square_root,
   compare,
   select,
@@ -30,8 +30,8 @@ enum class Operation {
   narrow_low,
   narrow_high,
   gather,
-  count_lanes,    // of a mask
-  exact_sum,      // a term of a FixedSum, of FixedSquares, of a LaneFixedSum; and its mean
+  count_lanes,  // of a mask
+  exact_sum,    // a term of a FixedSum, of FixedSquares, of a LaneFixedSum; and its mean
   exact_square,
   lane_sum,
   lane_mean,

@@ -21,12 +21,6 @@ using PhiloxReal = VReal<3>;  // as episodes have it
 using Word = WordOf<One>;
 inline constexpr double kLanes = LaneTypes<One>::kLanes;
 
-// Keeps one lane's chains apart, which would else become vectors.
-#if FRYER_SCALAR_EXECUTOR && defined(__x86_64__)
-#define FRYER_APART_IN_REGISTER(kind, x) asm volatile("" : kind(x))
-#else
-#define FRYER_APART_IN_REGISTER(kind, x)
-#endif
 #define FRYER_CHAINS FRYER_UNROLL for (int i = 0; i < kChains; ++i)
 
 // A number that the compiler does not know.
@@ -38,6 +32,27 @@ FRYER_LANE std::uint32_t unknown(std::uint32_t x) {
   asm volatile("" : "+m"(x));
   return x;
 }
+
+// A value of its own: chains of single numbers would else become a vector.
+#if FRYER_SCALAR_EXECUTOR && defined(__x86_64__)
+FRYER_LANE float apart(float x) {
+  asm volatile("" : "+x"(x));
+  return x;
+}
+FRYER_LANE std::uint32_t apart(std::uint32_t x) {
+  asm volatile("" : "+r"(x));
+  return x;
+}
+FRYER_LANE WideWord apart(WideWord x) {
+  asm volatile("" : "+r"(x.value));
+  return x;
+}
+#else
+template <class Value>
+FRYER_LANE Value apart(Value x) {
+  return x;
+}
+#endif
 
 FRYER_LANE float total(One x) {
   float lane[LaneTypes<One>::kLanes];
@@ -52,12 +67,7 @@ template <class Step>
 FRYER_LANE float run_chains(std::uint64_t rounds, Step step) {
   One x[kChains];
   FRYER_CHAINS x[i] = One(unknown(1.1f + 0.01f * static_cast<float>(i)));
-  FRYER_KEEP_LOOP for (std::uint64_t round = 0; round < rounds; ++round) {
-    FRYER_CHAINS {
-      x[i] = step(x[i]);
-      FRYER_APART_IN_REGISTER("+x", x[i]);
-    }
-  }
+  FRYER_KEEP_LOOP for (std::uint64_t round = 0; round < rounds; ++round) { FRYER_CHAINS x[i] = apart(step(x[i])); }
   One sum = x[0];
   FRYER_UNROLL for (int i = 1; i < kChains; ++i) sum = sum + x[i];
   return total(sum);
@@ -82,10 +92,7 @@ float wide_multiply(std::uint64_t rounds) {
   FRYER_UNROLL for (int i = 0; i < kChains / 2; ++i) x[i] = widen(Word(unknown(12345u + static_cast<std::uint32_t>(i))));
   const std::uint32_t m = unknown(kPhiloxMultiplier0);
   FRYER_KEEP_LOOP for (std::uint64_t round = 0; round < rounds; ++round) {
-    FRYER_UNROLL for (int i = 0; i < kChains / 2; ++i) {
-      x[i] = multiply_wide(x[i], m);
-      FRYER_APART_IN_REGISTER("+r", x[i].value);
-    }
+    FRYER_UNROLL for (int i = 0; i < kChains / 2; ++i) x[i] = apart(multiply_wide(x[i], m));
   }
   Word sum = Word(0u);
   FRYER_UNROLL for (int i = 0; i < kChains / 2; ++i) sum = sum + narrow_high(x[i]);
@@ -104,14 +111,8 @@ float issue(std::uint64_t rounds) {
   const Word a = unknown(12345u);
   const float b = unknown(0.001f);
   FRYER_KEEP_LOOP for (std::uint64_t round = 0; round < rounds; ++round) {
-    FRYER_UNROLL for (int i = 0; i < kIntegers; ++i) {
-      x[i] = x[i] + a;
-      FRYER_APART_IN_REGISTER("+r", x[i]);
-    }
-    FRYER_UNROLL for (int i = 0; i < kFloats; ++i) {
-      y[i] = y[i] + b;
-      FRYER_APART_IN_REGISTER("+x", y[i]);
-    }
+    FRYER_UNROLL for (int i = 0; i < kIntegers; ++i) x[i] = apart(x[i] + a);
+    FRYER_UNROLL for (int i = 0; i < kFloats; ++i) y[i] = apart(y[i] + b);
   }
   float sum = 0;
   for (const Word n : x) sum += to_real<float>(n);
@@ -124,9 +125,7 @@ float issue(std::uint64_t rounds) {
   Word x[kChains];
   FRYER_CHAINS x[i] = Word(unknown(static_cast<std::uint32_t>(i)));
   const Word a = Word(unknown(12345u)), b = Word(unknown(54321u)), c = Word(0u);
-  FRYER_KEEP_LOOP for (std::uint64_t round = 0; round < rounds; ++round) {
-    FRYER_CHAINS x[i] = exclusive_or(x[i] + a, b, c);
-  }
+  FRYER_KEEP_LOOP for (std::uint64_t round = 0; round < rounds; ++round) { FRYER_CHAINS x[i] = exclusive_or(x[i] + a, b, c); }
   Word sum = x[0];
   FRYER_UNROLL for (int i = 1; i < kChains; ++i) sum = sum + x[i];
   return total(to_real<One>(sum));
@@ -152,12 +151,9 @@ std::uint32_t philox_words(std::uint64_t first, std::uint64_t count) {
 }
 
 // Initialised by the compiler: nothing compiled for an instruction set may run before the program has asked for it.
-constinit const ThroughputPrograms kPrograms = {{kChains * kLanes, fused},
-                                                {kChains / 2 * kLanes, wide_multiply},
-                                                {kChains * kLanes, divide},
-                                                {kChains * kLanes, roots},
-                                                {kIssued, issue},
-                                                philox_words};
+constinit const ThroughputPrograms kPrograms = {{kChains * kLanes, fused},  {kChains / 2 * kLanes, wide_multiply},
+                                                {kChains * kLanes, divide}, {kChains * kLanes, roots},
+                                                {kIssued, issue},           philox_words};
 
 }  // namespace
 

@@ -35,9 +35,9 @@ struct Done {
 
 struct Row {
   const char* name;
-  const char* what;  // for people
-  const char* unit;  // plural
-  bool quick;        // part of the quick suite too
+  const char* what;           // for people
+  const char* unit;           // plural
+  bool quick;                 // part of the quick suite too
   std::uint64_t least, most;  // sizes
   std::uint64_t piece;        // the size whose digest is compared with the scalar reference's
   Done (*run)(const Site& site, const Size& size, const RunControl& control);

@@ -2,6 +2,8 @@
 // See suite.h.
 #include "host/throughput/suite.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <chrono>
 
@@ -18,19 +20,28 @@ struct Budget {
   double seconds, longest;
   int repetitions;
 };
-constexpr Budget budget_of(Suite suite) { return suite == Suite::quick ? Budget{35, 0.06, 5} : Budget{220, 0.2, 11}; }
+constexpr Budget budget_of(Suite suite) { return suite == Suite::quick ? Budget{35, 0.05, 7} : Budget{220, 0.2, 11}; }
 constexpr double kShortest = 0.004;
 // Repetitions' worth of time that the choice of the size and the check take, about.
 constexpr double kOverhead = 2.5;
 // Peaks are short loops: of a few milliseconds, as often as rows are repeated.
 constexpr double kPeakSeconds = 0.004;
 
+// Of all threads of this process.
+double processor_seconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
 class Stopwatch {
  public:
   double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+  double processors() const { return (processor_seconds() - processors_) / seconds(); }  // busy with this, on average
 
  private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  double processors_ = processor_seconds();
 };
 
 constexpr unsigned kPieceWorkers = 2;  // whoever runs it: a piece is the same work everywhere
@@ -88,12 +99,13 @@ Measurement measure_cell(const Judge& judge, const Site& site, const Timing& tim
   m.digest = row.run(site, {row.piece, kPieceWorkers}, control).digest;
   if (!m.ok()) return m;
   const Size size{choose_size(row, site, timing.repetition, control), site.threads};
-  std::vector<double> seconds;
+  std::vector<double> seconds, processors;
   Done first{};
   for (int i = 0; i < timing.repetitions; ++i) {
     if (is_set(stop)) throw Stopped();
     const Stopwatch watch;
     const Done done = row.run(site, size, control);
+    processors.push_back(watch.processors());
     seconds.push_back(watch.seconds());
     if (i == 0) first = done;
     m.repeats = m.repeats && done.digest == first.digest;
@@ -102,6 +114,7 @@ Measurement measure_cell(const Judge& judge, const Site& site, const Timing& tim
   const Best best = best_rate(first.units, seconds);
   m.rate = best.rate;
   m.spread = best.spread;
+  if (site.programs != nullptr) m.processors = std::min(processors[best.index] / site.threads, 1.0);
   m.repetitions = timing.repetitions;
   *counted = first.counted / first.units;
   return m;
@@ -109,10 +122,11 @@ Measurement measure_cell(const Judge& judge, const Site& site, const Timing& tim
 
 }  // namespace
 
-Best best_rate(double units, std::vector<double> seconds) {
-  std::sort(seconds.begin(), seconds.end());
-  const double best = seconds.front(), median = seconds[seconds.size() / 2];
-  return {units / best, 1 - best / median};
+Best best_rate(double units, const std::vector<double>& seconds) {
+  const auto best = std::min_element(seconds.begin(), seconds.end());
+  std::vector<double> sorted = seconds;
+  std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2), sorted.end());
+  return {units / *best, 1 - *best / sorted[sorted.size() / 2], static_cast<std::size_t>(best - seconds.begin())};
 }
 
 std::size_t count_cells(const Request& request) {

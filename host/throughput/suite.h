@@ -39,6 +39,7 @@ struct Measurement {
   bool repeats = true;                     // every repetition had the first one's digest
   double rate = 0;                         // the best, units a second
   double spread = 0;                       // by how much of it the median repetition was slower
+  double processors = 0;                   // the share that the best repetition had of its threads' processors; of CPU executors
   int repetitions = 0;
   std::optional<Limit> limit;
 
@@ -61,10 +62,11 @@ struct Report {
 using Told = std::function<void(std::size_t finished, std::size_t planned, const std::string& what)>;
 Report measure(const Request& request, const StopToken* stop, const Told& told);
 
-// The best of several and how much slower the median was.
+// The best of several, which of them it was, and how much slower the median was.
 struct Best {
   double rate, spread;
+  std::size_t index;
 };
-Best best_rate(double units, std::vector<double> seconds);
+Best best_rate(double units, const std::vector<double>& seconds);
 
 }  // namespace fryer::throughput

@@ -29,7 +29,8 @@ Measurement measured(const char* name, const char* executor, unsigned threads, d
 
 Report made_up() {
   Report report;
-  report.rows = {measured("a", "avx2", 1, 100), measured("a", "avx2", 2, 200), measured("b", "avx2", 1, 50), measured("c", "cuda", 1, 9)};
+  report.rows = {measured("a", "avx2", 1, 100), measured("a", "avx2", 2, 200), measured("b", "avx2", 1, 50),
+                 measured("c", "cuda", 1, 9)};
   report.peaks = {{"avx2", 1, {1e9, 2e9, 3e8, 4e8, 5e9}}};
   return report;
 }
@@ -96,9 +97,9 @@ TEST(BenchCompare, FindsWhatIsSlowerAndWhatIsMissing) {
   EXPECT_EQ(compare_bench(made_up(), earlier, 0.1, asked).slower(), 0u);
 
   Report now = made_up();
-  now.rows[0].rate = 91;             // within 10 %
-  now.rows[1].rate = 179;            // not
-  now.rows[2].digest = 9;            // no rate any more
+  now.rows[0].rate = 91;   // within 10 %
+  now.rows[1].rate = 179;  // not
+  now.rows[2].digest = 9;  // no rate any more
   now.rows[3] = measured("d", "avx2", 1, 1);
   const BenchComparison comparison = compare_bench(now, earlier, 0.1, asked);
   ASSERT_EQ(comparison.rows.size(), 2u);
@@ -132,7 +133,8 @@ TEST(BenchCompare, RefusesForeignAndDamagedFiles) {
   };
   const Json good = document_of(made_up());
   EXPECT_EQ(refusal(to_text(good)), "");
-  for (const char* text : {"", "{", "[]", "7", "null", "{}", "{\"command\": \"train\"}", "{\"command\": \"bench\"}", "\xff\xfe"}) {
+  for (const char* text :
+       {"", "{", "[]", "7", "null", "{}", "{\"command\": \"train\"}", "{\"command\": \"bench\"}", "\xff\xfe"}) {
     EXPECT_NE(refusal(text).find("f.json"), std::string::npos) << text;
   }
   const auto changed = [&](auto change) {

@@ -5,7 +5,7 @@
 namespace fryer::cli {
 namespace {
 
-const RunOptions kScalar = {.environment = {"FRYER_ISA=scalar"}};
+const RunOptions kScalar = {{"FRYER_ISA=scalar"}, "", 0};
 
 Outcome bench(Words words) {
   Words all = {"bench", "--filter", "philox", "--threads", "1"};

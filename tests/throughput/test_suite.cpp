@@ -56,6 +56,7 @@ TEST(Suite, TheBestAndItsSpread) {
   const Best best = best_rate(100, {4, 2, 5});
   EXPECT_DOUBLE_EQ(best.rate, 50);
   EXPECT_DOUBLE_EQ(best.spread, 0.5);
+  EXPECT_EQ(best.index, 1u);
   EXPECT_EQ(best_rate(100, {2}).spread, 0);
 }
 
@@ -88,6 +89,8 @@ TEST(Suite, MeasuresWhatWasAskedAndStops) {
     EXPECT_TRUE(m.ok());
     EXPECT_GT(m.rate, 0);
     EXPECT_GE(m.spread, 0);
+    EXPECT_GT(m.processors, 0);
+    EXPECT_LE(m.processors, 1);
     ASSERT_TRUE(m.limit);
     EXPECT_GT(m.limit->rate, 0);
   }

@@ -104,6 +104,7 @@ Json rows_json(const Report& report) {
     row["rate"] = m.ok() ? finite(m.rate) : Json();
     row["spread"] = m.ok() ? finite(m.spread) : Json();
     row["repetitions"] = m.repetitions;
+    row["processors"] = m.ok() && !is_gpu(m.executor) ? finite(m.processors) : Json();
     row["limit"] = Json();
     if (m.ok() && m.limit)
       row["limit"] = {{"kind", m.limit->kind}, {"rate", finite(m.limit->rate)}, {"share", finite(m.share())}};
@@ -117,8 +118,7 @@ Json rows_json(const Report& report) {
 Json comparison_json(const BenchComparison& comparison, double tolerance) {
   const auto keys = [](const std::vector<BenchKey>& some) {
     Json list = Json::array();
-    for (const BenchKey& key : some)
-      list.push_back({{"name", key.name}, {"executor", key.executor}, {"threads", key.threads}});
+    for (const BenchKey& key : some) list.push_back({{"name", key.name}, {"executor", key.executor}, {"threads", key.threads}});
     return list;
   };
   Json rows = Json::array();
@@ -138,18 +138,19 @@ Json comparison_json(const BenchComparison& comparison, double tolerance) {
 
 std::string bench_table(const Terminal& terminal, const Report& report, const BenchComparison* comparison) {
   Table table;
-  table.headings = {"<row", "<executor", "threads", "rate", "spread", "of limit", "<bound by"};
+  table.headings = {"<row", "<executor", "threads", "rate", "spread", "cpu", "of limit", "<bound by"};
   if (comparison != nullptr) table.headings.insert(table.headings.begin() + 4, "ratio");
   for (const Measurement& m : report.rows) {
     std::vector<std::string> row = {m.name, m.executor, is_gpu(m.executor) ? "" : std::to_string(m.threads)};
     if (m.ok()) {
       row.push_back(human_rate(m.rate, m.unit));
       row.push_back(fmt::format("{:.1f} %", m.spread * 100));
+      row.push_back(is_gpu(m.executor) ? "" : fmt::format("{:.0f} %", m.processors * 100));
       row.push_back(m.limit ? fmt::format("{:.0f} %", m.share() * 100) : "");
       row.emplace_back(m.limit ? m.limit->kind : "");
     } else {
       row.emplace_back(m.digest != m.expected ? "wrong bits" : "bits that change");
-      row.insert(row.end(), {"", "", ""});
+      row.insert(row.end(), {"", "", "", ""});
     }
     if (comparison != nullptr) {
       const auto found = std::find_if(comparison->rows.begin(), comparison->rows.end(),
@@ -167,12 +168,13 @@ std::string peaks_text(const Report& report) {
   for (const throughput::Peaks& p : report.peaks) {
     const auto billion = [](double rate) { return fmt::format("{:.3g}", rate * 1e-9); };
     if (is_gpu(p.executor)) {
-      text += fmt::format("peak of {}: {} billion lanes' instructions a second, by its clock\n", p.executor, billion(p.rates.issue));
+      text +=
+          fmt::format("peak of {}: {} billion lanes' instructions a second, by its clock\n", p.executor, billion(p.rates.issue));
       continue;
     }
-    text += fmt::format("peaks of {}, {}, billions a second: fma {}, multiply {}, divide {}, square root {}, issue {}\n", p.executor,
-                        threads_text(p.threads), billion(p.rates.fused), billion(p.rates.wide_multiply), billion(p.rates.divide),
-                        billion(p.rates.square_root), billion(p.rates.issue));
+    text += fmt::format("peaks of {}, {}, billions a second: fma {}, multiply {}, divide {}, square root {}, issue {}\n",
+                        p.executor, threads_text(p.threads), billion(p.rates.fused), billion(p.rates.wide_multiply),
+                        billion(p.rates.divide), billion(p.rates.square_root), billion(p.rates.issue));
   }
   return text;
 }
