@@ -20,12 +20,16 @@ struct Budget {
   double seconds, longest;
   int repetitions;
 };
-constexpr Budget budget_of(Suite suite) { return suite == Suite::quick ? Budget{35, 0.05, 7} : Budget{220, 0.2, 11}; }
+constexpr Budget budget_of(Suite suite) { return suite == Suite::quick ? Budget{35, 0.05, 5} : Budget{220, 0.2, 11}; }
 constexpr double kShortest = 0.004;
+// On a busy machine a cell ends after so many times its share, with so many repetitions at least.
+constexpr double kPatience = 1.5;
+constexpr int kFewest = 3;
 // Repetitions' worth of time that the choice of the size and the check take, about.
 constexpr double kOverhead = 2.5;
-// Peaks are short loops: of a few milliseconds, as often as rows are repeated.
-constexpr double kPeakSeconds = 0.004;
+// Peaks are short loops, so that some fall between what else a machine does (of 4 ms on one with a load of 7, half were too low by half).
+constexpr double kPeakSeconds = 0.001;
+constexpr int kPeaksPerRepetition = 4;
 
 // Of all threads of this process.
 double processor_seconds() {
@@ -71,13 +75,16 @@ class Judge {
   std::uint64_t expected_;
 };
 
-// The size that takes about so long, by trying larger and larger ones, which warms up too.
+// The size that takes about so long, by trying larger and larger ones, which warms up too. CPU executors are asked how long they worked: other
+// processes' turns would make a size too small.
 std::uint64_t choose_size(const Row& row, const Site& site, double seconds, const RunControl& control) {
   std::uint64_t size = row.least;
   while (true) {
     const Stopwatch watch;
     row.run(site, {size, site.threads}, control);
-    const double taken = std::max(watch.seconds(), 1e-6);
+    const double wall = watch.seconds();
+    const double taken =
+        std::max(site.programs != nullptr ? wall * std::min(1.0, watch.processors() / site.threads) : wall, 1e-6);
     if (taken >= 0.7 * seconds || size >= row.most) return size;
     const double factor = std::min(seconds / taken, 16.0);  // short ones tell too little for more
     const auto wanted = static_cast<std::uint64_t>(static_cast<double>(size) * factor);
@@ -101,7 +108,9 @@ Measurement measure_cell(const Judge& judge, const Site& site, const Timing& tim
   const Size size{choose_size(row, site, timing.repetition, control), site.threads};
   std::vector<double> seconds, processors;
   Done first{};
-  for (int i = 0; i < timing.repetitions; ++i) {
+  const Stopwatch whole;
+  const double enough = kPatience * timing.repetition * timing.repetitions;
+  for (int i = 0; i < timing.repetitions && (i < kFewest || whole.seconds() < enough); ++i) {
     if (is_set(stop)) throw Stopped();
     const Stopwatch watch;
     const Done done = row.run(site, size, control);
@@ -115,7 +124,7 @@ Measurement measure_cell(const Judge& judge, const Site& site, const Timing& tim
   m.rate = best.rate;
   m.spread = best.spread;
   if (site.programs != nullptr) m.processors = std::min(processors[best.index] / site.threads, 1.0);
-  m.repetitions = timing.repetitions;
+  m.repetitions = static_cast<int>(seconds.size());
   *counted = first.counted / first.units;
   return m;
 }
@@ -148,7 +157,8 @@ double guessed_seconds(const Request& request) {
   const std::size_t cells = count_cells(request);
   const Timing timing = timing_of(request.suite, cells);
   return static_cast<double>(cells) * timing.repetition * (timing.repetitions + kOverhead) +
-         static_cast<double>(request.instruction_sets.size() * request.threads.size()) * 10 * kPeakSeconds * timing.repetitions;
+         static_cast<double>(request.instruction_sets.size() * request.threads.size()) * 10 * kPeakSeconds * kPeaksPerRepetition *
+             timing.repetitions;
 }
 
 Report measure(const Request& request, const StopToken* stop, const Told& told) {
@@ -169,7 +179,9 @@ Report measure(const Request& request, const StopToken* stop, const Told& told) 
     const ThroughputPrograms& programs = programs_of(isa);
     for (const unsigned threads : request.threads) {
       told(finished, cells, "peaks of " + isa);
-      const auto peaks = [&] { return measure_peaks(programs, threads, timing.repetitions, kPeakSeconds, stop); };
+      const auto peaks = [&] {
+        return measure_peaks(programs, threads, kPeaksPerRepetition * timing.repetitions, kPeakSeconds, stop);
+      };
       Rates rates = peaks();
       const auto backend = cpu(isa, threads);
       const Site site{*backend, &programs, threads};
