@@ -239,6 +239,7 @@ if [ "$benchmarks" = ON ]; then
 else
   say "SKIP benchmark: Google Benchmark is not installed (libbenchmark-dev)"
 fi
+step bench_command sh -c "'$fryer' bench --device cuda:0 --suite full --json >'$out/bench.json'"
 if command -v python3 >/dev/null && { [ -n "${CUOBJDUMP:-}" ] || command -v cuobjdump >/dev/null || [ -x /usr/local/cuda/bin/cuobjdump ]; }; then
   step count_sass sh -c "python3 bench/gpu/count_sass.py --arch $capability --check >'$out/sass.json'"
 else

@@ -65,6 +65,7 @@ BenchCommand::BenchCommand() : Command(describe()) {
   filter.placeholder = "TEXT";
   filter.accepted = "part of a row's name";
   filter.help = "rows whose name contains TEXT alone; --dry-run lists them all";
+  filter.default_text = "every row";
   filter.read = [this](const std::string& text) { filter_ = text; };
   filter.value = [this] { return Json(filter_); };
   table_.add(filter);
@@ -76,6 +77,7 @@ BenchCommand::BenchCommand() : Command(describe()) {
   add_backend_options();
   table_.find("device")->help =
       "cpu: its executors alone; cuda: the GPU alone; auto: both, where there is a GPU. FRYER_ISA chooses one executor";
+  table_.find("verbose")->help = "print the measured peaks too";
   table_.find("threads")->help = "with so many CPU workers alone, instead of 1, 2, 4, ... and all that this process may use";
 }
 
@@ -166,7 +168,7 @@ std::string BenchCommand::text(const Console& console, const throughput::Report&
   const throughput::Machine machine = throughput::this_machine();
   std::string text = bench_table(console.out, report, comparison);
   text += fmt::format("\n{}, {} processor{}; {}\n", machine.cpu, machine.cores, machine.cores == 1 ? "" : "s", compiler());
-  text += peaks_text(report);
+  if (common_.verbose) text += peaks_text(report);
   text += fmt::format("{} measurements in {}, every result's digest compared with the scalar reference's (numerics version {})\n",
                       report.rows.size(), human_seconds(seconds), kNumericsVersion);
   return text;
@@ -232,10 +234,15 @@ int BenchCommand::run(const Console& console) {
     for (const BenchKey& key : comparison->only_here) tell(fmt::format("{} is not in {}", text_of(key), shown(compare_)));
     for (const BenchKey& key : comparison->only_there)
       tell(fmt::format("{} is in {} and has no rate here", text_of(key), shown(compare_)));
-    if (comparison->slower() != 0) {
+    if (const std::size_t slower = comparison->slower(); slower != 0) {
       code = 1;
-      console.note(fmt::format("fryer: error: {} of {} rows are slower than in {} by more than {:g} %", comparison->slower(),
-                               comparison->rows.size(), shown(compare_), tolerance_ * 100));
+      const std::size_t disturbed = comparison->slower_and_disturbed();
+      const std::string why = disturbed != 0
+                                  ? fmt::format("; {} of these had less than {:g} % of their processors: other work ran",
+                                                disturbed, BenchComparison::kUndisturbed * 100)
+                                  : "";
+      console.note(fmt::format("fryer: error: {} of {} rows are slower than in {} by more than {:g} %{}", slower,
+                               comparison->rows.size(), shown(compare_), tolerance_ * 100, why));
     }
   }
   return code;

@@ -21,6 +21,7 @@ Measurement measured(const char* name, const char* executor, unsigned threads, d
   m.threads = threads;
   m.rate = rate;
   m.spread = 0.02;
+  m.processors = 1;
   m.repetitions = 5;
   m.digest = m.expected = 7;
   m.limit = Limit{"fma", 2 * rate};
@@ -107,6 +108,9 @@ TEST(BenchCompare, FindsWhatIsSlowerAndWhatIsMissing) {
   EXPECT_FALSE(comparison.rows[0].slower);
   EXPECT_TRUE(comparison.rows[1].slower);
   EXPECT_EQ(comparison.slower(), 1u);
+  EXPECT_EQ(comparison.slower_and_disturbed(), 0u);
+  now.rows[1].processors = 0.5;
+  EXPECT_EQ(compare_bench(now, earlier, 0.1, asked).slower_and_disturbed(), 1u);
   ASSERT_EQ(comparison.only_here.size(), 1u);
   EXPECT_EQ(comparison.only_here[0].name, "d");
   ASSERT_EQ(comparison.only_there.size(), 2u);

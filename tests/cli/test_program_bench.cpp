@@ -39,9 +39,10 @@ TEST(Bench, WritesADocumentThatALaterRunIsComparedWith) {
   const std::string file = folder / "before.json";
   document["rows"][0]["rate"] = 1;
   write_bytes(file, document.dump());
-  const Outcome faster = bench({"--compare", file});
+  const Outcome faster = bench({"--compare", file, "-v"});
   EXPECT_EQ(faster.code, 0) << faster.err;
-  EXPECT_NE(faster.out.find("ratio"), std::string::npos) << faster.out;
+  for (const char* part : {"ratio", "of limit", "peaks of scalar, 1 thread"})
+    EXPECT_NE(faster.out.find(part), std::string::npos) << part << '\n' << faster.out;
   document["rows"][0]["rate"] = 1e30;
   document["machine"]["cpu"] = "a faster one";
   write_bytes(file, document.dump());

@@ -53,6 +53,11 @@ std::size_t BenchComparison::slower() const {
   return static_cast<std::size_t>(std::count_if(rows.begin(), rows.end(), [](const Row& row) { return row.slower; }));
 }
 
+std::size_t BenchComparison::slower_and_disturbed() const {
+  return static_cast<std::size_t>(
+      std::count_if(rows.begin(), rows.end(), [](const Row& row) { return row.slower && row.disturbed; }));
+}
+
 BenchComparison compare_bench(const Report& report, const EarlierBench& earlier, double tolerance,
                               const std::vector<BenchKey>& asked) {
   BenchComparison comparison;
@@ -66,7 +71,8 @@ BenchComparison compare_bench(const Report& report, const EarlierBench& earlier,
       comparison.only_here.push_back(key);
     } else {
       const double ratio = m.rate / found->second;
-      comparison.rows.push_back({key, ratio, ratio < 1 - tolerance});
+      const bool disturbed = !is_gpu(m.executor) && m.processors < BenchComparison::kUndisturbed;
+      comparison.rows.push_back({key, ratio, ratio < 1 - tolerance, disturbed});
     }
   }
   for (const auto& [key, rate] : earlier.rates) {

@@ -35,12 +35,15 @@ EarlierBench parse_earlier_bench(const std::string& path, const std::string& tex
 struct BenchComparison {
   struct Row {
     BenchKey key;
-    double ratio;  // of this run's rate to the earlier one's
-    bool slower;   // by more than the tolerance
+    double ratio;    // of this run's rate to the earlier one's
+    bool slower;     // by more than the tolerance
+    bool disturbed;  // this run's had less than kUndisturbed of its processors
   };
+  static constexpr double kUndisturbed = 0.9;
   std::vector<Row> rows;
   std::vector<BenchKey> only_here, only_there;
   std::size_t slower() const;
+  std::size_t slower_and_disturbed() const;
 };
 // asked: whether this run was to measure such a row; others of the earlier run are left out of only_there.
 BenchComparison compare_bench(const throughput::Report& report, const EarlierBench& earlier, double tolerance,
