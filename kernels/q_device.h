@@ -345,6 +345,12 @@ class QRuns {
     launch.network = network;
     launch.shape = job.shape;
     launch.plan = teams.plan;
+    std::vector<QOnlineQuad> quads;
+    if (kind == QKind::online) quads = make_online_quads(launch.shape);
+    const Buffer<QOnlineQuad> device_quads(quads.size());
+    device.copy_to_device(device_quads, quads.data());
+    launch.quads = device_quads.data();
+    launch.quad_count = static_cast<int>(quads.size());
     if (kind == QKind::online) {
       launch.online = QOnlinePlaces(launch.shape, launch.plan);
     } else {

@@ -60,6 +60,9 @@ class OneSlot {
     launch_.plan = {team.chunk, team.fast, team.fast};
     launch_.block = QBlockPlaces(launch_.shape, launch_.plan);
     launch_.online = QOnlinePlaces(launch_.shape, launch_.plan);
+    quads_ = make_online_quads(launch_.shape);
+    launch_.quads = quads_.data();
+    launch_.quad_count = static_cast<int>(quads_.size());
     launch_.training = &training_;
     launch_.next = &next_;
     launch_.running = &running_;
@@ -110,6 +113,7 @@ class OneSlot {
   QReplicaMemory& replica_;
   Team team_;
   std::vector<float> learner_, parameter_;
+  std::vector<QOnlineQuad> quads_;
   QDeviceTraining training_{};
   QSlot slot_{};
   QLaunch launch_{};
