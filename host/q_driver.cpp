@@ -6,6 +6,7 @@
 #include "fryer/engine/replica_queues.h"
 #include "host/cart_pole_support.h"
 #include "host/cpu_backend.h"
+#include "host/cpu_features.h"
 #include "host/digest.h"
 #include "host/floating_environment.h"
 
@@ -129,9 +130,12 @@ double mean_return_of(const QTrainConfiguration& c, double sum, double episodes)
 }
 
 ReplicaMemory memory_of_replica(const QTrainConfiguration& c) {
-  const auto parameters = static_cast<std::uint64_t>(c.training.shape.parameters());
-  constexpr std::uint64_t kArrays = 8;  // weights, target, two moments, gradient, copies in an order of the lanes' own
-  return {kArrays * 4 * parameters, most_transitions(c.training) * sizeof(Transition), 4 * c.training.episodes};
+  const QTrainingRules rules = make_q_training_rules(c.training);
+  std::uint64_t learner = 0;
+  for (const CpuExecutorReport& report : cpu_executors()) {
+    if (report.unavailable.empty()) learner = std::max(learner, report.executor->q_network->bytes(rules.update));
+  }
+  return {learner, most_transitions(c.training) * sizeof(Transition), rules.kept_outcomes * sizeof(std::uint32_t)};
 }
 
 double guessed_steps(const QTrainConfiguration& c) {
