@@ -400,6 +400,28 @@ TEST(TeamBackend, GoesOnWhereItWasLeft) {
   }
 }
 
+// So few trainings are in the device at once that the host has room for those that a pause leaves there.
+TEST(TeamBackend, LeavesNoMoreThanTheHostHasRoomFor) {
+  const QTrainConfiguration c = small_dqn_population();
+  ASSERT_GT(c.replicas, 2u);
+  for (const double bytes : {1.0, 1e9}) {
+    CudaOptions options;
+    options.chunk = 8;
+    options.bytes_of_left_trainings = bytes;
+    DeviceBackend<HostWarps> backend(HostWarps(static_cast<std::uint32_t>(c.replicas), true, std::uint64_t{1} << 40),
+                                     BackendInfo{"teams", "host", 1, ""}, options);
+    StopToken pause{false};
+    RunControl control;
+    control.pause = &pause;
+    control.progress = [&](std::uint64_t, std::uint64_t) { pause = true; };
+    TrainingStates states = fresh_states(c, true);
+    train_on(std::vector{c}, states, backend, control);
+    const auto left = std::count_if(states.value_learners.begin(), states.value_learners.end(),
+                                    [](const QTrainingRecord& record) { return !record.weight.empty(); });
+    EXPECT_EQ(left, bytes == 1.0 ? 1 : static_cast<std::ptrdiff_t>(c.replicas));
+  }
+}
+
 // Learners of both kinds side by side.
 TEST(TeamBackend, TrainsBothKindsInOneRequest) {
   QTrainConfiguration replay = small_online_population();
