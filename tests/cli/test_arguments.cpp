@@ -153,7 +153,11 @@ TEST(ConfigFile, RefusesUnknownKeysWithTheNearest) {
   EXPECT_NE(refused("# caf\xc3\xa9\n").find("ASCII"), std::string::npos);
   EXPECT_NE(refused("{\"configuration\": 3}").find("not an object"), std::string::npos);
   EXPECT_NE(refused("{\"command\": \"gradient\", \"configuration\": {}}").find("`fryer gradient`"), std::string::npos);
-  EXPECT_NE(refused("{").find("damaged JSON"), std::string::npos);
+  EXPECT_NE(refused("{").find("damaged JSON: it ends too early"), std::string::npos);
+  EXPECT_NE(refused("{\"batch\": }").find("damaged JSON at byte 11"), std::string::npos);
+  EXPECT_NE(refused("{\"batch\": 1e999}").find("too large"), std::string::npos);
+  for (const char* text : {"{", "{\"batch\": }", "{\"batch\": 1e999}"})
+    EXPECT_EQ(refused(text).find("exception"), std::string::npos) << "the library's words";
   EXPECT_NE(refused("environment = 'CartPole-v1'").find("CartPole-v1"), std::string::npos);
 }
 

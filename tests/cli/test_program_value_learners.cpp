@@ -448,7 +448,11 @@ TEST(QNetworkFile, IsRefusedIfDamagedOrOfAnotherShape) {
   };
   using Document = nlohmann::json;
   expect(0, changed([](Document&) {}), "");
-  expect(5, text.substr(0, text.size() / 2), "not a whole policy file");
+  expect(5, text.substr(0, text.size() / 2), "the file ends too early, after");
+  expect(5, "{\"format\" \"fryer policy\"}", "not JSON at byte 24; accepted: a whole file as train --save-policy writes it");
+  expect(5, "{\"format\": 1e999}", "a number in it is too large");
+  expect(5, "", "the file is empty");
+  expect(5, "{\"format\": 3}", "not a policy that train --save-policy wrote");
   Document edited = Document::parse(text);
   edited["layers"][0]["weight"][0][0] = 0.5;
   expect(5, edited.dump(), "the checksum does not fit");
@@ -457,19 +461,20 @@ TEST(QNetworkFile, IsRefusedIfDamagedOrOfAnotherShape) {
   expect(5, changed([](Document& d) { d["hidden"] = {12}; }), "not one of this program's");
   expect(5, changed([](Document& d) { d["hidden"] = {12, 257}; }), "not one of this program's");
   expect(5, changed([](Document& d) { d["hidden"] = {0, 8}; }), "not one of this program's");
-  expect(5, changed([](Document& d) { d["hidden"] = 12; }), "not a whole policy file");
+  expect(5, changed([](Document& d) { d["hidden"] = 12; }), "not one of this program's");
   expect(5, changed([](Document& d) { d["policy"] = "sigmoid (linear)"; }), "not one of this program's");
-  expect(5, changed([](Document& d) { d["version"] = 1; }), "not a whole policy file");
+  expect(5, changed([](Document& d) { d["version"] = 1; }), "its hidden is not a whole number");
   expect(5, changed([](Document& d) { d["version"] = 3; }), "version 3");
   expect(5, changed([](Document& d) { d["layers"].erase(2); }), "layers should have 3");
   expect(5, changed([](Document& d) { d["layers"][1]["weight"].erase(0); }), "rows of weights of layer 2 should have 8");
   expect(5, changed([](Document& d) { d["layers"][1]["weight"][3].erase(0); }), "weights in a row of layer 2 should have 12");
   expect(5, changed([](Document& d) { d["layers"][2]["bias"].push_back(0); }), "biases of layer 3 should have 2");
   expect(5, changed([](Document& d) { d["layers"][2]["bias"] = 0; }), "biases of layer 3 should have 2");
-  expect(5, changed([](Document& d) { d["layers"][2].erase("bias"); }), "not a whole policy file");
+  expect(5, changed([](Document& d) { d["layers"][2].erase("bias"); }), "it has no bias");
   expect(5, changed([](Document& d) { d["layers"][0]["weight"][0][0] = 1e39; }), "not a finite float");
-  expect(5, changed([](Document& d) { d["layers"][0]["weight"][0][0] = nullptr; }), "not a whole policy file");
+  expect(5, changed([](Document& d) { d["layers"][0]["weight"][0][0] = nullptr; }), "weight of layer 1 is not a finite float");
 }
 
 }  // namespace
 }  // namespace fryer::cli
+    EXPECT_EQ(outcome.err.find("exception"), std::string::npos) << "the JSON library's words: " << outcome.err;
