@@ -187,8 +187,8 @@ void CartPoleQTrain::add_replay() {
                  "transitions", "size of the replay buffer; the newest transition takes the oldest one's place");
   table_.integer("warmup-steps", "N", t.warmup_steps, "a whole number from 0 to 2^40", "steps",
                  "random steps before the first update");
-  table_.flag("warmup-whole-episodes", t.warmup_in_whole_episodes,
-              "play the warm-up's last episode to its end, so that the warm-up is whole episodes");
+  table_.toggle("warmup-whole-episodes", t.warmup_in_whole_episodes,
+                "play the warm-up's last episode to its end, so that the warm-up is whole episodes");
   table_.integer("train-every", "N", t.train_every, "a whole number from 1 to 2^40", "steps",
                  "steps, warm-up included, between two rounds of updates");
   table_.integer("gradient-steps", "N", t.gradient_steps, "a whole number from 1 to 4294967295", "updates", "updates per round");
@@ -200,17 +200,10 @@ void CartPoleQTrain::add_target_network() {
   table_.number("target-mix", "TAU", l.tau, "a number above 0, at most 1", "a factor",
                 "target network <- target + TAU (online - target); 1 copies it (the workshop calls 1 - TAU tau)");
   table_.integer("target-every", "N", l.target_every, "a whole number from 1", "updates", "updates between two of these");
-  Option twice;
-  twice.name = "double";
-  twice.accepted = "true or false";
-  twice.help = "double DQN: the online network chooses the next action, the target network says what it is worth";
-  twice.value = [&l] { return Json(l.bootstrap == Bootstrap::double_q); };
-  twice.read = [&l, accepted = twice.accepted](const std::string& text) {
-    const std::optional<bool> value = parse_flag(text);
-    if (!value) not_accepted(text, accepted);
-    l.bootstrap = *value ? Bootstrap::double_q : Bootstrap::target_network;
-  };
-  table_.add(twice);
+  table_.toggle(
+      "double", [&l] { return l.bootstrap == Bootstrap::double_q; },
+      [&l](bool on) { l.bootstrap = on ? Bootstrap::double_q : Bootstrap::target_network; },
+      "double DQN: the online network chooses the next action, the target network says what it is worth");
 }
 
 void CartPoleQTrain::add_online_target() {

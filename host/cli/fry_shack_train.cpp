@@ -85,7 +85,7 @@ FryShackTrain::FryShackTrain() : PolicyGradientTrain(describe(), FryShack::kName
   add_baseline();
   add_until("a finite mean return, or none");
   add_parameters(table_, c_.problem, "the policy's initial");
-  table_.flag("learn-weight", c_.problem.learn_weight, "learn the weight too; the bias is always learned");
+  table_.toggle("learn-weight", c_.problem.learn_weight, "learn the weight too; the bias is always learned");
   add_fry_shack(table_, c_.problem.environment);
   add_files(fmt::format("{}", fmt::join(kFryShackParameters, ", ")));
   add_backend_options();

@@ -179,6 +179,35 @@ TEST(ValueLearnerOptions, DefaultsAndPresetsAreTheLibrarys) {
     EXPECT_TRUE(cell_of(words).training.terminal_mask) << line_of(words);
 }
 
+// All in the same ways: alone, on, off, and true and false for files.
+TEST(ValueLearnerOptions, SwitchesAreAlike) {
+  const Folder folder;
+  const std::string file = folder / "settings.toml";
+  for (const auto& [algorithm, names] : std::vector<std::pair<std::string, Words>>{
+           {"dqn", {"double", "warmup-whole-episodes", "update-after-last-step", "terminal-mask", "sutton-barto-reward"}},
+           {"q-learning", {"terminal-mask", "sutton-barto-reward"}},
+           {"reinforce", {"sutton-barto-reward"}}}) {
+    for (const std::string& name : names) {
+      const std::string key = key_of(name), option = "--" + name;
+      const auto value = [&](const Words& more) {
+        return configuration(with({"train", "CartPole-v1", "--algorithm", algorithm}, more))[key].get<bool>();
+      };
+      const auto of_file = [&](const std::string& text) {
+        write_bytes(file, key + " = " + text + "\n");
+        return value({"--config", file});
+      };
+      for (const Words& on : {Words{option}, Words{option, "on"}, Words{option + "=true"}, Words{option, "--seed", "1"}})
+        EXPECT_TRUE(value(on)) << line_of(on);
+      for (const Words& off : {Words{option, "off"}, Words{option + "=off"}, Words{option, "false"}})
+        EXPECT_FALSE(value(off)) << line_of(off);
+      for (const char* text : {"true", "'on'"}) EXPECT_TRUE(of_file(text)) << key << text;
+      for (const char* text : {"false", "'off'"}) EXPECT_FALSE(of_file(text)) << key << text;
+      expect_says(refusal({"train", "CartPole-v1", "--algorithm", algorithm, option, "yes"}),
+                  {option + ": yes is not accepted; on or off; in files true or false too"});
+    }
+  }
+}
+
 TEST(ValueLearnerOptions, TheAlgorithmIsChosenByWordsThenFileThenPreset) {
   const Folder folder;
   const std::string file = folder / "settings.toml";
