@@ -19,6 +19,7 @@ class TrainCommand : public Command {
  public:
   bool takes_environment() const override { return true; }
   std::string algorithm() const override { return algorithm_; }
+  bool preset_sets(const Option& option) const override;
   void resolve() override;
   int run(const Console& console) override;
 
