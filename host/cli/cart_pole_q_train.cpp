@@ -78,6 +78,10 @@ class CartPoleQTrain : public TrainCommand {
   std::string result_text(const Console& console, const TrainResult& r) const override;
   std::string last_returns(const TrainResult& r) const;
   void describe_policy(SavedPolicy& policy) const override { policy.q_network = c_.training.shape; }
+  std::string remedy() const override {
+    const QTrainingSettings& t = c_.training;
+    return failure_remedy(t.optimizer, t.reward_scale, t.learning.clip_norm == 0);
+  }
 
   void add_network();
   void add_exploration();

@@ -73,6 +73,7 @@ class FryShackTrain : public PolicyGradientTrain {
     return c_.replicas > 1 ? population_text(console.out, view(), r) : single_text(r);
   }
   void add_to_document(Json& document, const TrainResult& r) const override;
+  std::string remedy() const override { return failure_remedy(c_.optimizer, c_.problem.reward_scale, false); }
   std::string single_text(const TrainResult& r) const;
   void add_baseline();
 

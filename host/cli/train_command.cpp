@@ -174,7 +174,7 @@ int TrainCommand::run(const Console& console) {
     text += closing_text({result.episodes, result.steps, updates}, seconds, backend->info(), result.digest);
     console.print(text);
   }
-  if (result.failed.count != 0) throw RunError(failure_text(settings_, result.failed));
+  if (result.failed.count != 0) throw RunError(failure_text(settings_, result.failed, remedy()));
   return 0;
 }
 

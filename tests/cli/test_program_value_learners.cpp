@@ -348,6 +348,23 @@ TEST(ValueLearnerText, TellsEveryTenEpisodesOfOneTraining) {
 }
 
 TEST(ValueLearnerDryRun, TellsMemoryOfAReplica) {
+  EXPECT_TRUE(outcome.document()["final_return"].is_null());
+}
+
+// What may help depends on what failed; and it helps.
+TEST(ValueLearnerFailure, AdvisesWhatHelps) {
+  const auto advice = [](const Words& words) {
+    const Outcome outcome = run_program(with(words, {"--quiet"}));
+    EXPECT_EQ(outcome.code, 1) << line_of(words) << '\n' << outcome.err;
+    return outcome.err.substr(outcome.err.rfind('('));
+  };
+  const Words sgd = with(kOnline, {"--optimizer", "sgd", "--learning-rate", "10"});
+  EXPECT_EQ(advice(sgd), "(--clip-norm 10 or a smaller --learning-rate may help)\n");
+  EXPECT_EQ(run_program(with(sgd, {"--clip-norm", "10", "--quiet"})).code, 0);
+  EXPECT_EQ(advice(with(kOnline, {"--optimizer", "sgd", "--reward-scale", "1e9"})),
+            "(--clip-norm 10, a smaller --reward-scale or a smaller --learning-rate may help)\n");
+  EXPECT_EQ(advice(with(kDqn, {"--learning-rate", "1e38"})), "(a smaller --learning-rate may help)\n");
+  EXPECT_EQ(advice(with(kDqn, {"--adam-epsilon", "0"})), "(an --adam-epsilon above 0 or a smaller --learning-rate may help)\n");
   const Outcome text = run_program(with(kDqn, {"--dry-run", "--device", "cpu"}));
   EXPECT_EQ(text.code, 0) << text.err;
   expect_says(text.out, {"1 training of 25 episodes with a Q network of 182 parameters", "steps/s", "per replica that trains"});

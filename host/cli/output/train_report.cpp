@@ -191,10 +191,21 @@ Summary summarise(std::vector<double>& values) {
   return summary;
 }
 
-std::string failure_text(const PopulationSettings& c, const Failure& failure) {
-  return fmt::format(
-      "{} of {} failed; the first: seed {}, whose {} stopped being finite at update {} (a smaller --learning-rate may help)",
-      with_separators(failure.count), counted(c.replicas, "trainings"), failure.seed, failure.quantity, failure.update);
+std::string failure_text(const PopulationSettings& c, const Failure& failure, const std::string& remedy) {
+  return fmt::format("{} of {} failed; the first: seed {}, whose {} stopped being finite at update {} ({} may help)",
+                     with_separators(failure.count), counted(c.replicas, "trainings"), failure.seed, failure.quantity,
+                     failure.update, remedy);
+}
+
+// Adam's steps are about as long as the learning rate, whatever the gradient; but a gradient that was always 0 is divided by its epsilon.
+std::string failure_remedy(const OptimizerSettings& optimizer, double reward_scale, bool unclipped) {
+  const bool adam = optimizer.kind == OptimizerSettings::Kind::adam;
+  std::vector<std::string> remedies;
+  if (adam && optimizer.epsilon == 0) remedies.emplace_back("an --adam-epsilon above 0");
+  if (!adam && unclipped) remedies.emplace_back("--clip-norm 10");
+  if (!adam && std::abs(reward_scale) > 1) remedies.emplace_back("a smaller --reward-scale");
+  remedies.emplace_back("a smaller --learning-rate");
+  return either(remedies);
 }
 
 Json train_json(const TrainView& view, const TrainResult& r) {
