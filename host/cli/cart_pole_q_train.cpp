@@ -320,7 +320,7 @@ EpisodeWatch CartPoleQTrain::episode_watch(ProgressMeter& meter) const {
   };
 }
 
-// Mean returns at the curve's end, and how the last episode's are spread over a population that went there as a whole.
+// Mean returns at the curve's end.
 std::string CartPoleQTrain::last_returns(const TrainResult& r) const {
   const std::vector<CurvePoint>& curve = r.curve;
   if (curve.empty()) return "";
@@ -338,18 +338,15 @@ std::string CartPoleQTrain::last_returns(const TrainResult& r) const {
   if (curve.size() > 10)
     text += fmt::format(", of the last {} {:.4g}", std::min<std::size_t>(curve.size(), 100), mean_of_last(100));
   if (last.count != c_.replicas)
-    return text + fmt::format(" ({} went on until episode {})\n", counted(last.count, "trainings"), last.update);
-  if (!last.quantiles) return text + '\n';
-  const auto& q = *last.quantiles;
-  return text + fmt::format("\nReturn of episode {}: 10 % of the trainings have {:g} or less, half {:g}, 90 % {:g}\n",
-                            last.update, q[3], q[5], q[7]);
+    text += fmt::format(" ({} went on until episode {})", counted(last.count, "trainings"), last.update);
+  return text + '\n';
 }
 
 std::string CartPoleQTrain::result_text(const Console& console, const TrainResult& r) const {
   const TrainView training = view();
   const std::size_t all = training.parameters.size();
   if (c_.replicas > 1) {
-    return solved_text(training, r) + last_returns(r) + threshold_histogram(console.out, training, r) +
+    return solved_text(training, r) + last_returns(r) + final_return_text(r) + threshold_histogram(console.out, training, r) +
            paint(console.out, Style::dim,
                  fmt::format("({} a training; --json and --save-replicas have them)\n", counted(all, "parameters")));
   }

@@ -281,6 +281,45 @@ TEST(ValueLearnerDocument, OfAPopulationThatMeetsUntil) {
   EXPECT_GT(updates["mean"], episodes["mean"]);
   EXPECT_GE(steps["mean"], updates["mean"]);
   EXPECT_EQ(d["curve"]["count"][0], 6);
+  const auto& final_return = d["final_return"];
+  EXPECT_GE(final_return["min"].get<double>(), 9.5) << "each was stopped where it reached that";
+  EXPECT_LE(final_return["min"], final_return["quantiles"]["0.5"]);
+  EXPECT_LE(final_return["quantiles"]["0.5"], final_return["max"]);
+}
+
+// Of each replica as of the same training alone.
+TEST(ValueLearnerDocument, HasTheMeanOfTheLastEpisodes) {
+  std::vector<double> alone;
+  for (const char* seed : {"9", "10", "11"}) {
+    const auto d = document_of(with(kOnline, {"--seed", seed, "--episodes", "120"}));
+    const auto returns = d["curve"]["mean_return"].get<std::vector<double>>();
+    double sum = 0;
+    for (std::size_t e = 20; e < 120; ++e) sum += returns[e];
+    EXPECT_EQ(d["final_return"], sum / 100);
+    alone.push_back(sum / 100);
+  }
+  std::sort(alone.begin(), alone.end());
+  const Words population = with(kOnline, {"--seed", "9", "--replicas", "3", "--episodes", "120"});
+  const auto spread = document_of(population)["final_return"];
+  EXPECT_EQ(spread["min"], alone[0]);
+  EXPECT_EQ(spread["quantiles"]["0.5"], alone[1]);
+  EXPECT_EQ(spread["max"], alone[2]);
+  EXPECT_DOUBLE_EQ(spread["mean"].get<double>(), (alone[0] + alone[1] + alone[2]) / 3);
+  expect_says(run_program(population).out,
+              {"Mean return of a training's last 100 episodes: mean ", "5 % of the trainings have "});
+  const auto few = document_of(with(kOnline, {"--episodes", "7"}));
+  double sum = 0;
+  for (const double x : few["curve"]["mean_return"]) sum += x;
+  EXPECT_EQ(few["final_return"], sum / 7);
+}
+
+// The statistics of each of thousands of parameters take a line.
+TEST(ValueLearnerDocument, OfManyParametersHasOneLineEach) {
+  const Outcome outcome = run_program(with(kOnline, {"--hidden", "64,64", "--replicas", "2", "--episodes", "2", "--json"}));
+  EXPECT_EQ(outcome.document()["final_parameters"].size(), 4610u);
+  const auto lines = std::count(outcome.out.begin(), outcome.out.end(), '\n');
+  EXPECT_GT(lines, 4610);
+  EXPECT_LT(lines, 4610 + 300);
 }
 
 TEST(ValueLearnerDocument, RepeatsItsRun) {
@@ -309,6 +348,23 @@ TEST(ValueLearnerDocument, OfAFailedTraining) {
   EXPECT_EQ(outcome.code, 1);
   expect_says(outcome.err, {"2 of 2 trainings failed", "seed 42"});
   EXPECT_EQ(outcome.document()["failed"]["count"], 2);
+  EXPECT_TRUE(outcome.document()["final_return"].is_null());
+}
+
+// What may help depends on what failed; and it helps.
+TEST(ValueLearnerFailure, AdvisesWhatHelps) {
+  const auto advice = [](const Words& words) {
+    const Outcome outcome = run_program(with(words, {"--quiet"}));
+    EXPECT_EQ(outcome.code, 1) << line_of(words) << '\n' << outcome.err;
+    return outcome.err.substr(outcome.err.rfind('('));
+  };
+  const Words sgd = with(kOnline, {"--optimizer", "sgd", "--learning-rate", "10"});
+  EXPECT_EQ(advice(sgd), "(--clip-norm 10 or a smaller --learning-rate may help)\n");
+  EXPECT_EQ(run_program(with(sgd, {"--clip-norm", "10", "--quiet"})).code, 0);
+  EXPECT_EQ(advice(with(kOnline, {"--optimizer", "sgd", "--reward-scale", "1e9"})),
+            "(--clip-norm 10, a smaller --reward-scale or a smaller --learning-rate may help)\n");
+  EXPECT_EQ(advice(with(kDqn, {"--learning-rate", "1e38"})), "(a smaller --learning-rate may help)\n");
+  EXPECT_EQ(advice(with(kDqn, {"--adam-epsilon", "0"})), "(an --adam-epsilon above 0 or a smaller --learning-rate may help)\n");
 }
 
 // ---- text
@@ -348,23 +404,6 @@ TEST(ValueLearnerText, TellsEveryTenEpisodesOfOneTraining) {
 }
 
 TEST(ValueLearnerDryRun, TellsMemoryOfAReplica) {
-  EXPECT_TRUE(outcome.document()["final_return"].is_null());
-}
-
-// What may help depends on what failed; and it helps.
-TEST(ValueLearnerFailure, AdvisesWhatHelps) {
-  const auto advice = [](const Words& words) {
-    const Outcome outcome = run_program(with(words, {"--quiet"}));
-    EXPECT_EQ(outcome.code, 1) << line_of(words) << '\n' << outcome.err;
-    return outcome.err.substr(outcome.err.rfind('('));
-  };
-  const Words sgd = with(kOnline, {"--optimizer", "sgd", "--learning-rate", "10"});
-  EXPECT_EQ(advice(sgd), "(--clip-norm 10 or a smaller --learning-rate may help)\n");
-  EXPECT_EQ(run_program(with(sgd, {"--clip-norm", "10", "--quiet"})).code, 0);
-  EXPECT_EQ(advice(with(kOnline, {"--optimizer", "sgd", "--reward-scale", "1e9"})),
-            "(--clip-norm 10, a smaller --reward-scale or a smaller --learning-rate may help)\n");
-  EXPECT_EQ(advice(with(kDqn, {"--learning-rate", "1e38"})), "(a smaller --learning-rate may help)\n");
-  EXPECT_EQ(advice(with(kDqn, {"--adam-epsilon", "0"})), "(an --adam-epsilon above 0 or a smaller --learning-rate may help)\n");
   const Outcome text = run_program(with(kDqn, {"--dry-run", "--device", "cpu"}));
   EXPECT_EQ(text.code, 0) << text.err;
   expect_says(text.out, {"1 training of 25 episodes with a Q network of 182 parameters", "steps/s", "per replica that trains"});
@@ -485,6 +524,7 @@ TEST(QNetworkFile, IsRefusedIfDamagedOrOfAnotherShape) {
     const Outcome outcome = run_program({"evaluate", "CartPole-v1", "--policy", other, "--episodes", "10", "--quiet"});
     EXPECT_EQ(outcome.code, code) << says << '\n' << outcome.err;
     expect_says(outcome.err, {says});
+    EXPECT_EQ(outcome.err.find("exception"), std::string::npos) << "the JSON library's words: " << outcome.err;
     EXPECT_EQ(outcome.out.empty(), code != 0);
   };
   const auto changed = [&](const auto& change) {
@@ -523,4 +563,3 @@ TEST(QNetworkFile, IsRefusedIfDamagedOrOfAnotherShape) {
 
 }  // namespace
 }  // namespace fryer::cli
-    EXPECT_EQ(outcome.err.find("exception"), std::string::npos) << "the JSON library's words: " << outcome.err;

@@ -46,6 +46,12 @@ Json curve_json(const TrainView& view, const std::vector<CurvePoint>& curve) {
   return json;
 }
 
+// Failed trainings have NaN.
+Summary summary_of_finite(std::vector<double> values) {
+  std::erase_if(values, [](double x) { return !std::isfinite(x); });
+  return summarise(values);
+}
+
 // "Steps until then: mean 143,052; 5 % within 110,714, half within ...": of whole numbers.
 std::string until_then(const char* what, const Summary& s) {
   const auto number = [](double x) { return with_separators(static_cast<std::uint64_t>(x)); };
@@ -169,6 +175,17 @@ std::string shown_of_all(const Terminal& terminal, std::size_t shown, std::size_
   return paint(terminal, Style::dim, fmt::format("({} of {} parameters; {})", shown, all, where)) + '\n';
 }
 
+std::string final_return_text(const TrainResult& r) {
+  const Summary s = summary_of_finite(r.final_return);
+  if (s.count == 0) return "";
+  const auto number = [&](std::size_t i) { return short_number(s.quantiles[i]); };
+  return fmt::format("Mean return of a training's last {} episodes: mean {}, sd {}, from {} to {};\n",
+                     std::min<std::size_t>(r.curve.size(), 100), short_number(s.mean), short_number(s.sd), short_number(s.min),
+                     short_number(s.max)) +
+         fmt::format("5 % of the trainings have {} or less, 25 % {}, half {}, 75 % {}, 95 % {}\n", number(2), number(4),
+                     number(5), number(6), number(8));
+}
+
 Summary summarise(std::vector<double>& values) {
   Summary summary;
   summary.count = values.size();
@@ -232,6 +249,11 @@ Json train_json(const TrainView& view, const TrainResult& r) {
   json["updates_to_threshold"] = summary_json(solved);
   json["episodes_to_threshold"] = view.by_episodes() ? summary_json(r.solved_episodes) : summary_json(solved, batch);
   json["steps_to_threshold"] = r.table.steps.empty() ? summary_json(solved, batch) : summary_json(r.solved_steps);
+  if (view.by_episodes()) {
+    const Summary final_return = summary_of_finite(r.final_return);
+    const bool known = final_return.count != 0;
+    json["final_return"] = !known ? Json() : c.replicas > 1 ? summary_json(final_return) : finite(final_return.mean);
+  }
   json["curve"] = curve_json(view, r.curve);
   return json;
 }
