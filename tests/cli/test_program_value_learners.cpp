@@ -183,10 +183,11 @@ TEST(ValueLearnerOptions, DefaultsAndPresetsAreTheLibrarys) {
 TEST(ValueLearnerOptions, SwitchesAreAlike) {
   const Folder folder;
   const std::string file = folder / "settings.toml";
-  for (const auto& [algorithm, names] : std::vector<std::pair<std::string, Words>>{
+  for (const auto& [learner, names] : std::vector<std::pair<std::string, Words>>{
            {"dqn", {"double", "warmup-whole-episodes", "update-after-last-step", "terminal-mask", "sutton-barto-reward"}},
            {"q-learning", {"terminal-mask", "sutton-barto-reward"}},
            {"reinforce", {"sutton-barto-reward"}}}) {
+    const std::string algorithm = learner;
     for (const std::string& name : names) {
       const std::string key = key_of(name), option = "--" + name;
       const auto value = [&](const Words& more) {
