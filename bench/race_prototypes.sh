@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Races fryer against the throw-away prototypes that set the mark: same core, same compiler, alternating; medians, and their ratio pair by
-# pair. Usage: sh bench/race_prototypes.sh PROTOTYPES [ROUNDS] [CORE]; without the prototypes it is skipped and says so.
+# pair. Usage: sh bench/race_prototypes.sh PROTOTYPES [ROUNDS] [CORE] [PATTERN] (of the races by name); without the prototypes it is skipped and says so.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 prototypes=${1:-} rounds=${2:-5} core=${3:-0} wanted=${4:-.}
@@ -24,7 +24,7 @@ ours() { # ours BENCHMARK COUNTER
 }
 theirs() { # theirs PROGRAM PATTERN: the number before " M", or " updates/s", on the lines with the pattern, in millions
   taskset -c "$core" "build/bench/prototype_$1_$isa" | grep -E "$2" |
-    sed -E 's/.* ([0-9.]+) M .*/\1/; s/.* ([0-9]+) updates\/s.*/\1e-6/' | median
+    sed -E 's/.* ([0-9.]+) M .*/\1/; s/.* ([0-9]+) updates\/s.*/\1e-6/' | awk '{ print $1 + 0 }' | median
 }
 race() { # race WHAT BENCHMARK COUNTER PROGRAM PATTERN
   echo "$1" | grep -Eq "$wanted" || return 0

@@ -104,14 +104,6 @@ struct QReplica {
   Transition* slots;
   std::uint32_t* outcomes;
 };
-// What a replica of these rules takes at most; a ring's memory is touched only as it fills.
-struct QReplicaBytes {
-  std::uint64_t learner, replay, outcomes;
-  std::uint64_t total() const { return learner + replay + outcomes + sizeof(QTrainingState); }
-};
-inline QReplicaBytes q_replica_bytes(const QNetworkFunctions& functions, const QTrainingRules& rules) {
-  return {functions.bytes(rules.update), rules.replay_capacity * sizeof(Transition), rules.kept_outcomes * sizeof(std::uint32_t)};
-}
 
 struct LaneExecutor {
   const char* name;             // as in FRYER_ISA

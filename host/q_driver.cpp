@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Value learners: from configurations to a backend's work and from rows to results.
 #include <algorithm>
+#include <limits>
 
 #include "fryer/core/error.h"
 #include "fryer/engine/replica_queues.h"
 #include "host/cart_pole_support.h"
 #include "host/cpu_backend.h"
+#include "host/cpu_features.h"
 #include "host/digest.h"
 #include "host/floating_environment.h"
 
@@ -20,8 +22,21 @@ QTrainingSettings with_window(const QTrainConfiguration& c) {
   return s;
 }
 
-bool has_curve_quantiles(const QTrainConfiguration& c) {
-  return c.replicas > 1 && c.replicas <= kMostCurveNumbers / c.training.episodes;
+// The return of every episode of every replica, while it trains.
+bool keeps_outcomes(const QTrainConfiguration& c) { return c.replicas <= kMostCurveNumbers / c.training.episodes; }
+
+// TrainResult::final_return.
+std::vector<double> final_returns(const QTrainConfiguration& c, const Population& population) {
+  const ReplicaTable& table = population.table;
+  std::vector<double> means;
+  for (std::uint64_t row = 0; row < table.size() && !population.outcomes.empty(); ++row) {
+    const std::uint64_t counted = table.episodes[row], window = std::min<std::uint64_t>(counted, kValueLearnerWindow);
+    double sum = 0;  // of whole numbers
+    for (std::uint64_t e = counted - window; e < counted; ++e) sum += population.outcomes[e * table.size() + row];
+    const bool failed = table.status[row] == static_cast<std::uint8_t>(ReplicaStatus::failed);
+    means.push_back(failed ? std::numeric_limits<double>::quiet_NaN() : mean_return_of(c, sum, static_cast<double>(window)));
+  }
+  return means;
 }
 
 QTrainRequest make_request(const std::vector<QTrainConfiguration>& configurations) {
@@ -57,7 +72,7 @@ TrainResult train(const QTrainConfiguration& c, Backend& backend, const RunContr
   const FloatingEnvironment environment;
   validate(c);
   QTrainRequest request = make_request({c});
-  request.detail = {true, has_curve_quantiles(c), false};
+  request.detail = {true, c.replicas > 1 && keeps_outcomes(c), keeps_outcomes(c)};
   Population population = backend.train(request, control);
 
   TrainResult result;
@@ -67,6 +82,7 @@ TrainResult train(const QTrainConfiguration& c, Backend& backend, const RunContr
   result.solved_updates = population.solved_updates;
   result.solved_steps = population.solved_steps;
   result.solved_episodes = population.solved_episodes;
+  result.final_return = final_returns(c, population);
   result.failed = first_failure(population.table);
   if (result.failed.count != 0) result.failed.quantity = "Q network";
   result.digest = digest_of(population.table, 1);
@@ -129,9 +145,12 @@ double mean_return_of(const QTrainConfiguration& c, double sum, double episodes)
 }
 
 ReplicaMemory memory_of_replica(const QTrainConfiguration& c) {
-  const auto parameters = static_cast<std::uint64_t>(c.training.shape.parameters());
-  constexpr std::uint64_t kArrays = 8;  // weights, target, two moments, gradient, copies in an order of the lanes' own
-  return {kArrays * 4 * parameters, most_transitions(c.training) * sizeof(Transition), 4 * c.training.episodes};
+  const QTrainingRules rules = make_q_training_rules(c.training);
+  std::uint64_t learner = 0;
+  for (const CpuExecutorReport& report : cpu_executors()) {
+    if (report.unavailable.empty()) learner = std::max(learner, report.executor->q_network->bytes(rules.update));
+  }
+  return {learner, most_transitions(c.training) * sizeof(Transition), rules.kept_outcomes * sizeof(std::uint32_t)};
 }
 
 double guessed_steps(const QTrainConfiguration& c) {
@@ -152,7 +171,7 @@ WorkEstimate estimate(const QTrainConfiguration& c, unsigned workers) {
   e.memory_bytes = in_flight * memory_of_replica(c).total() +
                    c.replicas * (1 + 4 + 8 + 8 + 4 * static_cast<std::uint64_t>(t.shape.parameters())) +
                    t.episodes * (40 * (std::uint64_t{workers} + 1) + sizeof(CurvePoint)) +
-                   (has_curve_quantiles(c) ? 4 * t.episodes * c.replicas : 0);
+                   (keeps_outcomes(c) ? 4 * t.episodes * c.replicas : 0);
   return e;
 }
 

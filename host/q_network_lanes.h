@@ -741,10 +741,11 @@ FRYER_LANE QUpdateResult<float> update_batch(const QUpdateRules<float>& rules, c
     for (int b = 0; b < samples; ++b) f.batch[b] = slots[index[first + b]];
     for (int b = samples; b < rows; ++b) f.batch[b] = Transition{};
     // One network after the other: two middle weights at once would not stay in the first cache.
-    const auto forward_next = [&](const float* parameter, const float* weight_2, float (&value)[2][kChunk]) FRYER_INLINE_LAMBDA {
+    const auto forward_next = [&](const float* parameter, const float* weight_2, float(&value)[2][kChunk]) FRYER_INLINE_LAMBDA {
       FRYER_KEEP_LOOP
       for (int b = 0; b < rows; b += kRows) {
-        forward_rows(l, f, parameter, weight_2, f.batch[b].next_observation, memory.next1, memory.next2, value[0] + b, value[1] + b);
+        forward_rows(l, f, parameter, weight_2, f.batch[b].next_observation, memory.next1, memory.next2, value[0] + b,
+                     value[1] + b);
       }
     };
     const float* const target_2 = memory.target + l.weight_2();

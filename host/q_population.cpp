@@ -93,7 +93,7 @@ class Place {
     row_ = row;
     rules_ = &rules;
     const std::uint64_t transitions = most_transitions(settings);
-    if (!ring_ || ring_->ring.capacity < transitions) {
+    if (!ring_ || ring_->capacity() < transitions) {
       ring_.reset();  // first, so that there is never more than one
       ring_.emplace(transitions);
     }

@@ -47,7 +47,7 @@ QTrainConfiguration workshop_preset(std::uint32_t max_steps) {
 }
 
 // RL Baselines3 Zoo, hyperparams/dqn.yml, CartPole-v1: 128 updates after every 256th step, the target copied after every 10 steps (here: with
-// every round of updates, before which no step uses it).
+// every round of updates, before which no step uses it). Its 50,000 steps are some 500 episodes.
 QTrainConfiguration zoo_preset(std::uint32_t max_steps) {
   QTrainConfiguration c = dqn_defaults(max_steps);
   QTrainingSettings& t = c.training;
@@ -64,7 +64,8 @@ QTrainConfiguration zoo_preset(std::uint32_t max_steps) {
   return c;
 }
 
-// CleanRL, dqn.py: 4-120-84-2, an update after every 10th step from step 10,000 on, the target copied every 500 steps.
+// CleanRL, dqn.py: 4-120-84-2, an update after every 10th step from step 10,000 on, the target copied every 500 steps. Its 500,000 steps are
+// some 4,000 episodes: the first 3,000, most of them explored, have 164,000.
 QTrainConfiguration cleanrl_preset(std::uint32_t max_steps) {
   QTrainConfiguration c = dqn_defaults(max_steps);
   QTrainingSettings& t = c.training;
@@ -79,6 +80,7 @@ QTrainConfiguration cleanrl_preset(std::uint32_t max_steps) {
   t.learning.tau = 1;
   t.learning.target_every = 50;                                       // updates
   t.epsilon = {EpsilonSettings::Schedule::linear, 1, 0.05, 250'000};  // half of 500,000 steps
+  t.episodes = 4000;
   return c;
 }
 

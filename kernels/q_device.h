@@ -4,6 +4,8 @@
 // so that tests run it on teams of host threads.
 #pragma once
 
+#include <unistd.h>
+
 #include "fryer/engine/replica_queues.h"
 #include "kernels/cart_pole_device.h"
 #include "kernels/q_evaluate_bodies.h"
@@ -331,6 +333,7 @@ class QRuns {
     const double room = 0.75 * static_cast<double>(runs_.device.free_bytes()) / bytes;
     std::uint64_t count = std::min(teams.teams, all);
     if (room < static_cast<double>(count)) count = static_cast<std::uint64_t>(room);
+    if (job.request.states != nullptr) count = std::min(count, most_to_be_left(bytes));
     if (count == 0) check_memory(job.request, bytes / 0.75);
     count = std::max<std::uint64_t>(count, 1);
 
@@ -345,6 +348,12 @@ class QRuns {
     launch.network = network;
     launch.shape = job.shape;
     launch.plan = teams.plan;
+    std::vector<QOnlineQuad> quads;
+    if (kind == QKind::online) quads = make_online_quads(launch.shape);
+    const Buffer<QOnlineQuad> device_quads(quads.size());
+    device.copy_to_device(device_quads, quads.data());
+    launch.quads = device_quads.data();
+    launch.quad_count = static_cast<int>(quads.size());
     if (kind == QKind::online) {
       launch.online = QOnlinePlaces(launch.shape, launch.plan);
     } else {
@@ -380,6 +389,13 @@ class QRuns {
       }
       if (begun == rows.begun.size()) return true;
     }
+  }
+
+  // Trainings of so many bytes that the host has room for, should a pause leave them.
+  std::uint64_t most_to_be_left(double bytes) const {
+    double room = runs_.options.bytes_of_left_trainings;
+    if (room == 0) room = 0.5 * static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+    return static_cast<std::uint64_t>(std::clamp(room / bytes, 1.0, 0x1p32));
   }
 
   // Launches until no team has work left. False if a pause stopped it.

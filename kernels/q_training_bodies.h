@@ -57,22 +57,18 @@ struct QBlockPlaces {
 };
 
 struct QOnlinePlaces {
-  int weight, m, v, hidden1[2], hidden2[2], slope1[2], slope2[2], inputs[2], partial, size;
+  QOnlineSamplePlaces sample;
+  int weight, m, v, here, there, partial, size;
 
   QOnlinePlaces() = default;
-  QOnlinePlaces(const QTeamShape& shape, const QPlan& plan) {
+  QOnlinePlaces(const QTeamShape& shape, const QPlan& plan) : sample(shape) {
     Places places(kControlNumbers);
     const int parameters = plan.weights ? shape.numbers : 0;
     weight = places.take(parameters);
     m = places.take(parameters);
     v = places.take(parameters);
-    for (int i = 0; i < 2; ++i) {
-      hidden1[i] = places.take(shape.rows1);
-      hidden2[i] = places.take(shape.rows2);
-      slope1[i] = places.take(shape.rows1);
-      slope2[i] = places.take(shape.rows2);
-      inputs[i] = places.take(QOnlineSample::kInputs);
-    }
+    here = places.take(sample.size);
+    there = places.take(sample.size);
     partial = places.take(QNetworkShape::kActions * kTreeLanes);
     size = places.size();
   }
@@ -125,6 +121,8 @@ struct QLaunch {
   QPlan plan;
   QBlockPlaces block;  // of either kind of learner that one
   QOnlinePlaces online;
+  const QOnlineQuad* quads;  // of the shape
+  int quad_count;
   const QDeviceTraining* training;
   QFreshReplicas fresh;
   std::uint64_t* next;             // the first fresh replica not yet taken
@@ -199,13 +197,17 @@ struct OnlineLearner {
     const QOnlinePlaces& p = launch.online;
     const auto array = [&](int place, int i)
                            FRYER_INLINE_LAMBDA { return kFast ? fast + place : slow + i * launch.shape.numbers; };
-    const auto sample = [&](int i) FRYER_INLINE_LAMBDA {
-      return QOnlineSample{{fast + p.hidden1[i], fast + p.hidden2[i], fast + p.partial},
-                           fast + p.slope1[i],
-                           fast + p.slope2[i],
-                           fast + p.inputs[i]};
-    };
-    return {launch.shape, array(p.weight, kWeightArray), array(p.m, kMArray), array(p.v, kVArray), sample(0), sample(1), slots};
+    return {launch.shape,
+            p.sample,
+            array(p.weight, kWeightArray),
+            array(p.m, kMArray),
+            array(p.v, kVArray),
+            fast + p.here,
+            fast + p.there,
+            fast + p.partial,
+            launch.quads,
+            launch.quad_count,
+            slots};
   }
   static FRYER_LANE int size(const QLaunch& launch) { return launch.online.size; }
   template <class Body>

@@ -1,19 +1,28 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Everything that only a GPU can confirm, in one command, for whoever has one:
-#   sh bench/gpu/verify.sh [--built DIR] [FOLDER]      (FOLDER: verify-<GPU>-<date> if none is given)
+#   sh bench/gpu/verify.sh [--built DIR] [--minutes N] [FOLDER]      (FOLDER: verify-<GPU>-<date> if none is given)
 # Builds for the GPU that is here (or takes what was built elsewhere, in DIR, for a machine without a compiler), runs every CUDA
 # test, compares the program's digests on CPU and GPU, those of studies too, one of them killed and resumed, runs compute-sanitizer where it
 # is installed, and the benchmarks where their library is. FOLDER gets one log a step and summary.txt, a line `PASS|FAIL|SKIP step: detail` each; the exit status is 1 if a line
 # says FAIL. Needs nvcc, cmake and what the project builds with (`sh cmake/bootstrap.sh test` installs that). Changes nothing on
-# the GPU. About ten minutes.
+# the GPU. About ten minutes. In parts: with --minutes no step begins after so many, and the exit status is 75; the same FOLDER again goes on
+# after the steps that passed.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
-built=''
-if [ "${1:-}" = --built ]; then
-  built=$(cd "$2" && pwd) || exit 1
+built='' minutes=1000000
+while [ $# -gt 1 ]; do
+  case $1 in
+    --built) built=$(cd "$2" && pwd) || exit 1 ;;
+    --minutes)
+      minutes=$2
+      [ "$minutes" -ge 1 ] 2>/dev/null || { echo "verify.sh: --minutes: $2 is not accepted; whole minutes, from 1" >&2; exit 2; }
+      ;;
+    *) echo "verify.sh: $1 is not an option; there are --built DIR and --minutes N" >&2; exit 2 ;;
+  esac
   shift 2
-fi
+done
+begun=$(date +%s)
 gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1)
 capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -n 1 | tr -d .)
 if [ -z "$capability" ]; then
@@ -26,6 +35,9 @@ out=$(cd "$out" && pwd)
 cd "$root" || exit 1
 build=${built:-$root/build/verify}
 summary=$out/summary.txt
+earlier=$out/earlier.txt # steps that passed in earlier parts
+grep -h '^PASS' "$summary" "$earlier" 2>/dev/null | sort -u >"$earlier.new"
+mv "$earlier.new" "$earlier"
 : >"$summary"
 
 say() { echo "$*" | tee -a "$summary"; }
@@ -33,7 +45,12 @@ say() { echo "$*" | tee -a "$summary"; }
 step() {
   name=$1
   shift
+  if grep "^PASS $name:" "$earlier" >>"$summary"; then return 0; fi
   started=$(date +%s)
+  if [ $((started - begun)) -ge $((60 * minutes)) ]; then
+    say "LEFT at $name, after $minutes minutes: the same command with the folder $out goes on"
+    exit 75
+  fi
   if "$@" >"$out/$name.log" 2>&1 </dev/null; then
     say "PASS $name: $(($(date +%s) - started)) s"
   else

@@ -78,6 +78,10 @@ class CartPoleQTrain : public TrainCommand {
   std::string result_text(const Console& console, const TrainResult& r) const override;
   std::string last_returns(const TrainResult& r) const;
   void describe_policy(SavedPolicy& policy) const override { policy.q_network = c_.training.shape; }
+  std::string remedy() const override {
+    const QTrainingSettings& t = c_.training;
+    return failure_remedy(t.optimizer, t.reward_scale, t.learning.clip_norm == 0);
+  }
 
   void add_network();
   void add_exploration();
@@ -187,8 +191,8 @@ void CartPoleQTrain::add_replay() {
                  "transitions", "size of the replay buffer; the newest transition takes the oldest one's place");
   table_.integer("warmup-steps", "N", t.warmup_steps, "a whole number from 0 to 2^40", "steps",
                  "random steps before the first update");
-  table_.flag("warmup-whole-episodes", t.warmup_in_whole_episodes,
-              "play the warm-up's last episode to its end, so that the warm-up is whole episodes");
+  table_.toggle("warmup-whole-episodes", t.warmup_in_whole_episodes,
+                "play the warm-up's last episode to its end, so that the warm-up is whole episodes");
   table_.integer("train-every", "N", t.train_every, "a whole number from 1 to 2^40", "steps",
                  "steps, warm-up included, between two rounds of updates");
   table_.integer("gradient-steps", "N", t.gradient_steps, "a whole number from 1 to 4294967295", "updates", "updates per round");
@@ -200,17 +204,10 @@ void CartPoleQTrain::add_target_network() {
   table_.number("target-mix", "TAU", l.tau, "a number above 0, at most 1", "a factor",
                 "target network <- target + TAU (online - target); 1 copies it (the workshop calls 1 - TAU tau)");
   table_.integer("target-every", "N", l.target_every, "a whole number from 1", "updates", "updates between two of these");
-  Option twice;
-  twice.name = "double";
-  twice.accepted = "true or false";
-  twice.help = "double DQN: the online network chooses the next action, the target network says what it is worth";
-  twice.value = [&l] { return Json(l.bootstrap == Bootstrap::double_q); };
-  twice.read = [&l, accepted = twice.accepted](const std::string& text) {
-    const std::optional<bool> value = parse_flag(text);
-    if (!value) not_accepted(text, accepted);
-    l.bootstrap = *value ? Bootstrap::double_q : Bootstrap::target_network;
-  };
-  table_.add(twice);
+  table_.toggle(
+      "double", [&l] { return l.bootstrap == Bootstrap::double_q; },
+      [&l](bool on) { l.bootstrap = on ? Bootstrap::double_q : Bootstrap::target_network; },
+      "double DQN: the online network chooses the next action, the target network says what it is worth");
 }
 
 void CartPoleQTrain::add_online_target() {
@@ -323,7 +320,7 @@ EpisodeWatch CartPoleQTrain::episode_watch(ProgressMeter& meter) const {
   };
 }
 
-// Mean returns at the curve's end, and how the last episode's are spread over a population that went there as a whole.
+// Mean returns at the curve's end.
 std::string CartPoleQTrain::last_returns(const TrainResult& r) const {
   const std::vector<CurvePoint>& curve = r.curve;
   if (curve.empty()) return "";
@@ -341,18 +338,15 @@ std::string CartPoleQTrain::last_returns(const TrainResult& r) const {
   if (curve.size() > 10)
     text += fmt::format(", of the last {} {:.4g}", std::min<std::size_t>(curve.size(), 100), mean_of_last(100));
   if (last.count != c_.replicas)
-    return text + fmt::format(" ({} went on until episode {})\n", counted(last.count, "trainings"), last.update);
-  if (!last.quantiles) return text + '\n';
-  const auto& q = *last.quantiles;
-  return text + fmt::format("\nReturn of episode {}: 10 % of the trainings have {:g} or less, half {:g}, 90 % {:g}\n",
-                            last.update, q[3], q[5], q[7]);
+    text += fmt::format(" ({} went on until episode {})", counted(last.count, "trainings"), last.update);
+  return text + '\n';
 }
 
 std::string CartPoleQTrain::result_text(const Console& console, const TrainResult& r) const {
   const TrainView training = view();
   const std::size_t all = training.parameters.size();
   if (c_.replicas > 1) {
-    return solved_text(training, r) + last_returns(r) + threshold_histogram(console.out, training, r) +
+    return solved_text(training, r) + last_returns(r) + final_return_text(r) + threshold_histogram(console.out, training, r) +
            paint(console.out, Style::dim,
                  fmt::format("({} a training; --json and --save-replicas have them)\n", counted(all, "parameters")));
   }

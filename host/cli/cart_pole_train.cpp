@@ -78,6 +78,7 @@ class CartPoleTrain : public PolicyGradientTrain {
   }
   void add_baseline();
   void describe_policy(SavedPolicy& policy) const override { policy.hidden = c_.problem.hidden; }
+  std::string remedy() const override { return failure_remedy(c_.optimizer, c_.problem.reward_scale, false); }
 
   CartPoleTrainConfiguration c_;
   PolicyChoice policy_;

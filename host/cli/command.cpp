@@ -103,7 +103,8 @@ void Command::add_backend_options() {
   table_.text(
       "config", "FILE", common_.config, "a TOML file, or the JSON of an earlier run",
       "take settings from FILE: TOML with the options' names, _ for -, or the JSON of an earlier run, which is then repeated; "
-      "options on the command line win");
+      "options on the command line win, a --preset there too, with all that it sets; one within FILE gives way to what else FILE "
+      "says");
   table_.flag("dry-run", common_.dry_run, "check everything, say what would run, how long and with how much memory, and stop")
       .setting = false;
   add_output_options();

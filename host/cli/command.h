@@ -59,6 +59,8 @@ class Command {
   // Why an option of other environments or algorithms does not exist here, or "".
   virtual std::string why_not(const std::string& option) const;
   virtual void apply_preset(const std::string&) {}
+  // Whether the preset that was applied says what this option is: named on the command line, it replaces what a file says of it.
+  virtual bool preset_sets(const Option&) const { return false; }
   // Every option has been set: lets later sources overtake earlier ones that say the same thing in other words.
   virtual void settle() {}
   // Options do not contradict each other: resolves what depends on several, and throws ConfigurationError for what cannot be run.
@@ -142,8 +144,8 @@ std::string unknown_option(const Command& command, const std::string& name, bool
 std::string choose_algorithm(const CommandEntry& entry, const std::string& environment, const Assignment* algorithm,
                              const Assignment* preset);
 
-// Gives a new command its settings and resolves them: the preset, what a file says, what the command line says, each overriding what came
-// before. All must be options of it. Throws ConfigurationError, FileError, DamagedFileError.
+// Gives a new command its settings and resolves them: the preset of a file, what else the file says, the preset of the command line, its
+// options, each overriding what came before. All must be options of it. Throws ConfigurationError, FileError, DamagedFileError.
 void configure(Command& command, const std::vector<Assignment>& file, const std::vector<Assignment>& words);
 
 // The words after `fryer` as a command ready to run, --config read, everything checked that can be without running. Throws

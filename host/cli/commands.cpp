@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// From words to a command ready to run: which command, its options from the preset, the --config file and the command line, in this
-// order, each overriding what came before. A new command is a line in commands().
+// From words to a command ready to run: which command, its options from a file's preset, the --config file, the command line's preset and
+// its options, in this order, each overriding what came before. A new command is a line in commands().
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -332,23 +333,49 @@ void check_config(Command& command, const std::string& path, const ConfigFile& f
   }
 }
 
+// Whether a file's text of a setting means this value.
+bool says(const std::string& text, const Json& value) {
+  if (value.is_number()) return parse_number(text) == value.get<double>();
+  if (value.is_string()) return text == value.get<std::string>();
+  if (value.is_boolean()) return text == (value.get<bool>() ? "true" : "false") || text == (value.get<bool>() ? "on" : "off");
+  if (value.is_null()) return text == "none";
+  const std::string list = value.dump();
+  return text == list.substr(1, list.size() - 2);
+}
+
+// The first few of several names.
+std::string some_of(const std::vector<std::string>& names) {
+  constexpr std::size_t kMost = 5;
+  const std::size_t count = std::min(names.size(), kMost);
+  std::string text = fmt::format("{}", fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(count), ", "));
+  return count == names.size() ? text : fmt::format("{} and {} more", text, names.size() - count);
+}
+
 }  // namespace
 
 void configure(Command& command, const std::vector<Assignment>& file, const std::vector<Assignment>& words) {
   OptionTable& table = command.table();
-  const Assignment* preset = find(words, "preset");
-  if (preset == nullptr) preset = find(file, "preset");
+  const Assignment* const named = find(words, "preset");
+  const Assignment* const preset = named != nullptr ? named : find(file, "preset");
   if (preset != nullptr) {
     table.set("preset", preset->text, Source::preset, preset->label);
     command.apply_preset(preset->text);
   }
-  const auto set_all = [&](const std::vector<Assignment>& assignments, Source source) {
-    for (const Assignment& a : assignments) {
-      if (a.name != "preset") table.set(a.name, a.text, source, a.label);
+  std::vector<std::string> replaced;  // keys of the file that say something else than the command line's preset
+  for (const Assignment& a : file) {
+    if (a.name == "preset") continue;
+    const Option& option = *table.find(a.name);
+    if (named == nullptr || !command.preset_sets(option)) {
+      table.set(a.name, a.text, Source::file, a.label);
+    } else if (!says(a.text, option.value())) {
+      replaced.push_back(key_of(a.name));
     }
-  };
-  set_all(file, Source::file);
-  set_all(words, Source::command_line);
+  }
+  if (!replaced.empty())
+    command.warnings.push_back(fmt::format("--preset: {} replaces what --config says of {}", named->text, some_of(replaced)));
+  for (const Assignment& a : words) {
+    if (a.name != "preset") table.set(a.name, a.text, Source::command_line, a.label);
+  }
   command.settle();
   table.check();
   command.resolve();
@@ -385,12 +412,13 @@ std::unique_ptr<Command> parse_command_line(const std::vector<std::string>& word
                                          suggestion(environment, known)));
   }
   Subject subject = {is_environment(environment) ? environment : std::string(kEnvironments[0].name), ""};
-  const auto said = [&](const std::optional<Assignment>& word, const char* option) {
-    return word ? &*word : find(file.assignments, option);
-  };
-  if (is_environment(environment))
-    subject.algorithm =
-        choose_algorithm(entry, environment, said(positions.algorithm, "algorithm"), said(positions.preset, "preset"));
+  if (is_environment(environment)) {
+    const auto given = [](const std::optional<Assignment>& word) { return word ? &*word : nullptr; };
+    subject.algorithm = choose_algorithm(entry, environment, given(positions.algorithm), given(positions.preset));
+    if (subject.algorithm.empty())
+      subject.algorithm =
+          choose_algorithm(entry, environment, find(file.assignments, "algorithm"), find(file.assignments, "preset"));
+  }
   std::unique_ptr<Command> command = entry.make(subject);
 
   const Arguments arguments =
@@ -399,10 +427,6 @@ std::unique_ptr<Command> parse_command_line(const std::vector<std::string>& word
   check_environment(*command, entry, arguments.others, file);
   if (command->file_count().most != 0) command->files = arguments.others;
 
-  const Assignment* preset = find(arguments.assignments, "preset");
-  if (preset != nullptr && !file.assignments.empty()) {
-    command->warnings.push_back(fmt::format("{}: what {} sets overrides the preset", preset->label, shown(*positions.config)));
-  }
   configure(*command, file.assignments, arguments.assignments);
   command->command_line = "fryer";
   for (const std::string& word : words) command->command_line += ' ' + shell_word(word);

@@ -42,8 +42,11 @@ ConfigFile parse_json(const std::string& path, const std::string& text) {
   nlohmann::json document;
   try {
     document = nlohmann::json::parse(text);
-  } catch (const nlohmann::json::exception& error) {
-    refuse(path, fmt::format("damaged JSON: {}", shown(error.what(), 300)));
+  } catch (const nlohmann::json::parse_error& error) {
+    refuse(path,
+           error.byte > text.size() ? "damaged JSON: it ends too early" : fmt::format("damaged JSON at byte {}", error.byte));
+  } catch (const nlohmann::json::out_of_range&) {
+    refuse(path, "a number in it is too large");
   }
   ConfigFile file;
   const auto found = document.find("configuration");

@@ -73,6 +73,7 @@ class FryShackTrain : public PolicyGradientTrain {
     return c_.replicas > 1 ? population_text(console.out, view(), r) : single_text(r);
   }
   void add_to_document(Json& document, const TrainResult& r) const override;
+  std::string remedy() const override { return failure_remedy(c_.optimizer, c_.problem.reward_scale, false); }
   std::string single_text(const TrainResult& r) const;
   void add_baseline();
 
@@ -85,7 +86,7 @@ FryShackTrain::FryShackTrain() : PolicyGradientTrain(describe(), FryShack::kName
   add_baseline();
   add_until("a finite mean return, or none");
   add_parameters(table_, c_.problem, "the policy's initial");
-  table_.flag("learn-weight", c_.problem.learn_weight, "learn the weight too; the bias is always learned");
+  table_.toggle("learn-weight", c_.problem.learn_weight, "learn the weight too; the bias is always learned");
   add_fry_shack(table_, c_.problem.environment);
   add_files(fmt::format("{}", fmt::join(kFryShackParameters, ", ")));
   add_backend_options();

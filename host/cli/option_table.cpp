@@ -94,16 +94,21 @@ Option& OptionTable::flag(std::string name, bool& target, std::string help) {
 }
 
 Option& OptionTable::toggle(std::string name, bool& target, std::string help) {
-  Option option = row(std::move(name), "[on|off]", "on or off", "", std::move(help));
+  return toggle(
+      std::move(name), [&target] { return target; }, [&target](bool on) { target = on; }, std::move(help));
+}
+
+Option& OptionTable::toggle(std::string name, std::function<bool()> is_on, std::function<void(bool)> set, std::string help) {
+  Option option = row(std::move(name), "[on|off]", "on or off; in files true or false too", "", std::move(help));
   option.choices = {"on", "off"};
   option.bare = "on";
-  option.value = [&target] { return Json(target); };
-  option.read = [&target, accepted = option.accepted, choices = option.choices](const std::string& text) {
+  option.value = [is_on = std::move(is_on)] { return Json(is_on()); };
+  option.read = [set = std::move(set), accepted = option.accepted, choices = option.choices](const std::string& text) {
     const std::optional<bool> value = text == "on"    ? std::optional(true)
                                       : text == "off" ? std::optional(false)
                                                       : parse_flag(text);
     if (!value) not_accepted(text, accepted, choices);
-    target = *value;
+    set(*value);
   };
   return add(std::move(option));
 }

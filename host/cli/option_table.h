@@ -76,8 +76,9 @@ class OptionTable {
   Option& number(std::string name, std::string placeholder, double& target, std::string accepted, std::string unit,
                  std::string help);
   Option& flag(std::string name, bool& target, std::string help);
-  // One that can be switched off: NAME, NAME on or NAME off. Files say true or false.
+  // A setting that can be switched off: NAME, NAME on or NAME off. Files say true or false too.
   Option& toggle(std::string name, bool& target, std::string help);
+  Option& toggle(std::string name, std::function<bool()> is_on, std::function<void(bool)> set, std::string help);
   Option& text(std::string name, std::string placeholder, std::string& target, std::string accepted, std::string help);
   template <class Enum>
   Option& choice(std::string name, Enum& target, std::vector<std::pair<std::string, Enum>> choices, std::string help);

@@ -138,8 +138,8 @@ void add_cart_pole(OptionTable& table, CartPole::Settings& s) {
   table.choice<Integrator>("integrator", s.integrator,
                            {{"euler", Integrator::euler}, {"semi-implicit", Integrator::semi_implicit}},
                            "whether positions advance with the old velocities or the new ones");
-  table.flag("sutton-barto-reward", s.sutton_barto_reward,
-             "reward 0, and -1 on the step that terminates, instead of 1 on every step");
+  table.toggle("sutton-barto-reward", s.sutton_barto_reward,
+               "reward 0, and -1 on the step that terminates, instead of 1 on every step");
 }
 
 std::vector<double> split_numbers(const std::string& text, const std::string& accepted) {

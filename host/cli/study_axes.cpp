@@ -133,6 +133,18 @@ void StudyReader::read_points(const toml::key& key, const toml::node& value) {
   axes_.push_back(std::move(axis));
 }
 
+// A study has one algorithm, and so have the presets that vary in it.
+void StudyReader::check_varying_preset(const Value& value) const {
+  const Assignment preset{"preset", value.text, ""};
+  const std::string algorithm = choose_algorithm(*entry_, plan_.environment, nullptr, &preset);
+  if (algorithm.empty() || algorithm == plan_.algorithm) return;
+  refuse(
+      value.place, "preset",
+      fmt::format("{} is a preset of {}, and this study is of {}: presets that vary have one algorithm, here {}; another study "
+                  "file for {}",
+                  value.text, algorithm, plan_.algorithm, either(scratch_->table().find("preset")->choices), value.text));
+}
+
 // How each value is written, before any are combined.
 void StudyReader::check_values() {
   const auto check = [&](const std::string& key, const Value& value) {
@@ -148,6 +160,7 @@ void StudyReader::check_values() {
     for (const std::vector<Value>& row : axis.rows) {
       std::vector<std::string> texts;
       for (std::size_t i = 0; i < row.size(); ++i) {
+        if (axis.keys[i] == "preset") check_varying_preset(row[i]);
         check(axis.keys[i], row[i]);
         const auto number = parse_number(row[i].text);  // 1000 and "1e3" are one
         texts.push_back(number ? fmt::format("{}", *number) : row[i].text);

@@ -6,6 +6,7 @@
 
 #include "fryer/core/version.h"
 #include "host/study/statistics.h"
+#include "host/study/unfinished.h"
 
 namespace fryer::cli {
 
@@ -44,6 +45,11 @@ StudyState state_of(const study::Store& store) {
     state.failed += cell.failed;
     state.solved += cell.solved;
     state.cells_done += cell.finished == of_cell;
+  }
+  if (!state.complete()) {
+    const study::UnfinishedFile::Begun begun = study::UnfinishedFile(store).count();
+    state.unfinished = begun.trainings;
+    state.lost = begun.lost;
   }
   state.digest = study::digest_of(chunks);
   return state;
@@ -99,8 +105,11 @@ Json study_json(const Command& command, const study::Store& store, const StudySt
   document["optimizer_updates"] = state.updates;
   document["cells"] = plan.cells.size();
   document["cells_complete"] = state.cells_done;
-  document["trainings"] = {
-      {"planned", state.planned}, {"finished", state.finished}, {"failed", state.failed}, {"solved", state.solved}};
+  document["trainings"] = {{"planned", state.planned},
+                           {"finished", state.finished},
+                           {"failed", state.failed},
+                           {"solved", state.solved},
+                           {"unfinished", state.unfinished}};
   document["complete"] = state.complete();
   document["shard"] = {{"index", shard.index}, {"shards", shard.shards}};
   document["worker_seconds"] = state.worker_seconds;

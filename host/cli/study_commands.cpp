@@ -14,6 +14,7 @@
 #include "host/study/gnuplot.h"
 #include "host/study/report.h"
 #include "host/study/store_files.h"
+#include "host/study/unfinished.h"
 
 namespace fryer::cli {
 namespace {
@@ -32,18 +33,21 @@ void refuse_same(const std::string& option, const std::string& output, const std
 class StudyStatus : public StudyCommand {
  public:
   StudyStatus()
-      : StudyCommand({"study status",
-                      "FILE.db",
-                      "how far a study is",
-                      "Reads only: safe while the study runs, and in a directory that cannot be written to.",
-                      {{"how far it is", "study status study.db"}, {"for programs", "study status study.db --json"}}},
-                     {1, 1}) {
+      : StudyCommand(
+            {"study status",
+             "FILE.db",
+             "how far a study is",
+             "Reads only: safe while the study runs, and in a directory that cannot be written to. Trainings that were begun and "
+             "are not finished stand in FILE.db-unfinished; they are counted too.",
+             {{"how far it is", "study status study.db"}, {"for programs", "study status study.db --json"}}},
+            {1, 1}) {
     add_output_options();
   }
   int run(const Console& console) override {
     const Stopwatch watch;
     const study::Store store = study::Store::open(files[0], study::Access::read);
     const StudyState state = state_of(store);
+    if (!state.lost.empty() && !common_.quiet) console.note("fryer: warning: " + state.lost);
     if (common_.json) {
       Json document = study_json(*this, store, state, watch.seconds());
       document["runs"] = Json::array();
@@ -64,6 +68,10 @@ class StudyStatus : public StudyCommand {
       return 0;
     }
     std::string text = study_text(console, store, state, common_.verbose);
+    if (state.unfinished != 0) {
+      text += fmt::format("{} begun and not finished: {} holds them\n", counted(state.unfinished, "trainings"),
+                          shown_path(study::UnfinishedFile(store).path()));
+    }
     text +=
         state.complete() ? "complete\n" : fmt::format("not complete; to go on: fryer study resume {}\n", shell_word(files[0]));
     console.print(text);

@@ -230,6 +230,12 @@ void StudyReader::read_algorithm() {
     Assignment given{name, word(key, value), label(place_of(key.source()), name)};
     (name == "algorithm" ? algorithm : preset) = std::move(given);
   }
+  if (!algorithm && !preset) {  // presets that vary are all of one algorithm (check_values)
+    for (const auto& varying : {document_["grid"]["preset"][0], document_["points"][0]["preset"]}) {
+      const auto name = varying.value_exact<std::string>();
+      if (name) preset.emplace(Assignment{"preset", *name, ""});
+    }
+  }
   plan_.algorithm = choose_algorithm(*entry_, plan_.environment, algorithm ? &*algorithm : nullptr, preset ? &*preset : nullptr);
   plan_.algorithm = entry_->make({plan_.environment, plan_.algorithm})->algorithm();
   plan_.record.parameters =

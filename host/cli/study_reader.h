@@ -102,6 +102,7 @@ class StudyReader {
   Rows read_list(const toml::key& key, const toml::array& list) const;
   Rows read_range(const toml::key& key, const toml::table& range) const;
   void read_points(const toml::key& key, const toml::node& value);
+  void check_varying_preset(const Value& value) const;
   void check_values();
   void check_combined();
   void check_size();

@@ -212,10 +212,10 @@ int run_and_print(const Command& command, const Console& console, const study::P
     } catch (const Stopped&) {
       meter.clear();
       const std::string begun = study::UnfinishedFile(store).path();
-      console.note(fmt::format("fryer: stopped; {} holds {} of {}{}. To go on: fryer study resume {}", store.path(),
-                               with_separators(state_of(store).finished), counted(earlier + missing, "replicas"),
-                               std::filesystem::exists(begun) ? fmt::format(", {} those under way", begun) : "",
-                               shell_word(store.path())));
+      console.note(fmt::format(
+          "fryer: stopped; {} holds {} of {}{}. To go on: fryer study resume {}", store.path(),
+          with_separators(earlier + missing - study::missing_replicas(store)), counted(earlier + missing, "replicas"),
+          std::filesystem::exists(begun) ? fmt::format(", {} those under way", begun) : "", shell_word(store.path())));
       throw;
     }
     meter.clear();

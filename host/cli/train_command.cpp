@@ -42,9 +42,10 @@ void TrainCommand::add_preset() {
     if (here) of_any.emplace_back(entry.name);
     if (here && entry.algorithm == algorithm_) presets.emplace_back(entry.name);
   }
-  Option& preset = table_.text("preset", "NAME", preset_, either(of_any),
-                               "all settings from a named set (fryer list shows them), its algorithm too; other options override "
-                               "them");
+  Option& preset = table_.text(
+      "preset", "NAME", preset_, either(of_any),
+      "how to learn, as a named set of settings says (fryer list shows them), algorithm included; other options override it, "
+      "and it overrides what a --config file says of that");
   preset.choices = presets;
   preset.read = [this, presets, of_any](const std::string& text) {
     if (std::find(of_any.begin(), of_any.end(), text) == of_any.end())
@@ -55,6 +56,16 @@ void TrainCommand::add_preset() {
     }
     preset_ = text;
   };
+}
+
+// How to learn, whole, and until when if it says so; not which trainings, nor the rules that CartPole is played by.
+bool TrainCommand::preset_sets(const Option& option) const {
+  if (option.name == "until") return settings_.until.has_value();
+  if (option.name == "seed" || option.name == "replicas") return false;
+  CartPole::Settings settings;
+  OptionTable rules;
+  add_cart_pole(rules, settings);
+  return option.name == "episodes" || (option.setting && rules.find(option.name) == nullptr);
 }
 
 void TrainCommand::add_until(const std::string& accepted, const std::string& over) {
@@ -163,7 +174,7 @@ int TrainCommand::run(const Console& console) {
     text += closing_text({result.episodes, result.steps, updates}, seconds, backend->info(), result.digest);
     console.print(text);
   }
-  if (result.failed.count != 0) throw RunError(failure_text(settings_, result.failed));
+  if (result.failed.count != 0) throw RunError(failure_text(settings_, result.failed, remedy()));
   return 0;
 }
 

@@ -19,6 +19,7 @@ class TrainCommand : public Command {
  public:
   bool takes_environment() const override { return true; }
   std::string algorithm() const override { return algorithm_; }
+  bool preset_sets(const Option& option) const override;
   void resolve() override;
   int run(const Console& console) override;
 
@@ -46,6 +47,7 @@ class TrainCommand : public Command {
   virtual std::string result_text(const Console& console, const TrainResult& result) const = 0;
   virtual void add_to_document(Json&, const TrainResult&) const {}
   virtual void describe_policy(SavedPolicy&) const {}  // what it is besides its parameters
+  virtual std::string remedy() const = 0;              // what may help a training that failed
 
   PopulationSettings& settings_;
 

@@ -276,6 +276,12 @@ bool belongs_to(const TrainingStates& trainings, const Plan& plan, const Range& 
   return trainings.table.size() == range.count && trainings.table.first_seed == plan.first_seed + range.first;
 }
 
+// Whether a training has come anywhere yet.
+bool is_begun(const TrainingStates& t, std::uint64_t row) {
+  return t.table.status[row] != static_cast<std::uint8_t>(ReplicaStatus::unfinished) || t.table.updates[row] != 0 ||
+         (!t.value_learners.empty() && has_begun(t.value_learners[row]));
+}
+
 // The next bytes of a file; fewer where it ends.
 std::string read_some(std::ifstream& file, std::uint64_t count) {
   std::string bytes(count, '\0');
@@ -372,13 +378,25 @@ UnfinishedFile::UnfinishedFile(const Store& store)
 
 UnfinishedFile::Loaded UnfinishedFile::load() {
   pieces_.clear();
-  Loaded loaded = read();
-  if (!loaded.lost.empty()) loaded.lost = fmt::format("{} {}", shown_path(path_), loaded.lost);
+  Loaded loaded;
+  loaded.lost = read([&](Unfinished unfinished, Piece piece) {
+    pieces_.insert_or_assign({unfinished.cell, unfinished.range.first}, std::move(piece));
+    loaded.pieces.push_back(std::move(unfinished));
+  });
   return loaded;
 }
 
-UnfinishedFile::Loaded UnfinishedFile::read() {
-  const auto none = [](std::string why) { return Loaded{{}, std::move(why)}; };
+UnfinishedFile::Begun UnfinishedFile::count() const {
+  Begun begun;
+  begun.lost = read([&](const Unfinished& unfinished, const Piece&) {
+    for (std::uint64_t row = 0; row < unfinished.range.count; ++row) begun.trainings += is_begun(unfinished.trainings, row);
+  });
+  return begun;
+}
+
+template <class Take>
+std::string UnfinishedFile::read(const Take& take) const {
+  const auto none = [&](const std::string& why) { return why.empty() ? "" : fmt::format("{} {}", shown_path(path_), why); };
   struct stat status {};
   if (::stat(path_.c_str(), &status) != 0) {
     return none(errno == ENOENT ? "" : fmt::format("cannot be read: {}", std::strerror(errno)));
@@ -412,7 +430,6 @@ UnfinishedFile::Loaded UnfinishedFile::read() {
     return none(fmt::format("is of numerics version {}, and this is {}", numerics, kNumericsVersion));
   if (study != fingerprint_) return none("is of another study");
 
-  Loaded loaded;
   std::uint64_t lost = 0, at = heading.size() + kChecksum;
   Reader rows(entries, "");
   for (std::uint32_t i = 0; i < pieces; ++i) {
@@ -431,16 +448,14 @@ UnfinishedFile::Loaded UnfinishedFile::read() {
         if (checksum_of(piece.bytes) != expected) throw DamagedFileError("another checksum");
         unfinished.trainings = decode_states(piece.bytes);
         if (!belongs_to(unfinished.trainings, store_.plan(), unfinished.range)) throw DamagedFileError("other replicas");
-        pieces_.insert_or_assign({unfinished.cell, unfinished.range.first}, std::move(piece));
-        loaded.pieces.push_back(std::move(unfinished));
+        take(std::move(unfinished), std::move(piece));
       } catch (const DamagedFileError&) {
         ++lost;
       }
     }
     at = is_there ? at + bytes : size + 1;
   }
-  if (lost > 0) loaded.lost = fmt::format("is damaged: {} of its {} chunks of trainings begin again", lost, pieces);
-  return loaded;
+  return none(lost == 0 ? "" : fmt::format("is damaged: {} of its {} chunks of trainings begin again", lost, pieces));
 }
 
 void UnfinishedFile::set(std::uint64_t cell, const Range& range, std::string bytes) {

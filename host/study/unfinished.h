@@ -54,6 +54,14 @@ class UnfinishedFile {
   // not its, are passed over. Never throws for what is in the file.
   Loaded load();
 
+  struct Begun {
+    std::uint64_t trainings = 0;
+    std::string lost;  // as Loaded's
+  };
+  // Trainings in the file that were begun, and that the store lacks. Nothing of them is kept here: of value learners with their replay memories
+  // one piece is in memory at a time.
+  Begun count() const;
+
   // Puts or replaces the piece that begins with that replica, as encode() made it of its trainings; the file follows with write(). Throws
   // Error for replicas that the store has, or that are not its.
   void set(std::uint64_t cell, const Range& range, std::string bytes);
@@ -69,7 +77,9 @@ class UnfinishedFile {
     std::string bytes;
   };
 
-  Loaded read();
+  // Hands every sound piece that the store lacks to take(unfinished, piece). Returns what was lost.
+  template <class Take>
+  std::string read(const Take& take) const;
   const Store& store_;
   const std::uint64_t fingerprint_;
   std::string real_, path_;

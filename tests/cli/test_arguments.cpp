@@ -66,20 +66,72 @@ TEST(Table, ExamplesOfHelpAreAccepted) {
 // What a command's configuration says once `words` are parsed.
 Json configuration(const Words& words) { return parse_command_line(words)->table().configuration(); }
 
-TEST(Precedence, CommandLineOverridesFileOverridesPreset) {
+TEST(Precedence, CommandLineOverridesFileOverridesItsPreset) {
   const Folder folder;
   const std::string file = folder / "settings.toml";
   write_bytes(file,
               "updates = 7\nbatch = 4\nlearning_rate = 0.25\nlearn_weight = true\nuntil = 0.5\nenvironment = "
-              "\"FryShack-v0\"\ncommand = \"train\"\n");
-  const Json c =
-      configuration({"train", "--preset", "notebook", "--config", file, "--batch", "8", "--learn-weight=false", "--until=none"});
+              "\"FryShack-v0\"\ncommand = \"train\"\npreset = \"notebook\"\n");
+  const Json c = configuration({"train", "--config", file, "--batch", "8", "--learn-weight=false", "--until=none"});
   EXPECT_EQ(c["updates"], 7);
   EXPECT_EQ(c["batch"], 8);
   EXPECT_EQ(c["learning_rate"], 0.25);
   EXPECT_EQ(c["learn_weight"], false);
   EXPECT_EQ(c["until"], nullptr);
   EXPECT_EQ(c["reward_scale"], 0.99);
+}
+
+// As if its settings were given there; what it does not say is the file's.
+TEST(Precedence, ThePresetOfTheCommandLineOverridesTheFile) {
+  const Folder folder;
+  const std::string file = folder / "settings.toml";
+  write_bytes(
+      file,
+      "episodes = 3200\nbatch = 4\nlearning_rate = 0.25\nhidden = 8\ninitialisation = 'he'\nuntil = 100\nseed = 7\nreplicas = "
+      "3\ngravity = 5\nbaseline = 'none'\n");
+  const Words words = {"train", "CartPole-v1", "--config", file, "--preset", "solve"};
+  const auto command = parse_command_line(words);
+  Json expected =
+      configuration({"train", "CartPole-v1", "--preset", "solve", "--seed", "7", "--replicas", "3", "--gravity", "5"});
+  EXPECT_EQ(command->table().configuration(), expected);
+  ASSERT_EQ(command->warnings.size(), 1u);
+  EXPECT_EQ(command->warnings[0],
+            "--preset: solve replaces what --config says of baseline, batch, episodes, hidden, initialisation and 2 more");
+  Words more = words;
+  for (const char* word : {"--learning-rate", "0.3", "--until", "400"}) more.emplace_back(word);
+  expected["learning_rate"] = 0.3;
+  expected["until"] = 400.0;
+  EXPECT_EQ(configuration(more), expected);
+  write_bytes(file, "preset = 'zoo'\nalgorithm = 'dqn'\nuntil = 300\nmax_steps = 400\nlearning_rate = 0.5\n");
+  const Json workshop = configuration({"train", "CartPole-v1", "--config", file, "--preset", "workshop"});
+  EXPECT_EQ(workshop, configuration({"train", "CartPole-v1", "--preset", "workshop", "--until", "300", "--max-steps", "400"}));
+  EXPECT_EQ(configuration({"train", "CartPole-v1", "--config", file})["learning_rate"], 0.5);
+  EXPECT_EQ(configuration({"train", "CartPole-v1", "--config", file})["hidden"], Json::array({256, 256}));
+}
+
+TEST(Precedence, ThePresetOfTheCommandLineOverridesTheJsonOfARun) {
+  const Folder folder;
+  const std::string file = folder / "run.json";
+  const auto write = [&](const Words& words) {
+    const auto run = parse_command_line(words);
+    write_bytes(file,
+                Json({{"command", "train"}, {"environment", run->environment()}, {"configuration", run->table().configuration()}})
+                    .dump());
+  };
+  write({"train", "FryShack-v0", "--learning-rate", "0.5", "--batch", "3", "--reward-wrong", "-2", "--seed", "9"});
+  EXPECT_EQ(configuration({"train", "--config", file, "--preset", "notebook"}),
+            configuration({"train", "FryShack-v0", "--preset", "notebook", "--seed", "9"}));
+  write({"train", "CartPole-v1", "--algorithm", "dqn", "--double", "--hidden", "8,8"});
+  EXPECT_EQ(configuration({"train", "--config", file, "--preset", "cleanrl", "--double", "on"}),
+            configuration({"train", "CartPole-v1", "--preset", "cleanrl", "--double"}));
+  const auto same = [&] { return parse_command_line({"train", "--config", file, "--preset", "zoo"})->warnings; };
+  EXPECT_EQ(same().size(), 1u);
+  write({"train", "CartPole-v1", "--preset", "zoo"});
+  EXPECT_EQ(same(), std::vector<std::string>()) << "it says the same";
+  write({"train", "CartPole-v1", "--preset", "solve"});
+  EXPECT_NE(
+      refusal({"train", "--config", file, "--preset", "zoo"}).find("run.json: baseline: not an option of dqn, but of reinforce"),
+      std::string::npos);
 }
 
 TEST(Environment, IsFoundByPositionWhateverOptionsSay) {
@@ -153,7 +205,11 @@ TEST(ConfigFile, RefusesUnknownKeysWithTheNearest) {
   EXPECT_NE(refused("# caf\xc3\xa9\n").find("ASCII"), std::string::npos);
   EXPECT_NE(refused("{\"configuration\": 3}").find("not an object"), std::string::npos);
   EXPECT_NE(refused("{\"command\": \"gradient\", \"configuration\": {}}").find("`fryer gradient`"), std::string::npos);
-  EXPECT_NE(refused("{").find("damaged JSON"), std::string::npos);
+  EXPECT_NE(refused("{").find("damaged JSON: it ends too early"), std::string::npos);
+  EXPECT_NE(refused("{\"batch\": }").find("damaged JSON at byte 11"), std::string::npos);
+  EXPECT_NE(refused("{\"batch\": 1e999}").find("too large"), std::string::npos);
+  for (const char* text : {"{", "{\"batch\": }", "{\"batch\": 1e999}"})
+    EXPECT_EQ(refused(text).find("exception"), std::string::npos) << "the library's words";
   EXPECT_NE(refused("environment = 'CartPole-v1'").find("CartPole-v1"), std::string::npos);
 }
 

@@ -149,6 +149,27 @@ TEST(StudyRun, StoppedByCtrlCItKeepsWhatIsFinishedAndGoesOn) {
   EXPECT_EQ(folder.files(), 2u);  // no log is left beside the file
 }
 
+// Trainings left in their middle are told by status, which changes nothing.
+TEST(StudyStatus, CountsTrainingsThatWereBegun) {
+  const Folder folder;
+  write_bytes(folder / "s.toml",
+              "environment = 'CartPole-v1'\nalgorithm = 'dqn'\nepisodes = 1_000_000\nwarmup_steps = 200\n[seeds]\ncount = 3\n");
+  ASSERT_EQ(run_study({"run", folder / "s.toml", "--threads", "1"}, {{}, "", SIGINT}).code, 130);
+  const std::string bytes = read_bytes(folder / "s.db-unfinished");
+  const auto trainings = status_of(folder / "s.db")["trainings"];
+  EXPECT_EQ(trainings["planned"], 3);
+  EXPECT_EQ(trainings["finished"], 0);
+  EXPECT_EQ(trainings["unfinished"], 1);
+  const Outcome text = run_study({"status", folder / "s.db"});
+  EXPECT_NE(text.out.find("1 training begun and not finished: "), std::string::npos) << text.out;
+  EXPECT_NE(text.out.find("s.db-unfinished"), std::string::npos) << text.out;
+  EXPECT_EQ(read_bytes(folder / "s.db-unfinished"), bytes);
+  write_bytes(folder / "s.db-unfinished", bytes.substr(0, bytes.size() / 2));
+  const Outcome damaged = run_study({"status", folder / "s.db", "--json"});
+  EXPECT_EQ(damaged.document()["trainings"]["unfinished"], 0);
+  EXPECT_NE(damaged.err.find("is damaged: "), std::string::npos) << damaged.err;
+}
+
 TEST(StudyRun, SurvivesBeingKilled) { kill_and_resume(10); }
 
 TEST(StudyRun, ASecondOneOnTheSameFileIsToldSo) {
@@ -171,6 +192,7 @@ TEST(StudyRun, ASecondOneOnTheSameFileIsToldSo) {
     EXPECT_EQ(std::count(second.err.begin(), second.err.end(), '\n'), 1) << second.err;
   }
   EXPECT_EQ(run_study({"status", folder / "s.db"}).code, 0);  // looking is allowed
+  EXPECT_TRUE(status_of(folder / "s.db")["trainings"].contains("unfinished"));
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
 }

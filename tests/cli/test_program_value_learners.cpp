@@ -179,6 +179,36 @@ TEST(ValueLearnerOptions, DefaultsAndPresetsAreTheLibrarys) {
     EXPECT_TRUE(cell_of(words).training.terminal_mask) << line_of(words);
 }
 
+// All in the same ways: alone, on, off, and true and false for files.
+TEST(ValueLearnerOptions, SwitchesAreAlike) {
+  const Folder folder;
+  const std::string file = folder / "settings.toml";
+  for (const auto& [learner, names] : std::vector<std::pair<std::string, Words>>{
+           {"dqn", {"double", "warmup-whole-episodes", "update-after-last-step", "terminal-mask", "sutton-barto-reward"}},
+           {"q-learning", {"terminal-mask", "sutton-barto-reward"}},
+           {"reinforce", {"sutton-barto-reward"}}}) {
+    const std::string algorithm = learner;
+    for (const std::string& name : names) {
+      const std::string key = key_of(name), option = "--" + name;
+      const auto value = [&](const Words& more) {
+        return configuration(with({"train", "CartPole-v1", "--algorithm", algorithm}, more))[key].get<bool>();
+      };
+      const auto of_file = [&](const std::string& text) {
+        write_bytes(file, key + " = " + text + "\n");
+        return value({"--config", file});
+      };
+      for (const Words& on : {Words{option}, Words{option, "on"}, Words{option + "=true"}, Words{option, "--seed", "1"}})
+        EXPECT_TRUE(value(on)) << line_of(on);
+      for (const Words& off : {Words{option, "off"}, Words{option + "=off"}, Words{option, "false"}})
+        EXPECT_FALSE(value(off)) << line_of(off);
+      for (const char* text : {"true", "'on'"}) EXPECT_TRUE(of_file(text)) << key << text;
+      for (const char* text : {"false", "'off'"}) EXPECT_FALSE(of_file(text)) << key << text;
+      expect_says(refusal({"train", "CartPole-v1", "--algorithm", algorithm, option, "yes"}),
+                  {option + ": yes is not accepted; on or off; in files true or false too"});
+    }
+  }
+}
+
 TEST(ValueLearnerOptions, TheAlgorithmIsChosenByWordsThenFileThenPreset) {
   const Folder folder;
   const std::string file = folder / "settings.toml";
@@ -197,7 +227,7 @@ TEST(ValueLearnerOptions, TheAlgorithmIsChosenByWordsThenFileThenPreset) {
   expect_says(refusal({"train", "CartPole-v1", "--config", file, "--algorithm", "reinforce"}),
               {"buffer: not an option of reinforce, but of dqn"});
   expect_says(refusal({"train", "CartPole-v1", "--config", file, "--preset", "solve"}),
-              {"--preset: solve is a preset of another"});
+              {"buffer: not an option of reinforce, but of dqn"});
   write_bytes(file, "preset = 'tensorflow'\nepisodes = 30\n");
   EXPECT_EQ(algorithm({"--config", file}), "q-learning");
   EXPECT_EQ(configuration({"train", "CartPole-v1", "--config", file})["target"], "residual");
@@ -252,6 +282,45 @@ TEST(ValueLearnerDocument, OfAPopulationThatMeetsUntil) {
   EXPECT_GT(updates["mean"], episodes["mean"]);
   EXPECT_GE(steps["mean"], updates["mean"]);
   EXPECT_EQ(d["curve"]["count"][0], 6);
+  const auto& final_return = d["final_return"];
+  EXPECT_GE(final_return["min"].get<double>(), 9.5) << "each was stopped where it reached that";
+  EXPECT_LE(final_return["min"], final_return["quantiles"]["0.5"]);
+  EXPECT_LE(final_return["quantiles"]["0.5"], final_return["max"]);
+}
+
+// Of each replica as of the same training alone.
+TEST(ValueLearnerDocument, HasTheMeanOfTheLastEpisodes) {
+  std::vector<double> alone;
+  for (const char* seed : {"9", "10", "11"}) {
+    const auto d = document_of(with(kOnline, {"--seed", seed, "--episodes", "120"}));
+    const auto returns = d["curve"]["mean_return"].get<std::vector<double>>();
+    double sum = 0;
+    for (std::size_t e = 20; e < 120; ++e) sum += returns[e];
+    EXPECT_EQ(d["final_return"], sum / 100);
+    alone.push_back(sum / 100);
+  }
+  std::sort(alone.begin(), alone.end());
+  const Words population = with(kOnline, {"--seed", "9", "--replicas", "3", "--episodes", "120"});
+  const auto spread = document_of(population)["final_return"];
+  EXPECT_EQ(spread["min"], alone[0]);
+  EXPECT_EQ(spread["quantiles"]["0.5"], alone[1]);
+  EXPECT_EQ(spread["max"], alone[2]);
+  EXPECT_DOUBLE_EQ(spread["mean"].get<double>(), (alone[0] + alone[1] + alone[2]) / 3);
+  expect_says(run_program(population).out,
+              {"Mean return of a training's last 100 episodes: mean ", "5 % of the trainings have "});
+  const auto few = document_of(with(kOnline, {"--episodes", "7"}));
+  double sum = 0;
+  for (const double x : few["curve"]["mean_return"]) sum += x;
+  EXPECT_EQ(few["final_return"], sum / 7);
+}
+
+// The statistics of each of thousands of parameters take a line.
+TEST(ValueLearnerDocument, OfManyParametersHasOneLineEach) {
+  const Outcome outcome = run_program(with(kOnline, {"--hidden", "64,64", "--replicas", "2", "--episodes", "2", "--json"}));
+  EXPECT_EQ(outcome.document()["final_parameters"].size(), 4610u);
+  const auto lines = std::count(outcome.out.begin(), outcome.out.end(), '\n');
+  EXPECT_GT(lines, 4610);
+  EXPECT_LT(lines, 4610 + 300);
 }
 
 TEST(ValueLearnerDocument, RepeatsItsRun) {
@@ -280,6 +349,23 @@ TEST(ValueLearnerDocument, OfAFailedTraining) {
   EXPECT_EQ(outcome.code, 1);
   expect_says(outcome.err, {"2 of 2 trainings failed", "seed 42"});
   EXPECT_EQ(outcome.document()["failed"]["count"], 2);
+  EXPECT_TRUE(outcome.document()["final_return"].is_null());
+}
+
+// What may help depends on what failed; and it helps.
+TEST(ValueLearnerFailure, AdvisesWhatHelps) {
+  const auto advice = [](const Words& words) {
+    const Outcome outcome = run_program(with(words, {"--quiet"}));
+    EXPECT_EQ(outcome.code, 1) << line_of(words) << '\n' << outcome.err;
+    return outcome.err.substr(outcome.err.rfind('('));
+  };
+  const Words sgd = with(kOnline, {"--optimizer", "sgd", "--learning-rate", "10"});
+  EXPECT_EQ(advice(sgd), "(--clip-norm 10 or a smaller --learning-rate may help)\n");
+  EXPECT_EQ(run_program(with(sgd, {"--clip-norm", "10", "--quiet"})).code, 0);
+  EXPECT_EQ(advice(with(kOnline, {"--optimizer", "sgd", "--reward-scale", "1e9"})),
+            "(--clip-norm 10, a smaller --reward-scale or a smaller --learning-rate may help)\n");
+  EXPECT_EQ(advice(with(kDqn, {"--learning-rate", "1e38"})), "(a smaller --learning-rate may help)\n");
+  EXPECT_EQ(advice(with(kDqn, {"--adam-epsilon", "0"})), "(an --adam-epsilon above 0 or a smaller --learning-rate may help)\n");
 }
 
 // ---- text
@@ -439,6 +525,7 @@ TEST(QNetworkFile, IsRefusedIfDamagedOrOfAnotherShape) {
     const Outcome outcome = run_program({"evaluate", "CartPole-v1", "--policy", other, "--episodes", "10", "--quiet"});
     EXPECT_EQ(outcome.code, code) << says << '\n' << outcome.err;
     expect_says(outcome.err, {says});
+    EXPECT_EQ(outcome.err.find("exception"), std::string::npos) << "the JSON library's words: " << outcome.err;
     EXPECT_EQ(outcome.out.empty(), code != 0);
   };
   const auto changed = [&](const auto& change) {
@@ -448,7 +535,11 @@ TEST(QNetworkFile, IsRefusedIfDamagedOrOfAnotherShape) {
   };
   using Document = nlohmann::json;
   expect(0, changed([](Document&) {}), "");
-  expect(5, text.substr(0, text.size() / 2), "not a whole policy file");
+  expect(5, text.substr(0, text.size() / 2), "the file ends too early, after");
+  expect(5, "{\"format\" \"fryer policy\"}", "not JSON at byte 24; accepted: a whole file as train --save-policy writes it");
+  expect(5, "{\"format\": 1e999}", "a number in it is too large");
+  expect(5, "", "the file is empty");
+  expect(5, "{\"format\": 3}", "not a policy that train --save-policy wrote");
   Document edited = Document::parse(text);
   edited["layers"][0]["weight"][0][0] = 0.5;
   expect(5, edited.dump(), "the checksum does not fit");
@@ -457,18 +548,18 @@ TEST(QNetworkFile, IsRefusedIfDamagedOrOfAnotherShape) {
   expect(5, changed([](Document& d) { d["hidden"] = {12}; }), "not one of this program's");
   expect(5, changed([](Document& d) { d["hidden"] = {12, 257}; }), "not one of this program's");
   expect(5, changed([](Document& d) { d["hidden"] = {0, 8}; }), "not one of this program's");
-  expect(5, changed([](Document& d) { d["hidden"] = 12; }), "not a whole policy file");
+  expect(5, changed([](Document& d) { d["hidden"] = 12; }), "not one of this program's");
   expect(5, changed([](Document& d) { d["policy"] = "sigmoid (linear)"; }), "not one of this program's");
-  expect(5, changed([](Document& d) { d["version"] = 1; }), "not a whole policy file");
+  expect(5, changed([](Document& d) { d["version"] = 1; }), "its hidden is not a whole number");
   expect(5, changed([](Document& d) { d["version"] = 3; }), "version 3");
   expect(5, changed([](Document& d) { d["layers"].erase(2); }), "layers should have 3");
   expect(5, changed([](Document& d) { d["layers"][1]["weight"].erase(0); }), "rows of weights of layer 2 should have 8");
   expect(5, changed([](Document& d) { d["layers"][1]["weight"][3].erase(0); }), "weights in a row of layer 2 should have 12");
   expect(5, changed([](Document& d) { d["layers"][2]["bias"].push_back(0); }), "biases of layer 3 should have 2");
   expect(5, changed([](Document& d) { d["layers"][2]["bias"] = 0; }), "biases of layer 3 should have 2");
-  expect(5, changed([](Document& d) { d["layers"][2].erase("bias"); }), "not a whole policy file");
+  expect(5, changed([](Document& d) { d["layers"][2].erase("bias"); }), "it has no bias");
   expect(5, changed([](Document& d) { d["layers"][0]["weight"][0][0] = 1e39; }), "not a finite float");
-  expect(5, changed([](Document& d) { d["layers"][0]["weight"][0][0] = nullptr; }), "not a whole policy file");
+  expect(5, changed([](Document& d) { d["layers"][0]["weight"][0][0] = nullptr; }), "weight of layer 1 is not a finite float");
 }
 
 }  // namespace

@@ -375,6 +375,11 @@ TEST(QMemory, IsThatOfTheTransitionsThatCanBeStored) {
   c.training.replay_capacity = 1'000'000;
   c.training.episodes = 1'000'000'000;
   EXPECT_EQ(memory_of_replica(c).replay, 1'000'000 * sizeof(Transition));
+  // Weights, target, two moments and the gradient at least, and what an executor has beside them.
+  const std::uint64_t parameters = static_cast<std::uint64_t>(c.training.shape.parameters());
+  EXPECT_GT(memory_of_replica(c).learner, 5 * 4 * parameters);
+  EXPECT_LT(memory_of_replica(c).learner, 20 * 4 * parameters);
+  EXPECT_EQ(memory_of_replica(c).outcomes, 4 * c.training.episodes);
 }
 
 // Bytes of this process in memory.

@@ -27,7 +27,7 @@ class Loaded {
   Loaded(const LaneExecutor& executor, QReplicaMemory& replica)
       : executor_(executor),
         replica_(replica),
-        memory_(::operator new (q_replica_bytes(*executor.q_network, replica.rules).learner, std::align_val_t{64})) {
+        memory_(::operator new (executor.q_network->bytes(replica.rules.update), std::align_val_t{64})) {
     executor.q_network->load(replica.rules.update, memory_.get(),
                              {replica.weight.data(), replica.target.data(), replica.m.data(), replica.v.data()});
   }
@@ -209,23 +209,6 @@ TEST(QTrainingLanes, DqnLearns) {
   QReplicaMemory replica(s, 1);
   while (replica.state.counted_episodes() == 0) train(*executors().back(), replica, 1);
   EXPECT_NEAR(2000.0 / static_cast<double>(replica.state.warmup_episodes), 22.25, 4);
-}
-
-TEST(QTrainingLanes, MemoryIsKnownBeforehand) {
-  for (const LaneExecutor* executor : executors()) {
-    QTrainingSettings s = small_dqn();
-    const QReplicaBytes small = q_replica_bytes(*executor->q_network, make_q_training_rules(s));
-    EXPECT_EQ(small.replay, 150u * 64);
-    EXPECT_EQ(small.outcomes, 12u * 4);
-    EXPECT_EQ(small.learner, executor->q_network->bytes(make_q_training_rules(s).update));
-    EXPECT_EQ(small.total(), small.learner + small.replay + small.outcomes + sizeof(QTrainingState));
-    s.replay_capacity = 1'000'000;
-    s.window = 100;
-    s.keeps_every_outcome = false;
-    const QReplicaBytes large = q_replica_bytes(*executor->q_network, make_q_training_rules(s));
-    EXPECT_EQ(large.replay, 64'000'000u);
-    EXPECT_EQ(large.outcomes, 400u);
-  }
 }
 
 }  // namespace

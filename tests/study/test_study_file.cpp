@@ -119,6 +119,16 @@ TEST(StudyFile, algorithm_or_preset_choose_the_options) {
   EXPECT_EQ(online.training.learning.bootstrap, Bootstrap::residual);
   EXPECT_EQ(online.training.epsilon.start, 0.1);
 
+  for (const char* const vary :
+       {"[grid]\npreset = ['workshop', 'zoo']\n", "[[points]]\npreset = 'workshop'\n[[points]]\npreset = 'zoo'\n"}) {
+    const study::Plan presets = parse(kTrain + "episodes = 300\n" + kSeeds + vary);
+    EXPECT_EQ(presets.algorithm, "dqn");
+    ASSERT_EQ(presets.cells.size(), 2u);
+    const auto& zoo = std::get<QTrainConfiguration>(*presets.cells[1].run).training;
+    EXPECT_EQ(zoo.shape.hidden1, 256);
+    EXPECT_EQ(zoo.episodes, 300u) << "what the file says beside them";
+  }
+
   const study::Plan drawn = parse(kTrain + "algorithm = 'dqn'\n" + kSeeds + "[distribution]\nepsilon_end = 'uniform(0, 0.1)'\n");
   study::CellConfiguration cell = *drawn.cells[0].run;
   drawn.distribution[0].apply(cell, 0.0625);
@@ -411,6 +421,15 @@ INSTANTIATE_TEST_SUITE_P(
                 "line 2, column 1: algorithm: dqn is not accepted; accepted on FryShack-v0: reinforce"},
         Refused{kTrain + "preset = \"workshop\"\nalgorithm = \"reinforce\"\n" + kSeeds,
                 "line 2, column 1: preset: workshop is a preset of another algorithm than algorithm reinforce; accepted: solve"},
+        Refused{
+            kTrain + kSeeds + "[grid]\npreset = [\"workshop\", \"tensorflow\"]\n",
+            "line 5, column 23: preset: tensorflow is a preset of q-learning, and this study is of dqn: presets that vary have "
+            "one algorithm, here workshop, zoo or cleanrl; another study file for tensorflow"},
+        Refused{kTrain + "algorithm = \"reinforce\"\n" + kSeeds + "[grid]\npreset = [\"workshop\"]\n",
+                "line 6, column 11: preset: workshop is a preset of dqn, and this study is of reinforce: presets that vary have "
+                "one algorithm, here solve; another study file for workshop"},
+        Refused{kTrain + "algorithm = \"dqn\"\n" + kSeeds + "[grid]\ndouble = [\"on\", \"yes\"]\n",
+                "line 6, column 17: double: yes is not accepted; on or off; in files true or false too"},
         Refused{kTrain + "algorithm = \"dqn\"\nbaseline = \"mean\"\n" + kSeeds,
                 "line 3, column 1: baseline: not an option of dqn, but of reinforce"},
         Refused{kTrain + "algorithm = \"dqn\"\nupdates = 100\n" + kSeeds,
@@ -455,7 +474,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "line 2, column 1: updates: -1 is not accepted; a whole number from 1 to 2147483647, written 1000000, 1e6 or "
                 "1_000_000"},
         Refused{kTrain + "sutton_barto_reward = 1\n" + kSeeds,
-                "line 2, column 1: sutton_barto_reward: 1 is not accepted; true or false"},
+                "line 2, column 1: sutton_barto_reward: 1 is not accepted; on or off; in files true or false too"},
         Refused{kTrain + "learning_rate = 0\n" + kSeeds,
                 "line 2, column 1: learning_rate: 0 is not accepted; a finite number above 0 that a float can hold (from 1.5e-45 "
                 "to 3.4e38)"},

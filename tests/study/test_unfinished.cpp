@@ -250,6 +250,31 @@ TEST(UnfinishedFile, GivesBackWhatItWasGiven) {
   EXPECT_FALSE(std::filesystem::exists(file.path()));
 }
 
+TEST(UnfinishedFile, CountsTrainingsThatWereBegun) {
+  const Folder folder;
+  Store store = make_store(folder / "a.db");
+  UnfinishedFile file(store);
+  EXPECT_EQ(file.count().trainings, 0u);
+  std::mt19937_64 random(7);
+  TrainingStates trainings = any_trainings(random, {4, 2}, 1);
+  using enum ReplicaStatus;
+  trainings.table.status.clear();
+  for (const ReplicaStatus status : {unfinished, unfinished, solved, failed})
+    trainings.table.status.push_back(static_cast<std::uint8_t>(status));
+  trainings.table.updates = {0, 3, 5, 1};  // the first waits for its first update
+  file.set(0, {0, 4}, encode(trainings));
+  file.write();
+  const std::string bytes = test::read_all(file.path());
+  const UnfinishedFile::Begun begun = UnfinishedFile(store).count();
+  EXPECT_EQ(begun.trainings, 3u);
+  EXPECT_EQ(begun.lost, "");
+  EXPECT_EQ(test::read_all(file.path()), bytes);
+  store.append(test::make_chunk(0, {0, 4}));
+  EXPECT_EQ(file.count().trainings, 0u) << "they are finished by now";
+  test::write_all(file.path(), bytes.substr(0, 40));
+  EXPECT_NE(file.count().lost.find("a.db-unfinished is damaged"), std::string::npos);
+}
+
 TEST(UnfinishedFile, RefusesWhatIsNotTheStudys) {
   const Folder folder;
   const Store store = make_store(folder / "a.db");

@@ -63,14 +63,66 @@ std::vector<std::string> names_of(const EnvironmentEntry& entry, const HiddenLay
   return {entry.parameters.begin(), entry.parameters.end()};
 }
 
-HiddenLayer read_hidden_layer(const nlohmann::json& document) {
+// A policy's file that is being read, and how what is wrong with it is refused.
+class PolicyFile {
+ public:
+  PolicyFile(const std::string& option, const std::string& path) : name_(fmt::format("{}: {}", option, shown(path))) {}
+
+  [[noreturn]] void refuse(const std::string& what) const { throw DamagedFileError(fmt::format("{}: {}", name_, what)); }
+  [[noreturn]] void damaged(const std::string& what) const {
+    refuse(what + "; accepted: a whole file as train --save-policy writes it");
+  }
+
+  nlohmann::json parse(const std::string& text) const {
+    try {
+      return nlohmann::json::parse(text, [&](int depth, auto, const auto&) {
+        if (depth > kDeepest) damaged("not a policy: too deeply nested");
+        return true;
+      });
+    } catch (const nlohmann::json::parse_error& error) {
+      const bool at_end = error.byte > text.size();
+      damaged(text.empty() ? "the file is empty"
+              : at_end     ? fmt::format("the file ends too early, after {} bytes", text.size())
+                           : fmt::format("not JSON at byte {}", error.byte));
+    } catch (const nlohmann::json::out_of_range&) {
+      damaged("a number in it is too large");
+    }
+  }
+
+  const nlohmann::json& member(const nlohmann::json& of, const std::string& key) const {
+    const auto found = of.find(key);
+    if (found == of.end()) damaged(fmt::format("it has no {}", key));
+    return *found;
+  }
+  std::string text(const nlohmann::json& document, const std::string& key) const {
+    const nlohmann::json& value = member(document, key);
+    if (!value.is_string()) damaged(fmt::format("its {} is not a text", key));
+    return value.get<std::string>();
+  }
+  std::uint64_t whole(const nlohmann::json& value, const std::string& what) const {
+    if (!value.is_number_unsigned()) damaged(fmt::format("its {} is not a whole number", what));
+    return value.get<std::uint64_t>();
+  }
+  float parameter(const nlohmann::json& value, const std::string& name) const {
+    if (!value.is_number() || !(std::abs(value.get<double>()) <= static_cast<double>(FLT_MAX)))
+      damaged(fmt::format("its {} is not a finite float", name));
+    return static_cast<float>(value.get<double>());
+  }
+
+ private:
+  std::string name_;
+};
+
+HiddenLayer read_hidden_layer(const nlohmann::json& document, const PolicyFile& file) {
   HiddenLayer hidden;
   if (!document.contains("hidden")) return hidden;
-  hidden.units = document.at("hidden").get<std::uint64_t>();
-  const std::string activation = document.at("activation").get<std::string>();
+  hidden.units = file.whole(document["hidden"], "hidden");
+  const std::string activation = file.text(document, "activation");
   if (activation != "tanh" && activation != "sigmoid")
-    throw nlohmann::json::other_error::create(501, "no such activation", nullptr);
+    file.damaged(fmt::format("its activation {} is neither tanh nor sigmoid", shown(activation)));
   hidden.activation = activation == "tanh" ? Activation::tanh : Activation::sigmoid;
+  if (hidden.units > kMostHiddenUnits || (hidden.units != 0 && file.text(document, "policy") != kWithHiddenLayer))
+    file.damaged("its hidden layer is not one of this program's");
   return hidden;
 }
 
@@ -103,36 +155,32 @@ Json layers_json(const QNetworkShape& shape, const std::vector<float>& parameter
   return layers;
 }
 
-// Throws by `damaged`, or what the JSON library throws.
-template <class Damaged>
-void read_q_network(const nlohmann::json& document, SavedPolicy& policy, const Damaged& damaged) {
-  const auto sizes = document.at("hidden").get<std::vector<std::uint64_t>>();
+void read_q_network(const nlohmann::json& document, SavedPolicy& policy, const PolicyFile& file) {
+  std::vector<std::uint64_t> sizes;
+  for (const nlohmann::json& size : file.member(document, "hidden")) sizes.push_back(file.whole(size, "hidden"));
   const auto is_size = [](std::uint64_t n) { return n >= 1 && n <= QNetworkShape::kMostUnits; };
-  if (document.at("policy") != kQNetwork || sizes.size() != 2 || !is_size(sizes[0]) || !is_size(sizes[1]))
-    damaged("its network is not one of this program's");
+  if (file.text(document, "policy") != kQNetwork || sizes.size() != 2 || !is_size(sizes[0]) || !is_size(sizes[1]))
+    file.damaged("its network is not one of this program's");
   const QNetworkShape shape = {static_cast<int>(sizes[0]), static_cast<int>(sizes[1])};
   policy.q_network = shape;
   policy.parameters.resize(static_cast<std::size_t>(shape.parameters()));
-  const nlohmann::json& layers = document.at("layers");
-  const auto expect = [&](const nlohmann::json& list, std::size_t size, const std::string& what) {
-    if (!list.is_array() || list.size() != size)
-      damaged(fmt::format("its {} should have {} of them, for hidden layers of {} and {} units", what, size, sizes[0], sizes[1]));
+  const auto list = [&](const nlohmann::json& value, std::size_t size, const std::string& what) -> const nlohmann::json& {
+    if (!value.is_array() || value.size() != size)
+      file.damaged(
+          fmt::format("its {} should have {} of them, for hidden layers of {} and {} units", what, size, sizes[0], sizes[1]));
+    return value;
   };
-  const auto take = [&](std::size_t i, const nlohmann::json& value) {
-    const double number = value.get<double>();
-    if (!(std::abs(number) <= static_cast<double>(FLT_MAX))) damaged("a parameter is not a finite float");
-    policy.parameters[i] = static_cast<float>(number);
-  };
-  expect(layers, 3, "layers");
+  const nlohmann::json& layers = list(file.member(document, "layers"), 3, "layers");
   for (std::size_t l = 0; const QLayer& layer : layers_of(shape)) {
-    const nlohmann::json &weight = layers[l].at("weight"), &bias = layers[l].at("bias");
+    const nlohmann::json& here = layers[l];
     const std::string of = fmt::format("of layer {}", ++l);
-    expect(weight, layer.outputs, "rows of weights " + of);
-    expect(bias, layer.outputs, "biases " + of);
+    const nlohmann::json& weight = list(file.member(here, "weight"), layer.outputs, "rows of weights " + of);
+    const nlohmann::json& bias = list(file.member(here, "bias"), layer.outputs, "biases " + of);
     for (std::size_t output = 0; output < layer.outputs; ++output) {
-      expect(weight[output], layer.inputs, "weights in a row " + of);
-      for (std::size_t input = 0; input < layer.inputs; ++input) take(layer.weight(output, input), weight[output][input]);
-      take(layer.bias(output), bias[output]);
+      const nlohmann::json& row = list(weight[output], layer.inputs, "weights in a row " + of);
+      for (std::size_t input = 0; input < layer.inputs; ++input)
+        policy.parameters[layer.weight(output, input)] = file.parameter(row[input], "weight " + of);
+      policy.parameters[layer.bias(output)] = file.parameter(bias[output], "bias " + of);
     }
   }
 }
@@ -165,44 +213,34 @@ std::string policy_text(const SavedPolicy& policy) {
 
 SavedPolicy parse_policy(const std::string& option, const std::string& path, const std::string& text,
                          const std::string& environment) {
-  const auto damaged = [&](const std::string& what) {
-    throw DamagedFileError(fmt::format("{}: {}: {}", option, shown(path), what));
-  };
-  SavedPolicy policy;
-  try {
-    const nlohmann::json document = nlohmann::json::parse(text, [&](int depth, auto, const auto&) {
-      if (depth > kDeepest) damaged("not a policy: too deeply nested");
-      return true;
-    });
-    if (!document.is_object() || document.value("format", "") != kFormat)
-      damaged("this is not a policy that train --save-policy wrote");
-    const std::uint64_t version = document.at("version").get<std::uint64_t>();
-    if (version != kVersionOfFormat && version != kVersionOfQNetworks)
-      damaged(fmt::format("version {} of the format; this program reads versions {} and {}", version, kVersionOfFormat,
-                          kVersionOfQNetworks));
-    if (document.at("checksum").get<std::string>() != checksum_of(document))
-      damaged("the checksum does not fit: the file was damaged or edited");
-    policy.environment = document.at("environment").get<std::string>();
-    if (!plays(policy.environment, environment))
-      damaged(fmt::format("this is a policy for {}, not for {}", shown(policy.environment), environment));
-    policy.training = document.value("training", nlohmann::json());
-    if (version == kVersionOfQNetworks) {
-      if (entry_of(environment).parameters.size() != QNetworkShape::kInputs + 1)
-        damaged(fmt::format("a Q network does not play {}", environment));
-      read_q_network(document, policy, damaged);
-      return policy;
-    }
-    policy.hidden = read_hidden_layer(document);
-    if (policy.hidden.units > kMostHiddenUnits || (policy.hidden.units != 0 && document.at("policy") != kWithHiddenLayer))
-      damaged("its hidden layer is not one of this program's");
-    for (const std::string& name : names_of(entry_of(environment), policy.hidden)) {
-      const double value = document.at("parameters").at(name).get<double>();
-      if (!(std::abs(value) <= static_cast<double>(FLT_MAX))) damaged(fmt::format("its {} is not a finite float", name));
-      policy.parameters.push_back(static_cast<float>(value));
-    }
-  } catch (const nlohmann::json::exception& error) {
-    damaged(fmt::format("not a whole policy file: {}", shown(error.what(), 300)));
+  const PolicyFile file(option, path);
+  const nlohmann::json document = file.parse(text);
+  if (!document.is_object() || !document.contains("format") || document["format"] != kFormat)
+    file.damaged("this is not a policy that train --save-policy wrote");
+  const std::uint64_t version = file.whole(file.member(document, "version"), "version");
+  if (version != kVersionOfFormat && version != kVersionOfQNetworks) {
+    file.refuse(fmt::format("version {} of the format is not accepted; this program reads versions {} and {}", version,
+                            kVersionOfFormat, kVersionOfQNetworks));
   }
+  if (file.text(document, "checksum") != checksum_of(document))
+    file.damaged("the checksum does not fit: the file was damaged or edited");
+  SavedPolicy policy;
+  policy.environment = file.text(document, "environment");
+  if (!plays(policy.environment, environment)) {
+    file.refuse(fmt::format("this is a policy for {}, not for {}; accepted: one for an environment with the same observation",
+                            shown(policy.environment), environment));
+  }
+  policy.training = document.value("training", nlohmann::json());
+  if (version == kVersionOfQNetworks) {
+    if (entry_of(environment).parameters.size() != QNetworkShape::kInputs + 1)
+      file.refuse(fmt::format("a Q network does not play {}; accepted: a sigmoid policy", environment));
+    read_q_network(document, policy, file);
+    return policy;
+  }
+  policy.hidden = read_hidden_layer(document, file);
+  const nlohmann::json& parameters = file.member(document, "parameters");
+  for (const std::string& name : names_of(entry_of(environment), policy.hidden))
+    policy.parameters.push_back(file.parameter(file.member(parameters, name), name));
   return policy;
 }
 

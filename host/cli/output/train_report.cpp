@@ -46,6 +46,12 @@ Json curve_json(const TrainView& view, const std::vector<CurvePoint>& curve) {
   return json;
 }
 
+// Failed trainings have NaN.
+Summary summary_of_finite(std::vector<double> values) {
+  std::erase_if(values, [](double x) { return !std::isfinite(x); });
+  return summarise(values);
+}
+
 // "Steps until then: mean 143,052; 5 % within 110,714, half within ...": of whole numbers.
 std::string until_then(const char* what, const Summary& s) {
   const auto number = [](double x) { return with_separators(static_cast<std::uint64_t>(x)); };
@@ -169,6 +175,17 @@ std::string shown_of_all(const Terminal& terminal, std::size_t shown, std::size_
   return paint(terminal, Style::dim, fmt::format("({} of {} parameters; {})", shown, all, where)) + '\n';
 }
 
+std::string final_return_text(const TrainResult& r) {
+  const Summary s = summary_of_finite(r.final_return);
+  if (s.count == 0) return "";
+  const auto number = [&](std::size_t i) { return short_number(s.quantiles[i]); };
+  return fmt::format("Mean return of a training's last {} episodes: mean {}, sd {}, from {} to {};\n",
+                     std::min<std::size_t>(r.curve.size(), 100), short_number(s.mean), short_number(s.sd), short_number(s.min),
+                     short_number(s.max)) +
+         fmt::format("5 % of the trainings have {} or less, 25 % {}, half {}, 75 % {}, 95 % {}\n", number(2), number(4),
+                     number(5), number(6), number(8));
+}
+
 Summary summarise(std::vector<double>& values) {
   Summary summary;
   summary.count = values.size();
@@ -191,10 +208,21 @@ Summary summarise(std::vector<double>& values) {
   return summary;
 }
 
-std::string failure_text(const PopulationSettings& c, const Failure& failure) {
-  return fmt::format(
-      "{} of {} failed; the first: seed {}, whose {} stopped being finite at update {} (a smaller --learning-rate may help)",
-      with_separators(failure.count), counted(c.replicas, "trainings"), failure.seed, failure.quantity, failure.update);
+std::string failure_text(const PopulationSettings& c, const Failure& failure, const std::string& remedy) {
+  return fmt::format("{} of {} failed; the first: seed {}, whose {} stopped being finite at update {} ({} may help)",
+                     with_separators(failure.count), counted(c.replicas, "trainings"), failure.seed, failure.quantity,
+                     failure.update, remedy);
+}
+
+// Adam's steps are about as long as the learning rate, whatever the gradient; but a gradient that was always 0 is divided by its epsilon.
+std::string failure_remedy(const OptimizerSettings& optimizer, double reward_scale, bool unclipped) {
+  const bool adam = optimizer.kind == OptimizerSettings::Kind::adam;
+  std::vector<std::string> remedies;
+  if (adam && optimizer.epsilon == 0) remedies.emplace_back("an --adam-epsilon above 0");
+  if (!adam && unclipped) remedies.emplace_back("--clip-norm 10");
+  if (!adam && std::abs(reward_scale) > 1) remedies.emplace_back("a smaller --reward-scale");
+  remedies.emplace_back("a smaller --learning-rate");
+  return either(remedies);
 }
 
 Json train_json(const TrainView& view, const TrainResult& r) {
@@ -221,6 +249,11 @@ Json train_json(const TrainView& view, const TrainResult& r) {
   json["updates_to_threshold"] = summary_json(solved);
   json["episodes_to_threshold"] = view.by_episodes() ? summary_json(r.solved_episodes) : summary_json(solved, batch);
   json["steps_to_threshold"] = r.table.steps.empty() ? summary_json(solved, batch) : summary_json(r.solved_steps);
+  if (view.by_episodes()) {
+    const Summary final_return = summary_of_finite(r.final_return);
+    const bool known = final_return.count != 0;
+    json["final_return"] = !known ? Json() : c.replicas > 1 ? summary_json(final_return) : finite(final_return.mean);
+  }
   json["curve"] = curve_json(view, r.curve);
   return json;
 }

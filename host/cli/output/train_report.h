@@ -39,7 +39,13 @@ std::string threshold_text(const TrainView& view, const TrainResult& result);
 std::size_t first_shown(std::size_t parameters);
 std::string shown_of_all(const Terminal& terminal, std::size_t shown, std::size_t all, const char* where);
 
-std::string failure_text(const PopulationSettings& settings, const Failure& failure);
+// Value learners: how the mean return of the last 100 episodes is spread over a population; "" where it is not known.
+std::string final_return_text(const TrainResult& result);
+
+// `remedy`: what may help.
+std::string failure_text(const PopulationSettings& settings, const Failure& failure, const std::string& remedy);
+// What may keep parameters finite with this optimiser. unclipped: gradients could be clipped, and are not.
+std::string failure_remedy(const OptimizerSettings& optimizer, double reward_scale, bool unclipped);
 
 // Mean, sd, extremes and order statistics x_(ceil(q n)). Reorders the values; all must be finite.
 Summary summarise(std::vector<double>& values);

@@ -25,24 +25,14 @@ struct alignas(64) Transition {
 };
 static_assert(sizeof(Transition) == 64);
 
-// A view of a ring, for whoever runs the training: plain memory, so that a CUDA block can hold one too.
-struct ReplayRing {
-  Transition* slots;
-  std::uint64_t capacity;    // 1 .. kMostTransitions
-  std::uint64_t pushed = 0;  // ever; the next one goes to slot pushed % capacity
-
-  FRYER_LANE std::uint64_t size() const { return pushed < capacity ? pushed : capacity; }
-  FRYER_LANE void push(const Transition& transition) { slots[pushed++ % capacity] = transition; }
-};
-
 // A candidate is a 32-bit number, and the largest of them marks an empty place in SampleTable.
 inline constexpr std::uint64_t kMostTransitions = 0xffffffffull;
 
-// Owns a ring's memory. To save a training take the slots that were written; to go on, write them back.
+// Owns a ring's memory: transition number n of a training goes to slot n % capacity. To save a training take the slots that were written; to go on, write them back.
 class ReplayBuffer {
  public:
   // Throws ConfigurationError for a capacity of 0 or above kMostTransitions, std::bad_alloc where there is no such memory.
-  explicit ReplayBuffer(std::uint64_t capacity) : memory_(nullptr, Free{std::align_val_t{}}) {
+  explicit ReplayBuffer(std::uint64_t capacity) : capacity_(capacity), memory_(nullptr, Free{std::align_val_t{}}) {
     if (capacity == 0 || capacity > kMostTransitions)
       throw ConfigurationError("replay buffer: capacity " + std::to_string(capacity) + "; accepted are 1 to " +
                                std::to_string(kMostTransitions));
@@ -50,13 +40,10 @@ class ReplayBuffer {
     // Whole huge pages where there are any: random reads of a large ring are bound by address translation.
     const auto alignment = static_cast<std::align_val_t>(bytes < kHugePage ? alignof(Transition) : kHugePage);
     memory_ = {static_cast<Transition*>(::operator new(bytes, alignment)), Free{alignment}};
-    ring.slots = memory_.get();
-    ring.capacity = capacity;
   }
   Transition* slots() { return memory_.get(); }
   const Transition* slots() const { return memory_.get(); }
-
-  ReplayRing ring{};
+  std::uint64_t capacity() const { return capacity_; }
 
  private:
   static constexpr std::uint64_t kHugePage = std::uint64_t{1} << 21;
@@ -64,6 +51,7 @@ class ReplayBuffer {
     std::align_val_t alignment;
     void operator()(Transition* memory) const { ::operator delete(memory, alignment); }
   };
+  std::uint64_t capacity_;
   std::unique_ptr<Transition, Free> memory_;
 };
 

@@ -120,6 +120,9 @@ struct TrainResult {
   // Over solved replicas; steps where episodes have more than one; episodes where they are not updates * batch.
   Summary solved_updates, solved_steps, solved_episodes;
   Failure failed;
+  // Of value learners: each replica's mean return over its last 100 episodes that count, or fewer; NaN where it failed. Empty of so many
+  // that the returns of all episodes were not kept.
+  std::vector<double> final_return;
   std::uint64_t episodes = 0, steps = 0, optimizer_updates = 0;
   std::uint64_t digest = 0;
 };
