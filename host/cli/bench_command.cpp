@@ -45,7 +45,11 @@ class BenchCommand : public Command {
   int run(const Console& console) override;
 
  private:
-  throughput::Request request() const;
+  struct Wanted {
+    throughput::Request request;
+    std::string why_no_gpu;
+  };
+  Wanted wanted() const;
   std::vector<BenchKey> planned(const throughput::Request& request) const;
   int run_dry(const Console& console, const throughput::Request& request) const;
   Json head() const;
@@ -96,31 +100,40 @@ void BenchCommand::resolve() {
   }
 }
 
-// Throws DeviceError for what this machine lacks.
-throughput::Request BenchCommand::request() const {
-  throughput::Request r{suite_, filter_, {}, {}, std::nullopt};
+// What to measure, and why no GPU if none. Throws DeviceError for what was asked for and this machine lacks.
+BenchCommand::Wanted BenchCommand::wanted() const {
+  Wanted wanted{{suite_, filter_, {}, {}, std::nullopt}, ""};
+  throughput::Request& r = wanted.request;
   const BackendChoice& choice = common_.backend;
-  const char* const forced = std::getenv("FRYER_ISA");
-  const bool is_forced = forced != nullptr && *forced != '\0';
   if (choice.device == Device::cuda) {
     make_cuda_backend(choice.cuda_device, "");
     r.gpu = choice.cuda_device;
-    return r;
+    return wanted;
   }
-  if (is_forced) {
+  const throughput::Machine machine = throughput::this_machine();
+  const char* const forced = std::getenv("FRYER_ISA");
+  if (forced != nullptr && *forced != '\0') {
     r.instruction_sets = {find_cpu_executor(forced).name};
+    wanted.why_no_gpu = "FRYER_ISA names a CPU instruction set";
   } else {
-    r.instruction_sets = throughput::this_machine().instruction_sets;
-    if (choice.device == Device::automatic && cuda_unavailable_reason().empty()) r.gpu = 0;
+    r.instruction_sets = machine.instruction_sets;
+    if (choice.device == Device::automatic) wanted.why_no_gpu = cuda_unavailable_reason();
+    if (choice.device == Device::automatic && wanted.why_no_gpu.empty()) {
+      try {
+        make_cuda_backend(0, "");
+        r.gpu = 0;
+      } catch (const DeviceError& error) {  // one that this program has no code for
+        wanted.why_no_gpu = error.what();
+      }
+    }
   }
-  const unsigned all = throughput::this_machine().cores;
   if (choice.threads != 0) {
     r.threads = {choice.threads};
   } else {
-    for (unsigned n = 1; n < all; n *= 2) r.threads.push_back(n);
-    r.threads.push_back(all);
+    for (unsigned n = 1; n < machine.cores; n *= 2) r.threads.push_back(n);
+    r.threads.push_back(machine.cores);
   }
-  return r;
+  return wanted;
 }
 
 std::vector<BenchKey> BenchCommand::planned(const throughput::Request& request) const {
@@ -177,25 +190,23 @@ std::string BenchCommand::text(const Console& console, const throughput::Report&
 int BenchCommand::run(const Console& console) {
   std::optional<EarlierBench> earlier;
   if (!compare_.empty()) earlier = parse_earlier_bench(compare_, read_file("--compare", compare_));
-  const throughput::Request wanted = request();
-  const std::vector<BenchKey> keys = planned(wanted);
+  const auto [request, why_no_gpu] = wanted();
+  const std::vector<BenchKey> keys = planned(request);
   if (earlier && std::none_of(keys.begin(), keys.end(), [&](const BenchKey& key) { return earlier->rates.contains(key); })) {
     throw ConfigurationError(
         fmt::format("--compare: {} has a rate of none of the rows that would be measured here", shown(compare_)));
   }
-  if (common_.dry_run) return run_dry(console, wanted);
-  const bool automatic = common_.backend.device == Device::automatic;
-  if (automatic && !wanted.gpu && !common_.quiet) {
-    const std::string why = cuda_unavailable_reason();
-    console.note(fmt::format("fryer: no rows of a GPU: {}", why.empty() ? "FRYER_ISA names a CPU instruction set" : why));
-  }
+  if (common_.dry_run) return run_dry(console, request);
+  if (common_.backend.device == Device::automatic && !request.gpu && !common_.quiet)
+    console.note(fmt::format("fryer: no rows of a GPU: {}", why_no_gpu));
 
   const Stopwatch watch;
   const throughput::Report report =
-      run_watched(*this, console, "measurements", 1, [&](const RunControl& control, ProgressMeter& meter) {
-        return throughput::measure(wanted, control.stop, [&](std::size_t finished, std::size_t planned, const std::string& what) {
-          meter.show(static_cast<double>(finished), static_cast<double>(planned), 0, "  " + what);
-        });
+      run_watched(*this, console, "measurements", 1, [&, &request = request](const RunControl& control, ProgressMeter& meter) {
+        return throughput::measure(request, control.stop,
+                                   [&](std::size_t finished, std::size_t planned, const std::string& what) {
+                                     meter.show(static_cast<double>(finished), static_cast<double>(planned), 0, "  " + what);
+                                   });
       });
   const double seconds = watch.seconds();
   std::optional<BenchComparison> comparison;
