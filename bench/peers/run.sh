@@ -4,8 +4,9 @@
 # is that of neighbouring minutes. Prints one table in Markdown: medians over the rounds, their range, ratios, and what each row includes.
 #
 # Usage: [OUT=FILE] [PYTHON=PROGRAM] sh bench/peers/run.sh [ROUNDS] [CORE] [ROWS], by default 3 0 and all rows; ROWS is a regular expression.
-# The first run makes a Python environment in build/peers from PyPI, of several GB: there PyTorch comes with CUDA's libraries (without them:
-# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu). PYTHON=... takes an environment that is there. OUT=... also writes the table there.
+# The first run makes a Python environment in build/peers from PyPI (or where pip's own settings say), of 7 GB, most of it the libraries of CUDA that
+# PyTorch brings. PYTHON=... takes an environment that is there instead. OUT=... also writes the table there. A row whose packages are missing is
+# skipped with the reason.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 rounds=${1:-3} core=${2:-0} wanted=${3:-.}
@@ -37,8 +38,8 @@ peer envpool@4096 simulation only: C++, actions drawn beforehand
 peer gymnax-random@16384 simulation only: one lax.scan, random actions
 fryer cart_pole_update/random steps/s policy of zeros, sampling, simulation, traces, gradient, all summed exactly (the same bits in any order)
 peer jax-reinforce@16384 policy of zeros, sampling, simulation, traces, gradient: one lax.scan written by hand
-fryer cart_pole_update/balancing steps/s the same with a policy whose episodes last 462 steps
-peer jax-reinforce-balancing@16384 the same with that policy
+fryer cart_pole_update/balancing steps/s the same, of a policy whose episodes last 462 steps
+peer jax-reinforce-balancing@16384 the same, of a policy whose episodes last 462 steps
 fryer cart_pole_population/forty_updates trainings/s 6,000 whole trainings of 40 updates of 16 episodes, Adam, learning curve and statistics
 peer jax-population@256 256 whole trainings of 40 updates of 16 episodes, Adam, at once: written by hand
 fryer population updates/s a million notebooks at once: episode, gradient, Adam, learning curve and statistics
