@@ -17,7 +17,8 @@ constexpr Golden kUpdate = {0xfa7eae6b77e33d49, 0xfb058cff624c1a20};
 constexpr Golden kStandardised = {0xa14a96662f756aec, 0x5f5813276a61bf07};
 constexpr Golden kGradient = {0x53543bbe472f5c5e, 0xfd97af6f31c3a9e9};
 constexpr Golden kEvaluation = {0x32c406cf8315d6c2, 0x2680e25a9c265012};
-constexpr std::uint64_t kPlainPopulation = 0xa76a5f8958ebe483, kSolvePopulation = 0x2595329a523c2931;
+constexpr std::uint64_t kPlainPopulation = 0xa76a5f8958ebe483, kSolvePopulation = 0x2595329a523c2931,
+                        kFortyUpdates = 0x82e4e910b7496680;
 
 // What an update of one policy sums: gamma 0.99, the gradient alone, or scores and the moments of returns with it.
 void update_of(benchmark::State& state, const std::string& isa, unsigned threads, bool balancing, Baseline baseline,
@@ -67,11 +68,20 @@ void evaluation_of(benchmark::State& state, const std::string& isa, unsigned thr
   count_work(state, "steps/s", steps);
 }
 
-// Whole trainings to a mean return of 475, results and statistics included.
+CartPoleTrainConfiguration until_solved(CartPoleTrainConfiguration c) {
+  c.until = 475;
+  return c;
+}
+CartPoleTrainConfiguration forty_updates() {
+  CartPoleTrainConfiguration c;
+  c.updates = 40;
+  return c;
+}
+
+// Whole trainings, results and statistics included.
 void population_of(benchmark::State& state, const std::string& isa, unsigned threads, CartPoleTrainConfiguration c,
                    std::uint64_t golden) {
   const auto backend = make(isa, threads);
-  c.until = 475;
   c.replicas = 6000;
   double steps = 0;
   for (auto _ : state) {
@@ -96,9 +106,13 @@ void population_of(benchmark::State& state, const std::string& isa, unsigned thr
   add("cart_pole_gradient/balancing", [](State& s, Isa i, unsigned t) { gradient_of(s, i, t, true); });
   add("cart_pole_evaluation/random", [](State& s, Isa i, unsigned t) { evaluation_of(s, i, t, false); });
   add("cart_pole_evaluation/balancing", [](State& s, Isa i, unsigned t) { evaluation_of(s, i, t, true); });
-  add("cart_pole_population/plain", [](State& s, Isa i, unsigned t) { population_of(s, i, t, {}, kPlainPopulation); });
-  add("cart_pole_population/solve",
-      [](State& s, Isa i, unsigned t) { population_of(s, i, t, solve_preset(CartPole::kMaxStepsV1), kSolvePopulation); });
+  add("cart_pole_population/plain",
+      [](State& s, Isa i, unsigned t) { population_of(s, i, t, until_solved({}), kPlainPopulation); });
+  add("cart_pole_population/solve", [](State& s, Isa i, unsigned t) {
+    population_of(s, i, t, until_solved(solve_preset(CartPole::kMaxStepsV1)), kSolvePopulation);
+  });
+  add("cart_pole_population/forty_updates",
+      [](State& s, Isa i, unsigned t) { population_of(s, i, t, forty_updates(), kFortyUpdates); });
   return true;
 }();
 

@@ -19,7 +19,7 @@ column() { # column NAME: that counter of the benchmark's CSV, in millions
   awk -F, -v name="$1" '/^name,/ { for (i = 1; i <= NF; ++i) { gsub(/"/, "", $i); if ($i == name) c = i } } /^"/ { print $c / 1e6 }'
 }
 ours() { # ours BENCHMARK COUNTER
-  taskset -c "$core" build/bench/fryer_bench --benchmark_filter="^$1/$isa(/threads:1)?\$" --benchmark_min_time=1 --benchmark_format=csv 2>/dev/null |
+  taskset -c "$core" build/bench/fryer_bench --benchmark_filter="^$1/$isa(/threads:1)?(/real_time)?\$" --benchmark_min_time=1 --benchmark_format=csv 2>/dev/null |
     column "$2"
 }
 theirs() { # theirs PROGRAM PATTERN: the number before " M", or " updates/s", on the lines with the pattern, in millions

@@ -1,35 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What users would train DQN and online Q-learning with instead: one row a process, on one core, one number out (updates a second).
+"""Peers of DQN and online Q-learning; their work is updates.
 
   torch-dqn            the update alone: sample 128 of 100,000 stored transitions, loss, backward, Adam, target <- 0.995 target + 0.005 online
   torch-online         the update alone: one transition, gradient through the target too (residual), Adam
-  jax-dqn@N            the same update as torch-dqn, N replicas by vmap (beyond 16: of 10,000 stored transitions that all share), 200 updates
-                       in one lax.scan, jit
+  jax-dqn@N            the same update as torch-dqn, N replicas by vmap that share their stored transitions (beyond 16 replicas 10,000 of them), 200
+                       updates in one lax.scan, jit
   jax-online@N         the same update as torch-online, N replicas by vmap, 2,000 updates in one lax.scan, jit
   sb3-dqn              Stable-Baselines3's DQN on CartPole-v1, its whole loop, an update a step
 
-Networks: 4-64-64-2 for DQN, 4-32-32-2 online, ReLU, as fryer's presets `workshop` and `tensorflow`. Neither torch nor jax rows play episodes
-here; fryer's figures beside them (value_learners.sh) are whole training loops, with environment, exploration, sampling and replay.
-"""
-import os
-import sys
-import time
-
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
-os.environ["OMP_NUM_THREADS"] = "1"
-os.environ["JAX_PLATFORMS"] = "cpu"
+Networks: 4-64-64-2 for DQN, 4-32-32-2 online, ReLU, as in fryer's presets `workshop` and `tensorflow`."""
 
 STORED, BATCH, GAMMA, TAU, RATE = 100_000, 128, 0.99, 0.005, 1e-3
-
-
-def best_rate(run, seconds=3.0):
-    """run() makes some updates and returns how many; the best of several calls."""
-    run()
-    best, start = 0.0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        begin = time.perf_counter()
-        best = max(best, run() / (time.perf_counter() - begin))
-    return best
 
 
 def transitions(n):
@@ -75,7 +56,7 @@ def torch_dqn():
                     t.mul_(1 - TAU).add_(o, alpha=TAU)
         return updates
 
-    return best_rate(run)
+    return run
 
 
 def torch_online():
@@ -95,7 +76,7 @@ def torch_online():
             adam.step()
         return updates
 
-    return best_rate(run)
+    return run
 
 
 def jax_parts(units):
@@ -123,19 +104,19 @@ def jax_parts(units):
     return jax, jnp, initial, values, adam, tree
 
 
-def jax_rate(state_of, update, replicas, updates):
+def scanning(state_of, update, replicas, updates):
     import jax
 
     keys = jax.random.split(jax.random.key(1), replicas)
     state = jax.vmap(state_of)(keys)
     many = jax.jit(jax.vmap(lambda c: jax.lax.scan(update, c, None, length=updates)[0]))
-    holder = [state]
 
     def run():
-        holder[0] = jax.block_until_ready(many(holder[0]))
+        nonlocal state
+        state = jax.block_until_ready(many(state))
         return replicas * updates
 
-    return best_rate(run)
+    return run
 
 
 def jax_dqn(replicas):
@@ -159,7 +140,7 @@ def jax_dqn(replicas):
         target = tree(lambda t, o: t + TAU * (o - t), target, p)
         return (p, target, m, v, t, key), None
 
-    return jax_rate(state_of, update, replicas, 200)
+    return scanning(state_of, update, replicas, 200)
 
 
 def jax_online(replicas):
@@ -179,7 +160,7 @@ def jax_online(replicas):
         p, m, v = adam(p, jax.grad(loss)(p), m, v, t)
         return (p, m, v, t), None
 
-    return jax_rate(state_of, update, replicas, 2000)
+    return scanning(state_of, update, replicas, 2000)
 
 
 def sb3_dqn():
@@ -187,20 +168,19 @@ def sb3_dqn():
 
     torch.set_num_threads(1)
     from stable_baselines3 import DQN
+    from stable_baselines3.common.logger import Logger
 
     model = DQN("MlpPolicy", "CartPole-v1", learning_rate=RATE, buffer_size=STORED, learning_starts=1000, batch_size=BATCH, tau=TAU,
                 target_update_interval=1, train_freq=1, gradient_steps=1, gamma=GAMMA, exploration_final_eps=0.01,
                 exploration_fraction=0.01, policy_kwargs={"net_arch": [64, 64]})
-    model.learn(1500)
-    begin, before = time.perf_counter(), model.num_timesteps
-    model.learn(4000, reset_num_timesteps=False)
-    return (model.num_timesteps - before) / (time.perf_counter() - begin)
+    model.set_logger(Logger(None, []))  # writes nothing
+    model.learn(1500)  # beyond the warm-up
+
+    def run(updates=500):
+        model.learn(updates, reset_num_timesteps=False)
+        return updates
+
+    return run
 
 
 ROWS = {"torch-dqn": torch_dqn, "torch-online": torch_online, "jax-dqn": jax_dqn, "jax-online": jax_online, "sb3-dqn": sb3_dqn}
-
-if __name__ == "__main__":
-    name, _, replicas = (sys.argv + [""])[1].partition("@")
-    if name not in ROWS:
-        sys.exit(f"usage: value_learners.py ROW, one of {', '.join(ROWS)} (jax rows: @REPLICAS)")
-    print(f"{ROWS[name](int(replicas)) if replicas else ROWS[name]():.0f}")
