@@ -81,7 +81,7 @@ BenchCommand::BenchCommand() : Command(describe()) {
   add_backend_options();
   table_.find("device")->help =
       "cpu: its executors alone; cuda: the GPU alone; auto: both, where there is a GPU. FRYER_ISA chooses one executor";
-  table_.find("verbose")->help = "print the measured peaks too";
+  table_.find("verbose")->help = "print the measured peaks too, and what each row needs of them";
   table_.find("threads")->help = "with so many CPU workers alone, instead of 1, 2, 4, ... and all that this process may use";
 }
 
@@ -181,7 +181,7 @@ std::string BenchCommand::text(const Console& console, const throughput::Report&
   const throughput::Machine machine = throughput::this_machine();
   std::string text = bench_table(console.out, report, comparison);
   text += fmt::format("\n{}, {} processor{}; {}\n", machine.cpu, machine.cores, machine.cores == 1 ? "" : "s", compiler());
-  if (common_.verbose) text += peaks_text(report);
+  if (common_.verbose) text += peaks_text(report) + '\n' + needs_text(console.out, report) + '\n';
   text += fmt::format("{} measurements in {}, every result's digest compared with the scalar reference's (numerics version {})\n",
                       report.rows.size(), human_seconds(seconds), kNumericsVersion);
   return text;

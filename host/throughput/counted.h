@@ -141,11 +141,15 @@ Counted shift_bits_left(Counted x) {
 
 // ---- masks and choices
 
+// A choice between something and 0 is a masked form of what makes the other.
+inline Node note_select(CountedMask m, Node a, Node b) {
+  return Recording::current().operation(a == 0 || b == 0 ? Operation::merge : Operation::select, {m.node, a, b});
+}
 inline Counted select(CountedMask m, Counted a, Counted b) {
-  return {m.value ? a.value : b.value, note(Operation::select, m, a, b)};
+  return {m.value ? a.value : b.value, note_select(m, a.node, b.node)};
 }
 inline CountedWord select(CountedMask m, CountedWord a, CountedWord b) {
-  return {m.value ? a.value : b.value, note(Operation::select, m, a, b)};
+  return {m.value ? a.value : b.value, note_select(m, a.node, b.node)};
 }
 inline CountedMask less(Counted a, Counted b) { return {a.value < b.value, note_by(1, Operation::compare, a, b)}; }
 inline CountedMask less(CountedWord a, CountedWord b) { return {a.value < b.value, note_by(2, Operation::compare, a, b)}; }

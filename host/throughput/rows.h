@@ -41,6 +41,7 @@ struct Row {
   std::uint64_t least, most;  // sizes
   std::uint64_t piece;        // the size whose digest is compared with the scalar reference's
   Done (*run)(const Site& site, const Size& size, const RunControl& control);
+  const char* counted;  // what operations are counted of: a word, a step, ...
   Counts (*counts)();
   double gpu_instructions;  // of a warp, for what is counted; 0: not done by GPUs
 };

@@ -196,7 +196,12 @@ Report measure(const Request& request, const StopToken* stop, const Told& told) 
         by_row[i].push_back(std::move(m));
       }
       rates = best_of(rates, peaks());  // the machine may have been busy the first time
-      for (const auto& [i, counted] : timed) by_row[i].back().limit = limit_of(needs(judges[i].counts() * counted, isa), rates);
+      for (const auto& [i, counted] : timed) {
+        Measurement& m = by_row[i].back();
+        m.counted = judges[i].row().counted;
+        m.needed = needs(judges[i].counts(), isa);
+        m.limit = limit_of(needs(judges[i].counts() * counted, isa), rates);
+      }
       report.peaks.push_back({isa, threads, rates});
     }
   }

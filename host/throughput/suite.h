@@ -42,6 +42,8 @@ struct Measurement {
   double processors = 0;                   // the share that the best repetition had of its threads' processors; of CPU executors
   int repetitions = 0;
   std::optional<Limit> limit;
+  std::string counted;  // what needs are of: a step, an update, ...
+  Rates needed;         // of CPU executors
 
   bool ok() const { return digest == expected && repeats; }
   double share() const { return limit && limit->rate > 0 ? rate / limit->rate : 0; }

@@ -25,6 +25,8 @@ Measurement measured(const char* name, const char* executor, unsigned threads, d
   m.repetitions = 5;
   m.digest = m.expected = 7;
   m.limit = Limit{"fma", 2 * rate};
+  m.counted = "step";
+  m.needed.fused = 48;
   return m;
 }
 
@@ -71,6 +73,8 @@ TEST(BenchJson, HasRatesLimitsPeaksAndDigests) {
   EXPECT_EQ(good["limit"]["kind"], "fma");
   EXPECT_EQ(good["limit"]["rate"], 200);
   EXPECT_EQ(good["limit"]["share"], 0.5);
+  EXPECT_EQ(good["needs"]["of"], "step");
+  EXPECT_EQ(good["needs"]["fma"], 48);
   EXPECT_EQ(good["digest"], "0000000000000007");
   EXPECT_EQ(good["digest_ok"], true);
   const Json& bad = d["rows"][1];  // a fast wrong answer has no rate
@@ -88,6 +92,7 @@ TEST(BenchTable, ShowsShareAndWhatBindsAndNoRateOfWrongBits) {
     EXPECT_NE(text.find(part), std::string::npos) << part << '\n' << text;
   EXPECT_EQ(text.find("200 steps/s"), std::string::npos) << text;
   EXPECT_NE(peaks_text(report).find("fma 1"), std::string::npos);
+  EXPECT_NE(needs_text({}, report).find("step   48"), std::string::npos) << needs_text({}, report);
 }
 
 TEST(BenchCompare, FindsWhatIsSlowerAndWhatIsMissing) {

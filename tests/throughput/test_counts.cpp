@@ -59,6 +59,16 @@ TEST(Counted, TellsOppositeOperationsApart) {
   EXPECT_EQ(counts[Op::multiply], 3);
 }
 
+TEST(Counted, AChoiceOfZeroIsAMaskedForm) {
+  const Recording recording;
+  const Counted x = varying(2.0f), y = varying(3.0f);
+  result(select(less(x, y), x, y) + select(less(x, y), Counted(0.0f), y));
+  const Counts counts = Recording::current().counts();
+  EXPECT_EQ(counts[Op::select], 1);
+  EXPECT_EQ(counts[Op::merge], 1);
+  EXPECT_EQ(counts[Op::compare], 1);
+}
+
 TEST(Counted, LeavesOutProductsWithZeroWhereExecutorsDo) {
   for (const bool skips : {false, true}) {
     const Recording recording(skips);

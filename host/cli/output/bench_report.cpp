@@ -114,6 +114,15 @@ Json rows_json(const Report& report) {
     row["limit"] = Json();
     if (m.ok() && m.limit)
       row["limit"] = {{"kind", m.limit->kind}, {"rate", finite(m.limit->rate)}, {"share", finite(m.share())}};
+    row["needs"] = Json();
+    if (m.ok() && !m.counted.empty()) {
+      row["needs"] = {{"of", m.counted},
+                      {"fma", m.needed.fused},
+                      {"multiplies", m.needed.wide_multiply},
+                      {"divisions", m.needed.divide},
+                      {"square_roots", m.needed.square_root},
+                      {"instructions", m.needed.issue}};
+    }
     row["digest"] = hex16(m.digest);
     row["digest_ok"] = m.ok();
     rows.push_back(std::move(row));
@@ -183,6 +192,22 @@ std::string peaks_text(const Report& report) {
                         billion(p.rates.divide), billion(p.rates.square_root), billion(p.rates.issue));
   }
   return text;
+}
+
+std::string needs_text(const Terminal& terminal, const Report& report) {
+  Table table;
+  table.headings = {"<row", "<executor", "<a", "fma", "multiply", "divide", "square root", "issue"};
+  std::string last;  // threads change nothing
+  for (const Measurement& m : report.rows) {
+    const std::string key = m.name + ' ' + m.executor;
+    if (m.counted.empty() || key == last) continue;
+    last = key;
+    std::vector<std::string>& row = table.rows.emplace_back();
+    row = {m.name, m.executor, m.counted};
+    for (const double n : {m.needed.fused, m.needed.wide_multiply, m.needed.divide, m.needed.square_root, m.needed.issue})
+      row.push_back(n < 1e5 ? fmt::format("{:.5g}", n) : fmt::format("{:.0f}", n));
+  }
+  return "what each needs at least, a lane's operations\n" + render(terminal, table);
 }
 
 }  // namespace fryer::cli

@@ -57,7 +57,8 @@ Json comparison_json(const BenchComparison& comparison, double tolerance);
 
 // The table; with a column of ratios where there is something to compare with.
 std::string bench_table(const Terminal& terminal, const throughput::Report& report, const BenchComparison* comparison);
-// The peaks in one line each.
+// The peaks in one line each, and what each row's unit needs of them.
 std::string peaks_text(const throughput::Report& report);
+std::string needs_text(const Terminal& terminal, const throughput::Report& report);
 
 }  // namespace fryer::cli
