@@ -16,6 +16,6 @@ inline constexpr double kCartPoleGradient = 81.5 / kLanes;
 inline constexpr double kCartPoleUpdate = 81.25 / kLanes;
 inline constexpr double kCartPoleTraining = 81.75 / kLanes;
 inline constexpr double kDqnUpdate = 33'300 * 4;  // 64-64 units, batch 128: four warps
-inline constexpr double kOnlineQUpdate = 7'200;   // 32-32 units
+inline constexpr double kOnlineQUpdate = 5'500;   // 32-32 units
 
 }  // namespace fryer::throughput::gpu
