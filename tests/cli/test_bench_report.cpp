@@ -145,6 +145,7 @@ TEST(BenchCompare, RefusesForeignAndDamagedFiles) {
   for (const char* text :
        {"", "{", "[]", "7", "null", "{}", "{\"command\": \"train\"}", "{\"command\": \"bench\"}", "\xff\xfe"}) {
     EXPECT_NE(refusal(text).find("f.json"), std::string::npos) << text;
+    EXPECT_EQ(refusal(text).find("exception"), std::string::npos) << text;
   }
   const auto changed = [&](auto change) {
     Json json = good;

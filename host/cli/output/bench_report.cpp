@@ -28,24 +28,32 @@ std::string text_of(const BenchKey& key) {
 }
 
 EarlierBench parse_earlier_bench(const std::string& path, const std::string& text) {
-  const auto refuse = [&](const std::string& why) {
-    throw DamagedFileError(fmt::format("--compare: {} is not what `fryer bench --json` writes: {}", shown(path), why));
+  struct Refusal {
+    std::string why;
   };
   try {
     const nlohmann::json document = nlohmann::json::parse(text);
-    if (document.at("command") != "bench") refuse("its `command` is another");
+    if (!document.is_object() || !document.contains("command")) throw Refusal{"it has no `command`"};
+    if (document.at("command") != "bench") throw Refusal{"its `command` is another"};
     EarlierBench earlier{document.at("machine").at("cpu"), document.at("numerics_version"), {}};
     for (const nlohmann::json& row : document.at("rows")) {
       const BenchKey key{row.at("name"), row.at("executor"), row.at("threads")};
       if (row.at("rate").is_null()) continue;  // wrong bits had none
       const double rate = row.at("rate");
-      if (!(rate > 0)) refuse(fmt::format("the rate of {} is {}", text_of(key), rate));
-      if (!earlier.rates.emplace(key, rate).second) refuse(text_of(key) + " is there twice");
+      if (!(rate > 0)) throw Refusal{fmt::format("the rate of {} is {}", text_of(key), rate)};
+      if (!earlier.rates.emplace(key, rate).second) throw Refusal{text_of(key) + " is there twice"};
     }
     return earlier;
-  } catch (const nlohmann::json::exception& error) {
-    refuse(shown(error.what(), 300));
-    throw;  // not reached
+  } catch (const Refusal& refusal) {
+    throw DamagedFileError(fmt::format("--compare: {} is not what `fryer bench --json` writes: {}", shown(path), refusal.why));
+  } catch (const nlohmann::json::parse_error& error) {
+    throw DamagedFileError(error.byte > text.size()
+                               ? fmt::format("--compare: {} is damaged JSON: it ends too early", shown(path))
+                               : fmt::format("--compare: {} is damaged JSON at byte {}", shown(path), error.byte));
+  } catch (const nlohmann::json::exception&) {
+    throw DamagedFileError(
+        fmt::format("--compare: {} is not what `fryer bench --json` writes: its machine, numerics_version or rows are other ones",
+                    shown(path)));
   }
 }
 
