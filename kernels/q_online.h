@@ -37,6 +37,8 @@ struct QOnlineQuad {
   std::uint16_t x, y;
   std::uint32_t at : 24, count : 8;  // at: of QTeamShape's numbers; count: those that are there
 };
+static_assert(4 * QNetworkShape::kMostUnits + 16 <= 0xffff, "places of a sample");
+static_assert((QNetworkShape::kMostUnits + 8) * (QNetworkShape::kMostUnits + 16) <= 0xffffff, "places of parameters");
 // All of them, in the parameters' order: one list, so that threads share small matrices. On the host.
 inline std::vector<QOnlineQuad> make_online_quads(const QTeamShape& shape) {
   const QOnlineSamplePlaces p(shape);

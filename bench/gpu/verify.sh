@@ -6,19 +6,24 @@
 # test, compares the program's digests on CPU and GPU, those of studies too, one of them killed and resumed, runs compute-sanitizer where it
 # is installed, and the benchmarks where their library is. FOLDER gets one log a step and summary.txt, a line `PASS|FAIL|SKIP step: detail` each; the exit status is 1 if a line
 # says FAIL. Needs nvcc, cmake and what the project builds with (`sh cmake/bootstrap.sh test` installs that). Changes nothing on
-# the GPU. About ten minutes. In parts: with --minutes no step begins after so many, and the exit status is 75; the same FOLDER again goes on
-# after the steps that passed.
+# the GPU. About ten minutes. In parts: with --minutes no step begins after so many, and the exit status is 75 if none
+# has failed; the same FOLDER again goes on after the steps that passed, for the same sources.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 built='' minutes=1000000
-while [ $# -gt 1 ]; do
-  case $1 in
-    --built) built=$(cd "$2" && pwd) || exit 1 ;;
-    --minutes)
-      minutes=$2
-      [ "$minutes" -ge 1 ] 2>/dev/null || { echo "verify.sh: --minutes: $2 is not accepted; whole minutes, from 1" >&2; exit 2; }
+refuse() { echo "verify.sh: $1" >&2; exit 2; }
+while :; do
+  case ${1:-} in
+    --built)
+      built=$(cd "${2:-}" 2>/dev/null && pwd) || refuse "--built: '${2:-}' is no folder"
+      [ -n "${2:-}" ] || refuse "--built: needs a folder"
       ;;
-    *) echo "verify.sh: $1 is not an option; there are --built DIR and --minutes N" >&2; exit 2 ;;
+    --minutes)
+      minutes=${2:-}
+      [ "$minutes" -ge 1 ] 2>/dev/null || refuse "--minutes: '$minutes' is not accepted; whole minutes, from 1"
+      ;;
+    -*) refuse "$1 is not an option; there are --built DIR and --minutes N" ;;
+    *) break ;;
   esac
   shift 2
 done
@@ -31,13 +36,25 @@ if [ -z "$capability" ]; then
 fi
 out=${1:-verify-$(echo "$gpu" | tr -cs 'A-Za-z0-9\n' '-')-$(date +%Y%m%d-%H%M%S)}
 mkdir -p "$out" || exit 1
-out=$(cd "$out" && pwd)
+out=$(cd "$out" && pwd) || exit 1
 cd "$root" || exit 1
 build=${built:-$root/build/verify}
 summary=$out/summary.txt
-earlier=$out/earlier.txt # steps that passed in earlier parts
-grep -h '^PASS' "$summary" "$earlier" 2>/dev/null | sort -u >"$earlier.new"
-mv "$earlier.new" "$earlier"
+# Steps that passed in earlier parts of the same verification: of these sources and programs, on this GPU.
+earlier=$out/earlier.txt
+tested=$({
+  git rev-parse HEAD
+  git diff HEAD
+  echo "$gpu" "$built"
+  [ -z "$built" ] || cat "$built/fryer"
+} 2>/dev/null | cksum)
+if [ "$(cat "$out/tested.txt" 2>/dev/null)" = "$tested" ] && grep -q '^LEFT' "$summary" 2>/dev/null; then
+  grep -h '^PASS' "$summary" "$earlier" 2>/dev/null | sort -u >"$earlier.new"
+  mv "$earlier.new" "$earlier"
+else
+  : >"$earlier"
+fi
+echo "$tested" >"$out/tested.txt"
 : >"$summary"
 
 say() { echo "$*" | tee -a "$summary"; }
@@ -49,6 +66,7 @@ step() {
   started=$(date +%s)
   if [ $((started - begun)) -ge $((60 * minutes)) ]; then
     say "LEFT at $name, after $minutes minutes: the same command with the folder $out goes on"
+    grep -q '^FAIL' "$summary" && exit 1
     exit 75
   fi
   if "$@" >"$out/$name.log" 2>&1 </dev/null; then

@@ -106,6 +106,13 @@ BenchCommand::Wanted BenchCommand::wanted() const {
   throughput::Request& r = wanted.request;
   const BackendChoice& choice = common_.backend;
   if (choice.device == Device::cuda) {
+    const Option& threads = *table_.find("threads");
+    if (threads.source != Source::standard)
+      throw ConfigurationError(
+          fmt::format("{}: has no meaning with --device cuda, whose rows have no CPU workers", threads.label));
+    const std::vector<const throughput::Row*> rows = throughput::find_rows(suite_, filter_);
+    if (std::none_of(rows.begin(), rows.end(), [](const throughput::Row* row) { return row->gpu_instructions != 0; }))
+      throw ConfigurationError(fmt::format("{}: {} has no rows of a GPU", table_.find("filter")->label, shown(filter_)));
     make_cuda_backend(choice.cuda_device, "");
     r.gpu = choice.cuda_device;
     return wanted;

@@ -10,6 +10,7 @@
 #include "fryer/core/error.h"
 #include "fryer/engine/gpu_clock.h"
 #include "host/throughput/gpu_instructions.h"
+#include "host/throughput/machine.h"
 #include "host/throughput/peaks.h"
 
 namespace fryer::throughput {
@@ -180,8 +181,9 @@ Report measure(const Request& request, const StopToken* stop, const Told& told) 
     const ThroughputPrograms& programs = programs_of(isa);
     for (const unsigned threads : request.threads) {
       told(finished, cells, "peaks of " + isa);
+      const unsigned at_once = std::min(threads, this_machine().cores);  // more share the same processors
       const auto peaks = [&] {
-        return measure_peaks(programs, threads, kPeaksPerRepetition * timing.repetitions, kPeakSeconds, stop);
+        return measure_peaks(programs, at_once, kPeaksPerRepetition * timing.repetitions, kPeakSeconds, stop);
       };
       Rates rates = peaks();
       const auto backend = cpu(isa, threads);

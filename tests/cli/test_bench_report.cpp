@@ -153,6 +153,11 @@ TEST(BenchCompare, RefusesForeignAndDamagedFiles) {
     return refusal(to_text(json));
   };
   EXPECT_NE(changed([](Json& d) { d["rows"][0]["rate"] = -1; }).find("-1"), std::string::npos);
+  EXPECT_NE(changed([](Json& d) { d["rows"][0]["threads"] = 4294967297; }).find("threads"), std::string::npos);
+  EXPECT_NE(changed([](Json& d) { d["rows"][0]["threads"] = 1.9; }).find("threads"), std::string::npos);
+  EXPECT_NE(changed([](Json& d) { d["rows"][0]["rate"] = true; }).find("not a number"), std::string::npos);
+  EXPECT_NE(changed([](Json& d) { d["numerics_version"] = -1; }).find("numerics_version"), std::string::npos);
+  EXPECT_NE(changed([](Json& d) { d["rows"] = nullptr; }).find("rows"), std::string::npos);
   EXPECT_NE(changed([](Json& d) { d["rows"][0]["rate"] = "fast"; }), "");
   EXPECT_NE(changed([](Json& d) { d["rows"][0].erase("threads"); }), "");
   EXPECT_NE(changed([](Json& d) { d["rows"][1] = d["rows"][0]; }).find("twice"), std::string::npos);

@@ -256,7 +256,6 @@ TEST(QTraining, TheRingHoldsTheLatestTransitions) {
   }
 }
 
-// Rewards and futures of every step, for each way to treat ends.
 TEST(QTraining, CountsTransitionsBeyond32Bits) {
   QTrainingSettings s;
   s.replay_capacity = kMostTransitions;
@@ -267,6 +266,7 @@ TEST(QTraining, CountsTransitionsBeyond32Bits) {
   EXPECT_EQ(most_transitions(s), kMostTransitions);
 }
 
+// Rewards and futures of every step, for each way to treat ends.
 TEST(QTraining, EndsOfEpisodes) {
   bool saw_terminated = false, saw_truncated = false;
   for (const bool mask : {true, false}) {

@@ -3,10 +3,13 @@
 // what is timed adds up. No test asks how fast anything is.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <set>
 
 #include "fryer/core/error.h"
 #include "host/cpu_features.h"
+#include "host/throughput/parallel.h"
 #include "host/throughput/peaks.h"
 #include "host/throughput/suite.h"
 
@@ -28,6 +31,23 @@ TEST(Rows, AreNamedOnceAndCountSomething) {
   EXPECT_LT(quick.size(), full.size());
   EXPECT_TRUE(find_rows(Suite::full, "no such row").empty());
   EXPECT_EQ(find_rows(Suite::quick, "philox").size(), 1u);
+}
+
+// However late a thread is woken, what is timed holds all that any of them did.
+TEST(TimeTogether, CoversTheWorkOfEveryThread) {
+  using Clock = std::chrono::steady_clock;
+  constexpr unsigned kThreads = 9;
+  for (int round = 0; round < 50; ++round) {
+    std::vector<Clock::time_point> begin(kThreads), end(kThreads);
+    const double seconds = time_together(kThreads, [&](unsigned i) {
+      begin[i] = Clock::now();
+      volatile int sum = 0;
+      for (int k = 0; k < 1000; ++k) sum = sum + k;
+      end[i] = Clock::now();
+    });
+    const auto covered = *std::max_element(end.begin(), end.end()) - *std::min_element(begin.begin(), begin.end());
+    EXPECT_GE(seconds, std::chrono::duration<double>(covered).count());
+  }
 }
 
 TEST(Rows, HaveTheSameBitsOnEveryExecutor) {

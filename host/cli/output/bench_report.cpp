@@ -31,17 +31,24 @@ EarlierBench parse_earlier_bench(const std::string& path, const std::string& tex
   struct Refusal {
     std::string why;
   };
+  const auto whole = [](const nlohmann::json& value, const char* what) {
+    if (!value.is_number_unsigned() || value.get<std::uint64_t>() > 0xffffffffu)
+      throw Refusal{fmt::format("its {} is not a whole number", what)};
+    return static_cast<unsigned>(value.get<std::uint64_t>());
+  };
   try {
     const nlohmann::json document = nlohmann::json::parse(text);
     if (!document.is_object() || !document.contains("command")) throw Refusal{"it has no `command`"};
     if (document.at("command") != "bench") throw Refusal{"its `command` is another"};
-    EarlierBench earlier{document.at("machine").at("cpu"), document.at("numerics_version"), {}};
+    EarlierBench earlier{document.at("machine").at("cpu"), whole(document.at("numerics_version"), "numerics_version"), {}};
+    if (!document.at("rows").is_array()) throw Refusal{"its rows are not a list"};
     for (const nlohmann::json& row : document.at("rows")) {
-      const BenchKey key{row.at("name"), row.at("executor"), row.at("threads")};
+      const BenchKey key{row.at("name"), row.at("executor"), whole(row.at("threads"), "threads")};
       if (row.at("rate").is_null()) continue;  // wrong bits had none
+      if (!row.at("rate").is_number()) throw Refusal{fmt::format("the rate of {} is not a number", shown(text_of(key)))};
       const double rate = row.at("rate");
-      if (!(rate > 0)) throw Refusal{fmt::format("the rate of {} is {}", text_of(key), rate)};
-      if (!earlier.rates.emplace(key, rate).second) throw Refusal{text_of(key) + " is there twice"};
+      if (!(rate > 0)) throw Refusal{fmt::format("the rate of {} is {}", shown(text_of(key)), rate)};
+      if (!earlier.rates.emplace(key, rate).second) throw Refusal{shown(text_of(key)) + " is there twice"};
     }
     return earlier;
   } catch (const Refusal& refusal) {
