@@ -211,11 +211,13 @@ int run_and_print(const Command& command, const Console& console, const study::P
       study::run_study(plan, store, workers, {&stop_requested, tell, warn});
     } catch (const Stopped&) {
       meter.clear();
-      const std::string begun = study::UnfinishedFile(store).path();
-      console.note(fmt::format(
-          "fryer: stopped; {} holds {} of {}{}. To go on: fryer study resume {}", store.path(),
-          with_separators(earlier + missing - study::missing_replicas(store)), counted(earlier + missing, "replicas"),
-          std::filesystem::exists(begun) ? fmt::format(", {} those under way", begun) : "", shell_word(store.path())));
+      const study::UnfinishedFile unfinished(store);
+      const std::uint64_t begun = unfinished.count().trainings;  // what could really be written
+      console.note(fmt::format("fryer: stopped; {} holds {} of {}{}. To go on: fryer study resume {}", store.path(),
+                               with_separators(earlier + missing - study::missing_replicas(store)),
+                               counted(earlier + missing, "replicas"),
+                               begun != 0 ? fmt::format(", {} {} under way", unfinished.path(), with_separators(begun)) : "",
+                               shell_word(store.path())));
       throw;
     }
     meter.clear();
