@@ -7,12 +7,12 @@ cd "$(dirname "$0")/../.." || exit 1
 fail() { echo "no cuobjdump: $1" >&2; exit 1; }
 
 if [ -n "${CUOBJDUMP:-}" ]; then
-  [ -x "$CUOBJDUMP" ] || fail "CUOBJDUMP is $CUOBJDUMP, which is not a program"
+  [ -f "$CUOBJDUMP" ] && [ -x "$CUOBJDUMP" ] || fail "CUOBJDUMP is $CUOBJDUMP, which is not a program"
   echo "$CUOBJDUMP"
   exit
 fi
 for tool in "$(command -v cuobjdump)" /usr/local/cuda/bin/cuobjdump; do
-  [ -x "$tool" ] && { echo "$tool"; exit; }
+  [ -f "$tool" ] && [ -x "$tool" ] && { echo "$tool"; exit; }
 done
 venv=build/cuobjdump
 find_tool() { find "$venv" -path '*/triton/backends/nvidia/bin/cuobjdump' 2>/dev/null | head -n 1; }

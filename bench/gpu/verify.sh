@@ -275,10 +275,12 @@ else
   say "SKIP benchmark: Google Benchmark is not installed (libbenchmark-dev)"
 fi
 step bench_command sh -c "'$fryer' bench --device cuda:0 --suite full --json >'$out/bench.json'"
-if command -v python3 >/dev/null && { [ -n "${CUOBJDUMP:-}" ] || command -v cuobjdump >/dev/null || [ -x /usr/local/cuda/bin/cuobjdump ]; }; then
-  step count_sass sh -c "python3 bench/gpu/count_sass.py --arch $capability --check >'$out/sass.json'"
+if ! command -v python3 >/dev/null; then
+  say "SKIP count_sass: python3 is not installed"
+elif disassembler=$(sh bench/gpu/cuobjdump.sh 2>"$out/cuobjdump.log"); then
+  step count_sass sh -c "CUOBJDUMP='$disassembler' python3 bench/gpu/count_sass.py --arch $capability --check >'$out/sass.json'"
 else
-  say "SKIP count_sass: needs python3 and cuobjdump"
+  say "SKIP count_sass: $(tail -n 1 "$out/cuobjdump.log")"
 fi
 
 failed=$(grep -c '^FAIL' "$summary")
