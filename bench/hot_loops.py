@@ -4,9 +4,11 @@
 
     python3 bench/hot_loops.py build/bench/fryer_bench [--isa avx512|avx2]
 
-Needs objdump. A round of a lane program's loop is all instructions from its first one to its last jump back, rare work (an episode's end, a
-refill) included. `vector steps` are those of a round: its sigmoids, a division each, or the bundles of the fry shack; instructions
-divided by them, beside what a step must cost (`fryer bench -v`), tell what is spent on moves, loads and stores.
+Needs objdump. A round of a lane program's loop is all instructions from its first one to its last jump back, rare work within it (an
+episode's end, a refill) included. Whether a round's parts are loops over the bundles in flight or are written out for all of them is the
+compiler's choice: an inner loop counts as often as there are bundles. `vector steps` are those of a round, by its divisions; everything else
+is given for one of them, beside what a step must cost (`fryer bench -v`): the rest is spent on moves, loads and stores. Loops of value
+learners are counted as they stand.
 """
 
 import argparse
@@ -15,15 +17,18 @@ import re
 import subprocess
 import sys
 
-# name, pattern of the function's demangled name, divisions of a step in each lane (0: an update's loop)
+# name, pattern of the function's demangled name, divisions of a step in each lane (0: an update's loop), steps of a vector in a round,
+# bundles in flight (EpisodeFlight, ReplicaFlight), of the AVX-512 and the AVX2 executor
 LOOPS = [
-    ("fry-shack gradient", r"gradient_episodes<false, \(fryer::Moments\)0>", 1),
-    ("CartPole gradient", r"run_episodes<false, \(fryer::Track\)1, fryer::SigmoidPolicy<float, 4>", 2),
-    ("CartPole gradient, standardised returns", r"run_episodes<false, \(fryer::Track\)2, fryer::SigmoidPolicy<float, 4>", 2),
-    ("CartPole evaluation", r"run_episodes<false, \(fryer::Track\)0, fryer::SigmoidPolicy<float, 4>", 2),
-    ("CartPole trainings", r"ReplicaTrainer<fryer::SigmoidPolicy<float, 4>, false, \(fryer::Track\)1>::advance", 2),
-    ("DQN forward, 64-64", r"forward_rows<fryer::\w+::QLayout<64, 64>", 0),
-    ("online Q-learning's step, 32-32", r"step_single<true, fryer::\w+::QLayout<32, 32>", 0),
+    ("fry-shack gradient", r"gradient_episodes<false, \(fryer::Moments\)0>", 1, {"avx512": (6, 1), "avx2": (6, 1)}),
+    ("CartPole gradient", r"run_episodes<false, \(fryer::Track\)1, fryer::SigmoidPolicy<float, 4>", 2, {"avx512": (24, 2), "avx2": (24, 6)}),
+    ("CartPole gradient, standardised returns", r"run_episodes<false, \(fryer::Track\)2, fryer::SigmoidPolicy<float, 4>", 2,
+     {"avx512": (24, 6), "avx2": (24, 6)}),
+    ("CartPole evaluation", r"run_episodes<false, \(fryer::Track\)0, fryer::SigmoidPolicy<float, 4>", 2, {"avx512": (24, 2), "avx2": (24, 6)}),
+    ("CartPole trainings", r"ReplicaTrainer<fryer::SigmoidPolicy<float, 4>, false, \(fryer::Track\)1>::advance", 2,
+     {"avx512": (24, 3), "avx2": (24, 6)}),
+    ("DQN forward, 64-64", r"forward_rows<fryer::\w+::QLayout<64, 64>", 0, {}),
+    ("online Q-learning's step, 32-32", r"step_single<true, fryer::\w+::QLayout<32, 32>", 0, {}),
 ]
 
 CLASSES = [  # the first that matches
@@ -78,6 +83,18 @@ def vectors(body):
     return sum(name.startswith("v") for _, name, _ in body)
 
 
+def weighted(body, bundles):
+    """[(instruction, how often a round runs it)]: inner loops of vector work once for each bundle, by the shortest way through them."""
+    first, last = body[0][0], body[-1][0]
+    ends = {}
+    for at, name, rest in body:
+        to = target(rest) if name.startswith("j") and name != "jmp" else None
+        if to is not None and first < to <= at:
+            ends[to] = min(at, ends.get(to, at))
+    inner = [l for l in ends.items() if sum(l[0] <= i[0] <= l[1] and i[1].startswith("v") for i in body) >= 16]
+    return [(i, bundles if any(l[0] <= i[0] <= l[1] for l in inner) else 1) for i in body]
+
+
 def hot(code, steps):
     """The loop that does the work: of steps the smallest one with all their divisions; else the innermost one with the most fused operations."""
     bodies = [[i for i in code if first <= i[0] <= last] for first, last in rounds(code)]
@@ -98,19 +115,29 @@ def main():
     found = functions(options.program)
     print("| loop | vector steps | instructions | vector | loads | stores | on the stack | " + " | ".join(c for c, _ in CLASSES) + " | scalar |")
     print("|---" * (8 + len(CLASSES)) + "|")
-    for name, pattern, steps in LOOPS:
+    for name, pattern, steps, flight in LOOPS:
         codes = [c for n, c in found.items() if f"fryer::{options.isa}::" in n and re.search(pattern, n)]
         if not codes:
             print(f"hot_loops.py: no function like {pattern} in {options.program}", file=sys.stderr)
             continue
-        body = hot(max(codes, key=len), steps)
-        counts = collections.Counter(classify(n) for _, n, _ in body)
-        memory = [(n, rest) for _, n, rest in body if "(" in rest and n.startswith("v")]
-        stores = [rest for n, rest in memory if re.search(r"\),?$|\)(\{%k\d\})?$", rest) and n.startswith("vmov")]
-        stack = sum(bool(re.search(r"\(%r[sb]p", rest)) for _, rest in memory)
-        done = divisions_in(body) // steps if steps else ""
-        print(f"| {name} | {done} | {len(body)} | {vectors(body)} | {len(memory) - len(stores)} | {len(stores)} | {stack} | " +
-              " | ".join(str(counts[c]) for c, _ in CLASSES) + f" | {counts['scalar']} |")
+        expected, bundles = flight.get(options.isa, (1, 1))
+        body = weighted(hot(max(codes, key=len), steps), bundles)
+        done = sum(w for i, w in body if i[1] == "vdivps") / steps if steps else 1
+        if done != expected:
+            print(f"hot_loops.py: {name}: a round has {done:g} vector steps, not {expected}: its parts cannot be told apart", file=sys.stderr)
+            continue
+        counts, sums = collections.Counter(), collections.Counter()
+        for (_, n, rest), w in body:
+            counts[classify(n)] += w
+            sums["all"] += w
+            sums["vector"] += w * n.startswith("v")
+            if "(" in rest and n.startswith("v"):
+                stores = n.startswith("vmov") and re.search(r"\),?$|\)(\{%k\d\})?$", rest)
+                sums["stores" if stores else "loads"] += w
+                sums["stack"] += w * bool(re.search(r"\(%r[sb]p", rest))
+        figure = lambda n: f"{n / done:.1f}".removesuffix(".0")
+        print(f"| {name} | {expected if steps else ''} | " + " | ".join(figure(sums[k]) for k in ("all", "vector", "loads", "stores", "stack")) + " | " +
+              " | ".join(figure(counts[c]) for c, _ in CLASSES) + f" | {figure(counts['scalar'])} |")
 
 
 if __name__ == "__main__":

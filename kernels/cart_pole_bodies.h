@@ -161,13 +161,27 @@ struct CartPoleSlots {
   };
 };
 
-// Adds the sums of a range to sums[CartPoleSlots<Policy>::kCount].
-template <bool kGeneral, Track kTrack, bool kSquares, WarpLike Warp, class Policy>
-FRYER_LANE void cart_pole_gradient_body(const Warp& warp, WarpPlace place, const CartPoleWorkOf<Policy>& work,
-                                        const UniformKey& key, EpisodeRange range, StartMemory& memory, std::uint64_t* sums) {
+// True where a cheaper kernel gives the same bits: no logit of a step that counts is clamped by the sigmoid. What lanes compute beyond
+// an episode's end nobody reads.
+inline bool is_bounded(const CartPoleWork& work) {
+  if (work.game.general) return false;
+  const CartPole::Bounds bounds = CartPole::swing_bounds(work.game.rules);
+  double logit = absolute(static_cast<double>(work.policy.bias));
+  for (int i = 0; i < 4; ++i) {
+    if (work.policy.weight[i] != 0) logit += absolute(static_cast<double>(work.policy.weight[i])) * bounds.observation[i];
+  }
+  static_assert(-kSigmoidZeroBelow > kSigmoidOneFrom);
+  return logit < static_cast<double>(kSigmoidOneFrom) - 1;
+}
+
+// Adds the sums of a range to sums[CartPoleSlots<Kind>::kCount]. Policy: work's own, or its cheaper form (see is_bounded).
+template <bool kGeneral, Track kTrack, bool kSquares, WarpLike Warp, class Kind, class Policy>
+FRYER_LANE void cart_pole_gradient_body(const Warp& warp, WarpPlace place, const CartPoleWorkOf<Kind>& work,
+                                        const UniformKey& key, const Policy& policy, EpisodeRange range, StartMemory& memory,
+                                        std::uint64_t* sums) {
   constexpr bool kScores = kTrack == Track::gradient_and_scores;
-  constexpr int kParameters = Policy::kParameters;
-  using Slots = CartPoleSlots<Policy>;
+  constexpr int kParameters = Kind::kParameters;
+  using Slots = CartPoleSlots<Kind>;
   const auto shape = work.policy.shape();
   FixedSum<float> gradient[kParameters], score[kScores ? kParameters : 1], returns[2];
   FixedSquares<float> squared[kSquares ? kParameters : 1], steps_squared;
@@ -180,9 +194,9 @@ FRYER_LANE void cart_pole_gradient_body(const Warp& warp, WarpPlace place, const
   steps_squared.clear();
   std::uint64_t steps = 0;
   std::uint32_t terminated = 0;
-  run_cart_pole_episodes<kGeneral, kTrack>(warp, place, work, key, work.policy, range, memory,
-                                           [&](const CartPoleLane<Policy, kGeneral, kTrack>& lane) FRYER_INLINE_LAMBDA {
-                                             const CartPoleFixedPointOf<Policy>& f = work.fixed_point;
+  run_cart_pole_episodes<kGeneral, kTrack>(warp, place, work, key, policy, range, memory,
+                                           [&](const CartPoleLane<Kind, kGeneral, kTrack>& lane) FRYER_INLINE_LAMBDA {
+                                             const CartPoleFixedPointOf<Kind>& f = work.fixed_point;
                                              for_each_parameter(shape, [&](int i) FRYER_INLINE_LAMBDA {
                                                gradient[i].add(lane.learner.gradient[i], f.parameter[i].gradient_scale);
                                                if constexpr (kScores)
@@ -585,6 +599,7 @@ FRYER_LANE void cart_pole_train_body(const Warp& warp, WarpPlace place, const Ca
 
   while (warp.any(row < launch.replicas)) {
     bool ended;
+    warp.sync();  // nvcc does not see that the lanes are together, and would ask before each vote (2 instructions a block)
     do {
       lane.play(game, policy, key);
       ended = !lane.goes_on() || lane.blocks >= limit;

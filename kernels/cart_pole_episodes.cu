@@ -10,25 +10,25 @@ namespace {
 // 20 warps a multiprocessor: a block of four steps waits about 700 clocks for its own results and has 330 instructions to issue, so
 // three warps a scheduler keep it busy (stall counts, sm_90); more only take registers away.
 inline constexpr int kThreads = 128, kWarpsPerBlock = kThreads / static_cast<int>(kWarpLanes);
-// Sums of squares, and the general program, which has eight forms of a step, need more registers than five blocks leave.
-template <bool kGeneral, bool kSquares>
-inline constexpr int kBlocks = kGeneral || kSquares ? 4 : 5;
+// What ptxas may use, not what it does: the gradient takes 88 registers, so that five blocks fit; told five, it takes 84 and loads constants
+// anew in every block of steps (323 instructions instead of 321). Scores, squares and the general program need more than five leave.
+inline constexpr int kBlocks = 4;
 
 // Outcome counts of a block in shared memory: up to what a block has without asking for more, beside the start states.
 inline constexpr std::size_t kMostCountBytes = 48 * 1024 - kWarpsPerBlock * sizeof(StartMemory);
 
-template <bool kGeneral, Track kTrack, bool kSquares>
-__global__ void __launch_bounds__(kThreads, kBlocks<kGeneral, kSquares>)
+template <bool kGeneral, Track kTrack, bool kSquares, class Policy>
+__global__ void __launch_bounds__(kThreads, kBlocks)
     cart_pole_gradient_kernel(const __grid_constant__ CartPoleWork work, const __grid_constant__ UniformKey key,
-                              const EpisodeRange range, std::uint64_t* sums) {
+                              const __grid_constant__ Policy policy, const EpisodeRange range, std::uint64_t* sums) {
   __shared__ StartMemory starts[kWarpsPerBlock];
-  cart_pole_gradient_body<kGeneral, kTrack, kSquares>(CudaWarp{}, warp_place(), work, key, range,
+  cart_pole_gradient_body<kGeneral, kTrack, kSquares>(CudaWarp{}, warp_place(), work, key, policy, range,
                                                       starts[threadIdx.x / kWarpLanes], sums);
 }
 
 // local: outcomes that are counted in shared memory first; 0: none.
 template <bool kGeneral, class Policy>
-__global__ void __launch_bounds__(kThreads, kBlocks<kGeneral, false>)
+__global__ void __launch_bounds__(kThreads, kBlocks)
     cart_pole_evaluate_kernel(const __grid_constant__ CartPoleWork work, const __grid_constant__ UniformKey key,
                               const __grid_constant__ Policy policy, const EpisodeRange range, std::uint64_t* counts,
                               const std::uint32_t local) {
@@ -44,12 +44,23 @@ __global__ void __launch_bounds__(kThreads, kBlocks<kGeneral, false>)
   }
 }
 
-template <bool kGeneral, Track kTrack, bool kSquares>
-void launch_gradient_of(const Grid& grid, const CartPoleWork& work, EpisodeRange range, std::uint64_t* sums) {
-  auto* const kernel = &cart_pole_gradient_kernel<kGeneral, kTrack, kSquares>;
+template <bool kGeneral, Track kTrack, bool kSquares, class Policy>
+void launch_gradient_of(const Grid& grid, const CartPoleWork& work, const Policy& policy, EpisodeRange range,
+                        std::uint64_t* sums) {
+  auto* const kernel = &cart_pole_gradient_kernel<kGeneral, kTrack, kSquares, Policy>;
   const unsigned blocks = grid_blocks(grid, kernel, kThreads, 0, range.count);
-  kernel<<<blocks, kThreads, 0, grid.stream>>>(work, work.key, range, sums);
+  kernel<<<blocks, kThreads, 0, grid.stream>>>(work, work.key, policy, range, sums);
   FRYER_CUDA_CHECK_LAUNCH("cart_pole_gradient_kernel");
+}
+template <Track kTrack, bool kSquares>
+void launch_gradient_of(const Grid& grid, const CartPoleWork& work, EpisodeRange range, std::uint64_t* sums) {
+  if (work.game.general) {
+    launch_gradient_of<true, kTrack, kSquares>(grid, work, work.policy, range, sums);
+  } else if (is_bounded(work)) {
+    launch_gradient_of<false, kTrack, kSquares>(grid, work, BoundedPolicy<float, 4>{work.policy}, range, sums);
+  } else {
+    launch_gradient_of<false, kTrack, kSquares>(grid, work, work.policy, range, sums);
+  }
 }
 
 template <bool kGeneral, class Policy>
@@ -67,17 +78,13 @@ void launch_evaluate_of(const Grid& grid, const CartPoleWork& work, const Policy
 }  // namespace
 
 void launch_gradient(const Grid& grid, const CartPoleWork& work, EpisodeRange range, CartPoleTask task, std::uint64_t* sums) {
-  const bool general = work.game.general;
   switch (task) {
     case CartPoleTask::gradient:
-      return general ? launch_gradient_of<true, Track::gradient, false>(grid, work, range, sums)
-                     : launch_gradient_of<false, Track::gradient, false>(grid, work, range, sums);
+      return launch_gradient_of<Track::gradient, false>(grid, work, range, sums);
     case CartPoleTask::gradient_and_squares:
-      return general ? launch_gradient_of<true, Track::gradient, true>(grid, work, range, sums)
-                     : launch_gradient_of<false, Track::gradient, true>(grid, work, range, sums);
+      return launch_gradient_of<Track::gradient, true>(grid, work, range, sums);
     case CartPoleTask::gradient_and_scores:
-      return general ? launch_gradient_of<true, Track::gradient_and_scores, false>(grid, work, range, sums)
-                     : launch_gradient_of<false, Track::gradient_and_scores, false>(grid, work, range, sums);
+      return launch_gradient_of<Track::gradient_and_scores, false>(grid, work, range, sums);
   }
 }
 
@@ -86,7 +93,13 @@ void launch_evaluate(const Grid& grid, const CartPoleWork& work, EpisodeRange ra
     work.game.general ? launch_evaluate_of<true>(grid, work, policy, range, counts)
                       : launch_evaluate_of<false>(grid, work, policy, range, counts);
   };
-  work.game.greedy ? launch(GreedyPolicy<float, 4>{work.policy}) : launch(work.policy);
+  if (work.game.greedy) {
+    launch(GreedyPolicy<float, 4>{work.policy});
+  } else if (is_bounded(work)) {
+    launch_evaluate_of<false>(grid, work, BoundedPolicy<float, 4>{work.policy}, range, counts);
+  } else {
+    launch(work.policy);
+  }
 }
 
 }  // namespace fryer

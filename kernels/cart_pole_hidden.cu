@@ -20,7 +20,7 @@ template <bool kGeneral, Track kTrack, bool kSquares>
 __global__ void __launch_bounds__(kThreads, kBlocks)
     hidden_gradient_kernel(const __grid_constant__ HiddenWork work, const EpisodeRange range, std::uint64_t* sums) {
   __shared__ StartMemory starts[kWarpsPerBlock];
-  cart_pole_gradient_body<kGeneral, kTrack, kSquares>(CudaWarp{}, warp_place(), work, work.key, range,
+  cart_pole_gradient_body<kGeneral, kTrack, kSquares>(CudaWarp{}, warp_place(), work, work.key, work.policy, range,
                                                       starts[threadIdx.x / kWarpLanes], sums);
 }
 

@@ -12,7 +12,7 @@ struct CudaOptions {
   std::uint64_t chunk = 0;
   unsigned most_blocks = 0;  // of a launch; 0: as many as run at once
   double seconds_per_launch = 0.25;
-  // Of the host's memory: what value learners that a pause leaves in the device may take there; 0: half of the machine's.
+  // Of the host's memory: what value learners that a pause leaves in the device may take there; 0: half of usable_memory().
   double bytes_of_left_trainings = 0;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every CUDA call and every launch is checked: a failure is a DeviceError with the call's text and CUDA's name and words for it.
+// Every CUDA call and every launch is checked: a failure is a DeviceError with the call's text and CUDA's name and words for it. For tests
+// FRYER_FAIL_CUDA_CALL=K makes the K-th checked call of the process fail.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -7,6 +8,7 @@
 #include <string>
 
 #include "fryer/core/error.h"
+#include "fryer/engine/failing_call.h"
 
 namespace fryer {
 
@@ -15,9 +17,12 @@ inline std::string cuda_error_text(cudaError_t error) {
 }
 
 inline void check_cuda(cudaError_t error, const char* call) {
-  if (error == cudaSuccess) return;
+  static FailingCall failing("FRYER_FAIL_CUDA_CALL");
+  const bool on_purpose = failing.fails_now();
+  if (error == cudaSuccess && !on_purpose) return;
   cudaGetLastError();  // or an error that is no longer of interest would be found by the next check of a launch
-  throw DeviceError("CUDA: " + std::string(call) + ": " + cuda_error_text(error));
+  throw DeviceError("CUDA: " + std::string(call) + ": " +
+                    (error != cudaSuccess ? cuda_error_text(error) : "made to fail by FRYER_FAIL_CUDA_CALL"));
 }
 
 }  // namespace fryer

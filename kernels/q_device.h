@@ -4,8 +4,7 @@
 // so that tests run it on teams of host threads.
 #pragma once
 
-#include <unistd.h>
-
+#include "fryer/engine/memory.h"
 #include "fryer/engine/replica_queues.h"
 #include "kernels/cart_pole_device.h"
 #include "kernels/q_evaluate_bodies.h"
@@ -394,7 +393,7 @@ class QRuns {
   // Trainings of so many bytes that the host has room for, should a pause leave them.
   std::uint64_t most_to_be_left(double bytes) const {
     double room = runs_.options.bytes_of_left_trainings;
-    if (room == 0) room = 0.5 * static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+    if (room == 0) room = 0.5 * usable_memory();
     return static_cast<std::uint64_t>(std::clamp(room / bytes, 1.0, 0x1p32));
   }
 

@@ -3,9 +3,9 @@
 # Everything that only a GPU can confirm, in one command, for whoever has one:
 #   sh bench/gpu/verify.sh [--built DIR] [--minutes N] [FOLDER]      (FOLDER: verify-<GPU>-<date> if none is given)
 # Builds for the GPU that is here (or takes what was built elsewhere, in DIR, for a machine without a compiler), runs every CUDA
-# test, compares the program's digests on CPU and GPU, those of studies too, one of them killed and resumed, runs compute-sanitizer where it
-# is installed, and the benchmarks where their library is. FOLDER gets one log a step and summary.txt, a line `PASS|FAIL|SKIP step: detail` each; the exit status is 1 if a line
-# says FAIL. Needs nvcc, cmake and what the project builds with (`sh cmake/bootstrap.sh test` installs that). Changes nothing on
+# test, compares the program's digests on CPU and GPU, those of studies too, one of them killed and resumed, one on a GPU that is made to
+# fail, runs compute-sanitizer where it is installed, and the benchmarks where their library is. FOLDER gets one log a step and
+# summary.txt, a line `PASS|FAIL|SKIP step: detail` each; the exit status is 1 if a line says FAIL. Needs nvcc, cmake and what the project builds with (`sh cmake/bootstrap.sh test` installs that). Changes nothing on
 # the GPU. About ten minutes. In parts: with --minutes no step begins after so many, and the exit status is 75 if none
 # has failed; the same FOLDER again goes on after the steps that passed, for the same sources.
 set -u
@@ -239,6 +239,32 @@ killed_study() {
   echo "$1: $resumed resumed, $through without a stop"
   [ -n "$resumed" ] && [ "$resumed" = "$through" ]
 }
+# failed_study FILE: on a GPU that fails at the K-th call of the process, with the first K of 100, 200, 400, ... by which a chunk was
+# finished. It ends with 3 and keeps that, the CPU goes on; or, with --retry, fresh processes do, each of which fails later.
+failed_study() {
+  through=$(run_study "$1" cuda:0 | value_of digest)
+  failing=50 finished=0
+  while [ "${finished:-0}" -eq 0 ]; do
+    failing=$((2 * failing))
+    rm -f "$studies"/failed.db*
+    FRYER_FAIL_CUDA_CALL=$failing "$fryer" study run "$1" -o "$studies/failed.db" --device cuda:0 --quiet
+    status=$?
+    finished=$("$fryer" study status "$studies/failed.db" --json | value_of finished)
+    echo "failed at call $failing: exit $status with $finished trainings finished"
+    [ "$status" -eq 3 ] || return 1
+  done
+  resumed=$("$fryer" study resume "$studies/failed.db" --device cpu --json --quiet | value_of digest)
+  rm -f "$studies"/failed.db*
+  retried=$(FRYER_FAIL_CUDA_CALL=$((2 * failing)) "$fryer" study run "$1" -o "$studies/failed.db" --device cuda:0 --retry 50 \
+    --json --quiet | value_of digest)
+  echo "$1: $resumed resumed on the CPU, $retried in fresh processes, $through without a failure"
+  [ -n "$resumed" ] && [ "$resumed" = "$through" ] && [ "$retried" = "$through" ]
+}
+# failed_training: nothing is printed, the exit status is 3
+failed_training() {
+  printed=$(FRYER_FAIL_CUDA_CALL=12 "$fryer" train CartPole-v1 --preset solve --replicas 1e4 --device cuda:0 --json)
+  [ $? -eq 3 ] && [ -z "$printed" ]
+}
 # timed_study FILE: the best of three runs on the GPU, in timed_study.seconds
 timed_study() {
   for _ in 1 2 3; do run_study "$1" cuda:0 | value_of wall_seconds; done | sort -g | head -n 1 >"$out/timed_study.seconds"
@@ -249,6 +275,8 @@ step study_fry_shack same_study "$studies/fry_shack.toml"
 step study_pole same_study "$studies/pole.toml"
 step study_value_learners same_study "$studies/value_learners.toml"
 step study_killed killed_study "$studies/many_cells.toml"
+step study_failed failed_study "$studies/many_cells.toml"
+step training_failed failed_training
 step study_notebook_luck same_study bench/studies/notebook_luck.toml
 step study_time timed_study bench/studies/notebook_luck.toml &&
   say "study run bench/studies/notebook_luck.toml, a million trainings into a file: $(cat "$out/timed_study.seconds") s"

@@ -3,6 +3,8 @@
 // emits is in fryer::<FRYER_EXECUTOR> (the test isa_symbols checks).
 #include "host/throughput/programs.h"
 
+#include <type_traits>
+
 #include "host/executor_lanes.h"
 #include "host/throughput/philox_words.h"
 
@@ -24,35 +26,35 @@ inline constexpr double kLanes = LaneTypes<One>::kLanes;
 #define FRYER_CHAINS FRYER_UNROLL for (int i = 0; i < kChains; ++i)
 
 // A number that the compiler does not know.
-FRYER_LANE float unknown(float x) {
-  asm volatile("" : "+m"(x));
-  return x;
-}
-FRYER_LANE std::uint32_t unknown(std::uint32_t x) {
+template <class Number>
+FRYER_LANE Number unknown(Number x) {
   asm volatile("" : "+m"(x));
   return x;
 }
 
-// A value of its own: chains of single numbers would else become a vector.
-#if FRYER_SCALAR_EXECUTOR && defined(__x86_64__)
-FRYER_LANE float apart(float x) {
-  asm volatile("" : "+x"(x));
-  return x;
-}
-FRYER_LANE std::uint32_t apart(std::uint32_t x) {
-  asm volatile("" : "+r"(x));
-  return x;
-}
-FRYER_LANE WideWord apart(WideWord x) {
-  asm volatile("" : "+r"(x.value));
-  return x;
-}
+// Where a float can be, in the words of inline assembly.
+#if defined(__x86_64__)
+#define FRYER_FLOAT_REGISTER "+x"
+#elif defined(__aarch64__)
+#define FRYER_FLOAT_REGISTER "+w"
 #else
+#define FRYER_FLOAT_REGISTER "+m"
+#endif
+
+// A value of its own: chains of single numbers would else become a vector.
 template <class Value>
 FRYER_LANE Value apart(Value x) {
+#if FRYER_SCALAR_EXECUTOR
+  if constexpr (std::is_same_v<Value, float>) {
+    asm volatile("" : FRYER_FLOAT_REGISTER(x));
+  } else if constexpr (std::is_same_v<Value, WideWord>) {
+    asm volatile("" : "+r"(x.value));
+  } else {
+    asm volatile("" : "+r"(x));
+  }
+#endif
   return x;
 }
-#endif
 
 FRYER_LANE float total(One x) {
   float lane[LaneTypes<One>::kLanes];
@@ -138,15 +140,15 @@ std::uint32_t philox_words(std::uint64_t first, std::uint64_t count) {
   const UniformKey key = make_uniform_key(throughput::kSeed);
   const auto low = static_cast<std::uint32_t>(first);
   PhiloxWord sum = PhiloxWord(0u);
-  std::uint64_t done = 0;
-  FRYER_KEEP_LOOP for (; done + lanes <= count; done += lanes) {
-    const PhiloxWord number = LaneNumbers<PhiloxWord>::from(low + static_cast<std::uint32_t>(done));
+  std::uint64_t made = 0;
+  FRYER_KEEP_LOOP for (; made + lanes <= count; made += lanes) {
+    const PhiloxWord number = LaneNumbers<PhiloxWord>::from(low + static_cast<std::uint32_t>(made));
     sum = throughput::add_philox_words<PhiloxReal>(key, number, sum);
   }
   std::uint32_t lane[lanes], total = 0;
   store(sum, lane);
   for (const std::uint32_t s : lane) total += s;
-  for (; done < count; ++done) total = throughput::add_philox_words<float>(key, low + static_cast<std::uint32_t>(done), total);
+  for (; made < count; ++made) total = throughput::add_philox_words<float>(key, low + static_cast<std::uint32_t>(made), total);
   return total;
 }
 

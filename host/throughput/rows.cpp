@@ -21,7 +21,10 @@ constexpr std::array<double, 5> kRandom = {};                     // 22 steps
 
 double number(std::uint64_t n) { return static_cast<double>(n); }
 
-Done philox(const Site& site, const Size& size, const RunControl&) {
+// Where the unit of work is also what operations are counted of: episodes, steps.
+Finished units(std::uint64_t n, std::uint64_t digest) { return {number(n), number(n), digest}; }
+
+Finished philox(const Site& site, const Size& size, const RunControl&) {
   const std::uint64_t share = (size.work + site.threads - 1) / site.threads;
   std::vector<std::uint32_t> sums(site.threads);
   time_together(site.threads, [&](unsigned i) {
@@ -30,31 +33,30 @@ Done philox(const Site& site, const Size& size, const RunControl&) {
   });
   std::uint32_t sum = 0;
   for (const std::uint32_t part : sums) sum += part;
-  const double words = number(size.work) * kWordsPerBlock;
-  return {words, words, sum};
+  return units(size.work * kWordsPerBlock, sum);
 }
 
-Done evaluate_fry_shack(const Site& site, const Size& size, const RunControl& control) {
+Finished evaluate_fry_shack(const Site& site, const Size& size, const RunControl& control) {
   EvaluateConfiguration c;
   c.episodes = size.work;
-  return {number(size.work), number(size.work), evaluate(c, site.backend, control).digest};
+  return units(c.episodes, evaluate(c, site.backend, control).digest);
 }
 
-Done fry_shack_gradient(const Site& site, const Size& size, const RunControl& control) {
+Finished fry_shack_gradient(const Site& site, const Size& size, const RunControl& control) {
   GradientConfiguration c;
   c.episodes = size.work;
-  return {number(size.work), number(size.work), gradient(c, site.backend, control).digest};
+  return units(c.episodes, gradient(c, site.backend, control).digest);
 }
 
-Done update_fry_shack(const Site& site, const Size& size, const RunControl& control) {
+Finished update_fry_shack(const Site& site, const Size& size, const RunControl& control) {
   TrainConfiguration c;
   c.updates = 1;
   c.batch = size.work;
   c.optimizer.kind = OptimizerSettings::Kind::sgd;  // Adam's first step hides all of a gradient but its sign
-  return {number(size.work), number(size.work), train(c, site.backend, control, Spread::episodes).digest};
+  return units(c.batch, train(c, site.backend, control, Spread::episodes).digest);
 }
 
-Done train_fry_shack(const Site& site, const Size& size, const RunControl& control) {
+Finished train_fry_shack(const Site& site, const Size& size, const RunControl& control) {
   TrainConfiguration c;
   c.replicas = size.work;
   const TrainResult r = train(c, site.backend, control);
@@ -62,33 +64,33 @@ Done train_fry_shack(const Site& site, const Size& size, const RunControl& contr
 }
 
 template <const std::array<double, 5>& kPolicy>
-Done evaluate_cart_pole(const Site& site, const Size& size, const RunControl& control) {
+Finished evaluate_cart_pole(const Site& site, const Size& size, const RunControl& control) {
   CartPoleEvaluateConfiguration c;
   c.problem.parameters = kPolicy;
   c.episodes = size.work;
   const EvaluateResult r = evaluate(c, site.backend, control);
-  return {number(r.steps), number(r.steps), r.digest};
+  return units(r.steps, r.digest);
 }
 
-Done cart_pole_gradient(const Site& site, const Size& size, const RunControl& control) {
+Finished cart_pole_gradient(const Site& site, const Size& size, const RunControl& control) {
   CartPoleGradientConfiguration c;
   c.problem.parameters = kBalancing;
   c.episodes = size.work;
   const CartPoleGradientResult r = gradient(c, site.backend, control);
-  return {number(r.steps), number(r.steps), r.digest};
+  return units(r.steps, r.digest);
 }
 
-Done update_cart_pole(const Site& site, const Size& size, const RunControl& control) {
+Finished update_cart_pole(const Site& site, const Size& size, const RunControl& control) {
   CartPoleTrainConfiguration c;
   c.updates = 1;
   c.batch = size.work;
   c.optimizer.kind = OptimizerSettings::Kind::sgd;
   const TrainResult r = train(c, site.backend, control, Spread::episodes);
-  return {number(r.steps), number(r.steps), r.digest};
+  return units(r.steps, r.digest);
 }
 
 // The preset that solves CartPole-v1; `updates` at most, 0: to the end.
-Done train_cart_pole(const Site& site, const Size& size, const RunControl& control, std::uint64_t updates) {
+Finished train_cart_pole(const Site& site, const Size& size, const RunControl& control, std::uint64_t updates) {
   CartPoleTrainConfiguration c = solve_preset(CartPole::kMaxStepsV1);
   if (updates != 0) {
     c.updates = updates;
@@ -98,16 +100,16 @@ Done train_cart_pole(const Site& site, const Size& size, const RunControl& contr
   const TrainResult r = train(c, site.backend, control, Spread::replicas);
   return {number(c.replicas), number(r.steps), r.digest};
 }
-Done begin_cart_pole(const Site& site, const Size& size, const RunControl& control) {
+Finished begin_cart_pole(const Site& site, const Size& size, const RunControl& control) {
   return train_cart_pole(site, size, control, 20);
 }
-Done solve_cart_pole(const Site& site, const Size& size, const RunControl& control) {
+Finished solve_cart_pole(const Site& site, const Size& size, const RunControl& control) {
   return train_cart_pole(site, size, control, 0);
 }
 
 // So many updates, about, by trainings of `episodes` episodes at most of `steps` steps on average.
-Done train_q(const Site& site, const Size& size, const RunControl& control, QTrainConfiguration c, std::uint64_t episodes,
-             std::uint64_t steps) {
+Finished train_q(const Site& site, const Size& size, const RunControl& control, QTrainConfiguration c, std::uint64_t episodes,
+                 std::uint64_t steps) {
   c.replicas = std::max<std::uint64_t>(size.work / (episodes * steps), size.workers);
   c.training.episodes = std::clamp<std::uint64_t>(size.work / (c.replicas * steps), 1, episodes);
   const TrainResult r = train(c, site.backend, control);
@@ -123,11 +125,11 @@ QTrainConfiguration dqn() {
 }
 QTrainConfiguration online_q() { return tensorflow_preset(CartPole::kMaxStepsV1); }
 
-Done train_dqn(const Site& site, const Size& size, const RunControl& control) {
+Finished train_dqn(const Site& site, const Size& size, const RunControl& control) {
   return train_q(site, size, control, dqn(), 20, 20);
 }
 // Two trainings a worker: they share its core.
-Done train_online_q(const Site& site, const Size& size, const RunControl& control) {
+Finished train_online_q(const Site& site, const Size& size, const RunControl& control) {
   return train_q(site, {size.work, 2 * size.workers}, control, online_q(), 50, 35);
 }
 

@@ -27,8 +27,8 @@ struct Size {
   unsigned workers;
 };
 
-// What was done: units of work, what the row counts operations of, and a digest of the result.
-struct Done {
+// Work that was made: its units, what the row counts operations of, and a digest of the result.
+struct Finished {
   double units, counted;
   std::uint64_t digest;
 };
@@ -40,10 +40,10 @@ struct Row {
   bool quick;                 // part of the quick suite too
   std::uint64_t least, most;  // sizes
   std::uint64_t piece;        // the size whose digest is compared with the scalar reference's
-  Done (*run)(const Site& site, const Size& size, const RunControl& control);
+  Finished (*run)(const Site& site, const Size& size, const RunControl& control);
   const char* counted;  // what operations are counted of: a word, a step, ...
   Counts (*counts)();
-  double gpu_instructions;  // of a warp, for what is counted; 0: not done by GPUs
+  double gpu_instructions;  // of a warp, for what is counted; 0: no work of a GPU's
 };
 
 std::span<const Row> rows();

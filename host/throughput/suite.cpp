@@ -9,8 +9,9 @@
 
 #include "fryer/core/error.h"
 #include "fryer/engine/gpu_clock.h"
+#include "host/cpu_backend.h"
+#include "host/cpu_features.h"
 #include "host/throughput/gpu_instructions.h"
-#include "host/throughput/machine.h"
 #include "host/throughput/peaks.h"
 
 namespace fryer::throughput {
@@ -53,14 +54,10 @@ class Stopwatch {
 constexpr unsigned kPieceWorkers = 2;  // whoever runs it: a piece is the same work everywhere
 
 std::unique_ptr<Backend> cpu(const std::string& isa, unsigned threads) {
-  BackendChoice choice;
-  choice.device = BackendChoice::Device::cpu;
-  choice.isa = isa;
-  choice.threads = threads;
-  return make_backend(choice);
+  return make_cpu_backend(find_cpu_executor(isa), threads, 0, "it is measured");
 }
 
-// What a row needs to be judged, made when it is first asked for.
+// What a row is judged by: the operations that its work needs, and the reference's digest, which is computed here.
 class Judge {
  public:
   explicit Judge(const Row& row) : row_(row), counts_(row.counts()) {
@@ -77,6 +74,9 @@ class Judge {
   std::uint64_t expected_;
 };
 
+// Processors that a site's threads have at most: more threads share the same.
+double processors_of(const Site& site) { return std::min(site.threads, usable_threads()); }
+
 // The size that takes about so long, by trying larger and larger ones, which warms up too. CPU executors are asked how long they worked: other
 // processes' turns would make a size too small.
 std::uint64_t choose_size(const Row& row, const Site& site, double seconds, const RunControl& control) {
@@ -86,7 +86,7 @@ std::uint64_t choose_size(const Row& row, const Site& site, double seconds, cons
     row.run(site, {size, site.threads}, control);
     const double wall = watch.seconds();
     const double taken =
-        std::max(site.programs != nullptr ? wall * std::min(1.0, watch.processors() / site.threads) : wall, 1e-6);
+        std::max(site.programs != nullptr ? wall * std::min(1.0, watch.processors() / processors_of(site)) : wall, 1e-6);
     if (taken >= 0.7 * seconds || size >= row.most) return size;
     const double factor = std::min(seconds / taken, 16.0);  // short ones tell too little for more
     const auto wanted = static_cast<std::uint64_t>(static_cast<double>(size) * factor);
@@ -109,29 +109,61 @@ Measurement measure_cell(const Judge& judge, const Site& site, const Timing& tim
   if (!m.ok()) return m;
   const Size size{choose_size(row, site, timing.repetition, control), site.threads};
   std::vector<double> seconds, processors;
-  Done first{};
+  Finished first{};
   const Stopwatch whole;
   const double enough = kPatience * timing.repetition * timing.repetitions;
   for (int i = 0; i < timing.repetitions && (i < kFewest || whole.seconds() < enough); ++i) {
     if (is_set(stop)) throw Stopped();
     const Stopwatch watch;
-    const Done done = row.run(site, size, control);
+    const Finished made = row.run(site, size, control);
     processors.push_back(watch.processors());
     seconds.push_back(watch.seconds());
-    if (i == 0) first = done;
-    m.repeats = m.repeats && done.digest == first.digest;
+    if (i == 0) first = made;
+    m.repeats = m.repeats && made.digest == first.digest;
   }
   if (!m.ok()) return m;
   const Best best = best_rate(first.units, seconds);
   m.rate = best.rate;
   m.spread = best.spread;
-  if (site.programs != nullptr) m.processors = std::min(processors[best.index] / site.threads, 1.0);
+  if (site.programs != nullptr) m.processors = std::min(processors[best.index] / processors_of(site), 1.0);
   m.repetitions = static_cast<int>(seconds.size());
   *counted = first.counted / first.units;
   return m;
 }
 
+// Adds the GPU's rows, each to those of its kind, and its peak.
+void measure_gpu(int gpu, const std::vector<Judge>& judges, const Timing& timing, const StopToken* stop,
+                 const std::function<void(const std::string&)>& told, std::vector<std::vector<Measurement>>& by_row,
+                 Report& report) {
+  const auto backend = make_cuda_backend(gpu, "the GPU was asked for");
+  const GpuClock clock = gpu_clock(gpu);
+  const double issue = clock.multiprocessors * gpu::kSchedulers * clock.hertz;  // instructions of a warp a second
+  for (std::size_t i = 0; i < judges.size(); ++i) {
+    const Row& row = judges[i].row();
+    if (row.gpu_instructions == 0) continue;
+    told(std::string(row.name) + " on " + backend->info().device);
+    double counted = 0;
+    Measurement m = measure_cell(judges[i], {*backend, nullptr, 1}, timing, stop, &counted);
+    m.executor = "cuda";
+    if (m.ok()) m.limit = Limit{"issue", issue / (row.gpu_instructions * counted)};
+    by_row[i].push_back(std::move(m));
+  }
+  Rates rates;
+  rates.issue = issue * gpu::kLanes;
+  report.peaks.push_back({"cuda", 1, rates});
+}
+
 }  // namespace
+
+std::uint64_t digest_of(const Report& report) {
+  std::uint64_t sum = 0;
+  std::string last;  // rows of one name stand together, and have one reference
+  for (const Measurement& m : report.rows) {
+    if (m.name != last) sum += m.expected;
+    last = m.name;
+  }
+  return sum;
+}
 
 Best best_rate(double units, const std::vector<double>& seconds) {
   const auto best = std::min_element(seconds.begin(), seconds.end());
@@ -181,12 +213,13 @@ Report measure(const Request& request, const StopToken* stop, const Told& told) 
     const ThroughputPrograms& programs = programs_of(isa);
     for (const unsigned threads : request.threads) {
       told(finished, cells, "peaks of " + isa);
-      const unsigned at_once = std::min(threads, this_machine().cores);  // more share the same processors
+      const unsigned at_once = std::min(threads, usable_threads());  // more share the same processors
       const auto peaks = [&] {
         return measure_peaks(programs, at_once, kPeaksPerRepetition * timing.repetitions, kPeakSeconds, stop);
       };
       Rates rates = peaks();
       const auto backend = cpu(isa, threads);
+      if (!backend->info().warning.empty()) throw DeviceError("--threads: " + backend->info().warning);
       const Site site{*backend, &programs, threads};
       std::vector<std::pair<std::size_t, double>> timed;  // whose limit is still to be found: operations per unit
       for (std::size_t i = 0; i < judges.size(); ++i) {
@@ -208,22 +241,15 @@ Report measure(const Request& request, const StopToken* stop, const Told& told) 
     }
   }
   if (request.gpu) {
-    const auto backend = make_cuda_backend(*request.gpu, "the GPU was asked for");
-    const GpuClock clock = gpu_clock(*request.gpu);
-    const double issue = clock.multiprocessors * gpu::kSchedulers * clock.hertz;  // instructions of a warp a second
-    for (std::size_t i = 0; i < judges.size(); ++i) {
-      const Row& row = judges[i].row();
-      if (row.gpu_instructions == 0) continue;
-      told(finished++, cells, std::string(row.name) + " on " + backend->info().device);
-      double counted = 0;
-      Measurement m = measure_cell(judges[i], {*backend, nullptr, 1}, timing, stop, &counted);
-      m.executor = "cuda";
-      if (m.ok()) m.limit = Limit{"issue", issue / (row.gpu_instructions * counted)};
-      by_row[i].push_back(std::move(m));
+    try {
+      measure_gpu(
+          *request.gpu, judges, timing, stop, [&](const std::string& what) { told(finished++, cells, what); }, by_row, report);
+    } catch (const Stopped&) {
+      throw;
+    } catch (const std::exception& error) {  // what the CPU did is kept
+      if (request.instruction_sets.empty()) throw;
+      report.gpu_failure = error.what();
     }
-    Rates rates;
-    rates.issue = issue * gpu::kLanes;
-    report.peaks.push_back({"cuda", 1, rates});
   }
   told(cells, cells, "");
   for (auto& group : by_row) {

@@ -58,9 +58,13 @@ struct Peaks {
 struct Report {
   std::vector<Measurement> rows;  // by row, executor and threads
   std::vector<Peaks> peaks;
+  std::string gpu_failure;  // why rows of the GPU are missing that were asked for besides the CPU's; ""
 };
+// Of the references' results, whichever executors were measured: the same on every machine.
+std::uint64_t digest_of(const Report& report);
 
-// told: before each cell, how many there were before it, how many there are, and its name. Throws DeviceError, Stopped.
+// told: before each cell, how many there were before it, how many there are, and its name. Throws DeviceError, Stopped, and what a GPU
+// fails with where it alone was asked for.
 using Told = std::function<void(std::size_t finished, std::size_t planned, const std::string& what)>;
 Report measure(const Request& request, const StopToken* stop, const Told& told);
 

@@ -211,14 +211,20 @@ class HostWarps {
     std::vector<std::uint32_t> outcomes(local_curves_ ? outcome_count(work.game.max_steps) : 0);
     std::uint32_t* const local = local_curves_ ? outcomes.data() : nullptr;
     std::vector<StartMemory> starts(warps_);
-    const auto play = [&](const auto& policy) {
+    const auto play = [&]<bool kGeneral>(const auto& policy) {
       run_warps(warps_, [&](const HostWarp& warp, WarpPlace place) {
-        work.game.general
-            ? cart_pole_evaluate_body<true>(warp, place, work, work.key, policy, range, starts[place.warp], local, counts)
-            : cart_pole_evaluate_body<false>(warp, place, work, work.key, policy, range, starts[place.warp], local, counts);
+        cart_pole_evaluate_body<kGeneral>(warp, place, work, work.key, policy, range, starts[place.warp], local, counts);
       });
     };
-    work.game.greedy ? play(LikelierAction<Policy>{work.policy}) : play(work.policy);
+    const auto play_any = [&](const auto& policy) {
+      work.game.general ? play.template operator()<true>(policy) : play.template operator()<false>(policy);
+    };
+    bool bounded = false;
+    if constexpr (std::is_same_v<Policy, LinearPolicy>) {
+      bounded = !work.game.greedy && is_bounded(work);
+      if (bounded) play.template operator()<false>(BoundedPolicy<float, 4>{work.policy});
+    }
+    if (!bounded) work.game.greedy ? play_any(LikelierAction<Policy>{work.policy}) : play_any(work.policy);
     for (std::size_t i = 0; i < outcomes.size(); ++i) counts[i] += outcomes[i];
   }
   template <class Policy>
@@ -322,7 +328,13 @@ class HostWarps {
   void gradient(const CartPoleWorkOf<Policy>& work, EpisodeRange range, std::uint64_t* sums) {
     std::vector<StartMemory> starts(warps_);
     run_warps(warps_, [&](const HostWarp& warp, WarpPlace place) {
-      cart_pole_gradient_body<kGeneral, kTrack, kSquares>(warp, place, work, work.key, range, starts[place.warp], sums);
+      const auto play = [&](const auto& policy) {
+        cart_pole_gradient_body<kGeneral, kTrack, kSquares>(warp, place, work, work.key, policy, range, starts[place.warp], sums);
+      };
+      if constexpr (!kGeneral && std::is_same_v<Policy, LinearPolicy>) {
+        if (is_bounded(work)) return play(BoundedPolicy<float, 4>{work.policy});
+      }
+      play(work.policy);
     });
   }
 

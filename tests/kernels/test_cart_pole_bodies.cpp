@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "fryer/engine/api.h"
 #include "host/lane_executor.h"
@@ -58,6 +59,7 @@ CartPoleGame make_game(const CartPole::Settings& s, double gamma, bool general, 
 constexpr std::uint64_t kSeed = 0x123456789abcdefull;
 constexpr SigmoidPolicy<float, 4> kRandomPolicy = {{0, 0, 0, 0}, 0};
 constexpr SigmoidPolicy<float, 4> kBalancingPolicy = {{0.3f, 0.8f, 9, 3}, 0.05f};
+constexpr SigmoidPolicy<float, 4> kSteepPolicy = {{20, 60, 900, 300}, 0.05f};
 constexpr SigmoidPolicy<float, 4> kClumsyPolicy = {{-1, 0.5f, 2, -0.25f}, -0.5f};
 
 struct EpisodeCase {
@@ -84,6 +86,7 @@ std::vector<EpisodeCase> episode_cases() {
   sutton.sutton_barto_reward = true;
   std::vector<EpisodeCase> cases = {
       episode_case("random", usual, make_game(usual, 0.99, false), kRandomPolicy),
+      episode_case("logits that are clamped", usual, make_game(usual, 0.99, false), kSteepPolicy),
       episode_case("clumsy, general program", usual, make_game(usual, 0.99, true), kClumsyPolicy),
       episode_case("balancing, to the limit of steps", brief, make_game(brief, 0.9, false, 0.5), kBalancingPolicy),
       episode_case("the same, general program", brief, make_game(brief, 0.9, true, 0.5), kBalancingPolicy),
@@ -143,6 +146,26 @@ TEST(CartPoleBodies, EvaluationEqualsTheScalarExecutor) {
       }
     }
   }
+}
+
+// Which kernel a policy gets: usual ones the cheaper, unless a logit may be clamped.
+TEST(CartPoleBodies, PoliciesWhoseLogitsAreBounded) {
+  const CartPole::Settings usual = settings(500);
+  const auto bounded = [&](const SigmoidPolicy<float, 4>& policy, bool general = false) {
+    return is_bounded(episode_case("", usual, make_game(usual, 0.99, general), policy).work);
+  };
+  for (const auto& policy : {kRandomPolicy, kBalancingPolicy, kClumsyPolicy}) {
+    EXPECT_TRUE(bounded(policy));
+    EXPECT_FALSE(bounded(policy, true));
+  }
+  EXPECT_FALSE(bounded(kSteepPolicy));
+  EXPECT_TRUE(bounded({{0, 0, 0, 0}, 68}));
+  EXPECT_FALSE(bounded({{0, 0, 0, 0}, 70}));
+  EXPECT_FALSE(bounded({{0, 0, 0, 0}, std::numeric_limits<float>::quiet_NaN()}));
+  CartPole::Settings fine = usual;
+  fine.dt = 1e-6;  // too many steps for the bound's margin of rounding
+  EXPECT_FALSE(is_bounded(episode_case("", fine, make_game(fine, 0.99, false), kBalancingPolicy).work));
+  EXPECT_TRUE(is_bounded(episode_case("", fine, make_game(fine, 0.99, false), {{1, 0, 1, 0}, 1}).work));
 }
 
 // The cases above do end in every way.

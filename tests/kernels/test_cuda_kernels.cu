@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <random>
 
 #include "host/driver.h"
@@ -419,6 +421,61 @@ TEST_F(CudaKernels, FailedCallsNameThemselves) {
     EXPECT_NE(std::string(error.what()).find("cudaSetDevice(12345): "), std::string::npos) << error.what();
     EXPECT_NE(std::string(error.what()).find("cudaErrorInvalidDevice"), std::string::npos) << error.what();
   }
+}
+
+// ---- failures, each in a process of its own
+
+// What a training on the GPU ends with: 3 and the error's words on stderr, or 0.
+int train_once(const std::unique_ptr<Backend>& backend) {
+  TrainConfiguration c;
+  c.replicas = 1000;
+  try {
+    train(c, *backend);
+  } catch (const DeviceError& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 3;
+  }
+  return 0;
+}
+int run_once() {
+  try {
+    return train_once(make_cuda_backend(0, ""));
+  } catch (const DeviceError& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 3;
+  }
+}
+
+__global__ void broken_kernel() { __trap(); }
+
+// A context that a kernel broke stays broken. The backend ends in it, too.
+int run_on_a_broken_context() {
+  const std::unique_ptr<Backend> backend = make_cuda_backend(0, "");
+  broken_kernel<<<1, 1>>>();
+  cudaDeviceSynchronize();
+  return train_once(backend);
+}
+
+class CudaFailure : public CudaKernels {
+ protected:
+  void SetUp() override {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");  // the process begins anew: CUDA does not survive a fork
+    CudaKernels::SetUp();
+  }
+};
+
+// The fixture's call is the first; a training makes some dozens.
+TEST_F(CudaFailure, OfAnyCallIsADeviceError) {
+  EXPECT_EXIT(std::exit(run_once()), testing::ExitedWithCode(0), "");
+  for (int call = 2; call < 14; ++call) {
+    ::setenv("FRYER_FAIL_CUDA_CALL", std::to_string(call).c_str(), 1);
+    EXPECT_EXIT(std::exit(run_once()), testing::ExitedWithCode(3), "CUDA: .*: made to fail by FRYER_FAIL_CUDA_CALL") << call;
+  }
+  ::unsetenv("FRYER_FAIL_CUDA_CALL");
+}
+
+TEST_F(CudaFailure, OfAKernelIsADeviceErrorFromThenOn) {
+  EXPECT_EXIT(std::exit(run_on_a_broken_context()), testing::ExitedWithCode(3), "CUDA: .*\\(cudaError");
 }
 
 }  // namespace

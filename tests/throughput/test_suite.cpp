@@ -62,11 +62,11 @@ TEST(Rows, HaveTheSameBitsOnEveryExecutor) {
         choice.isa = report.isa;
         choice.threads = threads;
         const auto backend = make_backend(choice);
-        const Done done = row.run({*backend, &programs_of(report.isa), threads}, {row.piece, 2}, {});
-        EXPECT_GT(done.units, 0) << row.name;
-        EXPECT_GT(done.counted, 0) << row.name;
-        EXPECT_EQ(done.digest, digest.value_or(done.digest)) << row.name << ' ' << report.isa << ' ' << threads;
-        digest = done.digest;
+        const Finished finished = row.run({*backend, &programs_of(report.isa), threads}, {row.piece, 2}, {});
+        EXPECT_GT(finished.units, 0) << row.name;
+        EXPECT_GT(finished.counted, 0) << row.name;
+        EXPECT_EQ(finished.digest, digest.value_or(finished.digest)) << row.name << ' ' << report.isa << ' ' << threads;
+        digest = finished.digest;
       }
     }
   }
@@ -117,6 +117,36 @@ TEST(Suite, MeasuresWhatWasAskedAndStops) {
   EXPECT_EQ(report.rows[0].digest, report.rows[1].digest);
   const StopToken stop{true};
   EXPECT_THROW(measure(request, &stop, [](std::size_t, std::size_t, const std::string&) {}), Stopped);
+}
+
+// A GPU that fails, here by not being there, takes nothing from the CPU's rows.
+TEST(Suite, KeepsTheCpusRowsWhereTheGpuFails) {
+  Request request;
+  request.filter = "fry-shack-evaluate";
+  request.instruction_sets = {"scalar"};
+  request.threads = {1};
+  request.gpu = 1000;
+  const auto nobody = [](std::size_t, std::size_t, const std::string&) {};
+  const Report report = measure(request, nullptr, nobody);
+  ASSERT_EQ(report.rows.size(), 1u);
+  EXPECT_TRUE(report.rows[0].ok());
+  EXPECT_NE(report.gpu_failure, "");
+  EXPECT_EQ(digest_of(report), report.rows[0].expected);
+  request.instruction_sets.clear();
+  request.threads.clear();
+  EXPECT_THROW(measure(request, nullptr, nobody), DeviceError);
+}
+
+TEST(Suite, MeasuresMoreThreadsThanProcessors) {
+  Request request;
+  request.filter = "philox";
+  request.instruction_sets = {"scalar"};
+  request.threads = {64};
+  const Report report = measure(request, nullptr, [](std::size_t, std::size_t, const std::string&) {});
+  ASSERT_EQ(report.rows.size(), 1u);
+  EXPECT_TRUE(report.rows[0].ok());
+  EXPECT_GT(report.rows[0].processors, 0);
+  EXPECT_LE(report.rows[0].processors, 1);
 }
 
 TEST(Measurement, WithoutTheReferencesBitsOrItsOwnIsNone) {

@@ -107,10 +107,15 @@ struct EpisodeLearner {
   // A linear policy's parameters: d logit / d weight_i is observation i, d logit / d bias is 1.
   template <bool kGeneral>
   FRYER_LANE void accumulate(const CartPoleGame& game, const CartPoleBlock<Real, kGeneral>& block) {
+    accumulate(game, block, [](Real x) FRYER_INLINE_LAMBDA { return x; });
+  }
+  // before(x): what a lane had of x before this block, 0 where the episode began with it.
+  template <bool kGeneral, class Before>
+  FRYER_LANE void accumulate(const CartPoleGame& game, const CartPoleBlock<Real, kGeneral>& block, const Before& before) {
     if constexpr (kTrack == Track::nothing) return;
     const Real gamma = Real(game.gamma), reward = Real(game.reward_inside);
     FRYER_UNROLL for (int i = 0; i < kParameters; ++i) {
-      Real t = trace[i], g = gradient[i];
+      Real t = before(trace[i]), g = before(gradient[i]);
       FRYER_UNROLL for (int k = 0; k < kStepsPerBlock; ++k) {
         const Real f = i < 4 ? block.error24[k] * block.observation[k][i < 4 ? i : 0] : block.error24[k];
         t = fma(gamma, t, f);
@@ -129,14 +134,14 @@ struct EpisodeLearner {
     }
     if constexpr (kTrack == Track::gradient_and_scores) {
       FRYER_UNROLL for (int i = 0; i < kParameters; ++i) {
-        Real s = score[i];
+        Real s = before(score[i]);
         FRYER_UNROLL for (int k = 0; k < kStepsPerBlock; ++k) {
           s = i < 4 ? add_if(block.live[k], s, block.error24[k] * block.observation[k][i < 4 ? i : 0])
                     : add_if(block.live[k], s, block.error24[k]);
         }
         score[i] = s;
       }
-      ReturnMoments<Real> m = moments;
+      ReturnMoments<Real> m{before(moments.c), before(moments.q), before(moments.h), before(moments.sum), before(moments.square)};
       FRYER_UNROLL for (int k = 0; k < kStepsPerBlock; ++k) {
         if constexpr (kGeneral) {
           m.add(block.live[k], gamma, Real(game.gamma_squared), block.unit_reward[k]);
@@ -293,6 +298,18 @@ FRYER_LANE void accumulate(EpisodeLearner<Real, kParameters, kTrack>& learner, c
 template <class Real, Track kTrack, class Policy, bool kGeneral>
 FRYER_LANE void accumulate(HiddenLearner<Real, kTrack>& learner, const CartPoleGame& game, const Policy& policy,
                            const HiddenBlock<Real, kGeneral>& block) {
+  learner.accumulate(game, policy, block);
+}
+// The same where in some lanes an episode began with this block, and theirs was not cleared: all but `going`.
+template <class Real, int kParameters, Track kTrack, class Policy, bool kGeneral>
+FRYER_LANE void accumulate(EpisodeLearner<Real, kParameters, kTrack>& learner, const CartPoleGame& game, const Policy&,
+                           const CartPoleBlock<Real, kGeneral>& block, MaskOf<Real> going) {
+  learner.accumulate(game, block, [&](Real x) FRYER_INLINE_LAMBDA { return select(going, x, Real(0.0f)); });
+}
+template <class Real, Track kTrack, class Policy, bool kGeneral>
+FRYER_LANE void accumulate(HiddenLearner<Real, kTrack>& learner, const CartPoleGame& game, const Policy& policy,
+                           const HiddenBlock<Real, kGeneral>& block, MaskOf<Real> going) {
+  if (!all(going)) learner.clear_if(policy.shape(), negate(going));
   learner.accumulate(game, policy, block);
 }
 
