@@ -102,6 +102,7 @@ if [ -z "$nvcc" ]; then libraries="$libraries libthrust-dev"; fi # the CUDA tool
 if [ "$job" = test ]; then
   have_tool gnuplot gnuplot-nox # draws the plots of reports; without it `fryer study report` says so
   libraries="$libraries libgtest-dev libmpfr-dev"
+  if ! command -v mpiexec >/dev/null 2>&1; then libraries="$libraries libopenmpi-dev openmpi-bin"; fi # ranks are optional, and tested
 fi
 if command -v dpkg-query >/dev/null 2>&1; then
   for library in $libraries; do have_package "$library"; done

@@ -15,14 +15,15 @@ set(allowed_lane core env policy algo)
 set(allowed_engine core env policy algo lane)
 set(allowed_kernels core env policy algo lane engine)
 set(allowed_host core env policy algo lane engine)
-set(allowed_study core env policy algo lane engine host)
+set(allowed_ranks core env policy algo lane engine host)
+set(allowed_study core env policy algo lane engine host ranks)
 set(allowed_throughput core env policy algo lane engine host)
-set(allowed_cli core env policy algo lane engine host study throughput)
+set(allowed_cli core env policy algo lane engine host ranks study throughput)
 set(free_layers tests bench)
 
 function(layer_of path result) # path is relative to the root
   set(layer)
-  if(path MATCHES "^host/(cli|study|throughput)/")
+  if(path MATCHES "^host/(cli|ranks|study|throughput)/")
     set(layer ${CMAKE_MATCH_1})
   elseif(path MATCHES "^(include/fryer/)?([a-z_]+)/")
     set(layer ${CMAKE_MATCH_2})
@@ -31,10 +32,10 @@ function(layer_of path result) # path is relative to the root
 endfunction()
 
 # Third-party headers that have one home each: <pattern> <files that may include it> <what to say>.
-set(homes_patterns "^(cuda|curand|nvtx|cooperative_groups|device_launch)" "^(thrust|cub)/" "^hwy/" "^(tbb|oneapi)/" "^(sqlite3|archive|boost/)" "^(fmt|nlohmann|CLI|toml\\+\\+)/|^xxhash")
-set(homes_files "^(kernels|tests|bench)/" "^(kernels|tests|bench)/|^host/statistics|^host/study/sorting|^include/fryer/engine/statistics\\.h$" "^(host|tests|bench)/" "^(host|tests|bench)/" "^(host/study|tests|bench)/" "^(host|kernels|tests|bench)/")
+set(homes_patterns "^(cuda|curand|nvtx|cooperative_groups|device_launch)" "^(thrust|cub)/" "^hwy/" "^(tbb|oneapi)/" "^(sqlite3|archive|boost/)" "^mpi" "^(fmt|nlohmann|CLI|toml\\+\\+)/|^xxhash")
+set(homes_files "^(kernels|tests|bench)/" "^(kernels|tests|bench)/|^host/statistics|^host/study/sorting|^include/fryer/engine/statistics\\.h$" "^(host|tests|bench)/" "^(host|tests|bench)/" "^(host/study|tests|bench)/" "^host/ranks/mpi\\.cpp$" "^(host|kernels|tests|bench)/")
 set(homes_names "CUDA headers belong in kernels/" "Thrust and CUB belong in kernels/, host/statistics and engine/statistics.h"
-  "Highway belongs in host/" "oneTBB belongs in host/" "SQLite, libarchive and Boost belong in host/study/" "public headers need nothing but the standard library")
+  "Highway belongs in host/" "oneTBB belongs in host/" "SQLite, libarchive and Boost belong in host/study/" "MPI belongs in host/ranks/mpi.cpp" "public headers need nothing but the standard library")
 
 set(violations 0)
 macro(violation text)

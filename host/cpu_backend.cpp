@@ -3,6 +3,7 @@
 // consequence. oneTBB's arena bounds the workers; a piece takes milliseconds, so that stopping is prompt and the tail short.
 #include "host/cpu_backend.h"
 
+#include <fmt/format.h>
 #include <oneapi/tbb/enumerable_thread_specific.h>
 #include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/info.h>
@@ -16,6 +17,7 @@
 #include "fryer/engine/replica_queues.h"
 #include "host/floating_environment.h"
 #include "host/q_population.h"
+#include "host/startable_threads.h"
 #include "host/statistics.h"
 #include "host/training_support.h"
 
@@ -63,15 +65,17 @@ bool is_stopped(const void* stop) { return is_set(static_cast<const StopToken*>(
 
 class CpuBackend final : public Backend {
  public:
-  CpuBackend(const LaneExecutor& executor, unsigned threads, std::uint64_t chunk, const std::string& reason)
+  CpuBackend(const LaneExecutor& executor, unsigned threads, std::uint64_t chunk, const std::string& reason,
+             unsigned threads_of_all)
       : executor_(executor),
         chunk_(chunk),
-        parallelism_(oneapi::tbb::global_control::max_allowed_parallelism, std::max<std::size_t>(threads, 1)),
+        parallelism_(oneapi::tbb::global_control::max_allowed_parallelism, std::max<std::size_t>({threads, threads_of_all, 1})),
         arena_(static_cast<int>(threads)) {
     info_ = {"cpu", executor.name, threads, reason};
   }
 
   const BackendInfo& info() const override { return info_; }
+  void warn(const std::string& warning) { info_.warning = warning; }
 
   GradientSums gradient(const EpisodeWork& work, std::uint64_t first, std::uint64_t count, bool weight, Moments moments,
                         const RunControl& control) override {
@@ -111,7 +115,8 @@ class CpuBackend final : public Backend {
     table.status.resize(replicas);
     table.updates.resize(replicas);
     table.parameters.assign(2, std::vector<float>(replicas));
-    std::vector<std::uint32_t> correct(request.detail.keeps_outcomes() ? updates * replicas : 0);
+    std::vector<std::uint32_t>& correct = population.outcomes;
+    if (request.detail.keeps_outcomes()) correct.resize(updates * replicas);
 
     struct Worker {
       std::vector<std::uint64_t> count, correct, squared;
@@ -153,11 +158,7 @@ class CpuBackend final : public Backend {
         curve.squared[u].add(part);
       }
     }
-    arena_.execute([&] {
-      if (request.detail.summaries) summarise_population(population);
-      if (request.detail.curve_quantiles) population.curve_quantiles = curve_quantiles(work, table, correct);
-    });
-    if (request.detail.outcomes) population.outcomes = std::move(correct);
+    arena_.execute([&] { complete_population(request, population); });
     return population;
   }
 
@@ -196,7 +197,7 @@ class CpuBackend final : public Backend {
       return memory;
     };
     Workers<LearnerMemory> networks(load);
-    return outcome_counts(work.episodes.max_steps, first, count, control,
+    return outcome_counts(work.episodes.max_steps, first, count, q_episodes_per_piece(work, count), control,
                           [&](std::uint64_t begin, std::uint64_t length, std::uint64_t* counts) {
                             executor_.q_evaluate(rules, networks.local().get(), work.episodes, begin, length, counts);
                           });
@@ -211,12 +212,7 @@ class CpuBackend final : public Backend {
     };
     Population population = train_q_population(executor_, info_.threads, run_workers, request, control);
     if (request.states != nullptr) return population;
-    arena_.execute([&] {
-      if (request.detail.summaries) summarise_population(population);
-      if (request.detail.curve_quantiles)
-        population.curve_quantiles = episode_quantiles(request.episodes(), request.replicas(), population.outcomes);
-    });
-    if (!request.detail.outcomes) population.outcomes.clear();
+    arena_.execute([&] { complete_population(request, population); });
     return population;
   }
 
@@ -247,16 +243,16 @@ class CpuBackend final : public Backend {
                                                 const RunControl& control) {
     check_finite(work);
     return outcome_counts(
-        work.game.max_steps, first, count, control,
+        work.game.max_steps, first, count, long_episodes_per_piece(count, work.game.max_steps), control,
         [&](std::uint64_t begin, std::uint64_t length, std::uint64_t* counts) { program(work, begin, length, counts); });
   }
 
-  // body(first, count, counts) plays a piece of the episodes.
+  // body(first, count, counts) plays a piece of the episodes, which has `piece` of them.
   template <class Body>
   std::vector<std::uint64_t> outcome_counts(std::uint32_t max_steps, std::uint64_t first, std::uint64_t count,
-                                            const RunControl& control, const Body& body) {
+                                            std::uint64_t piece, const RunControl& control, const Body& body) {
     Workers<std::vector<std::uint64_t>> counts([&] { return std::vector<std::uint64_t>(outcome_count(max_steps)); });
-    run(first, count, long_episodes_per_piece(count, max_steps), 1, control,
+    run(first, count, piece, 1, control,
         [&](std::uint64_t offset, std::uint64_t length) { body(first + offset, length, counts.local().data()); });
     std::vector<std::uint64_t> total(outcome_count(max_steps));
     for (const std::vector<std::uint64_t>& part : counts) {
@@ -279,6 +275,15 @@ class CpuBackend final : public Backend {
     if (chunk_ != 0) return chunk_;
     const std::uint64_t longest = std::clamp<std::uint64_t>(8'000'000 / max_steps, 256, 16384);
     return std::clamp<std::uint64_t>(count / (8 * info_.threads), 256, longest);
+  }
+
+  // The same of a Q network's greedy episodes: no longer than a second of the scalar executor's products either, unless one episode is. Others
+  // have 64 episodes in flight.
+  std::uint64_t q_episodes_per_piece(const QEpisodeWork& work, std::uint64_t count) const {
+    constexpr std::uint64_t kMostProducts = std::uint64_t{1} << 28;
+    const std::uint64_t products = std::uint64_t{work.episodes.max_steps} * static_cast<std::uint64_t>(work.shape.parameters());
+    const std::uint64_t least = executor_.lanes == 1 ? 1 : 64;
+    return std::min(long_episodes_per_piece(count, work.episodes.max_steps), std::max(kMostProducts / products, least));
   }
 
   // About a millisecond of the fastest executor.
@@ -424,19 +429,21 @@ Population CpuBackend::cart_pole_train(TrainFunction<Policy> program, std::uint3
       curve.squared[u].add(WideSum{static_cast<std::int64_t>(at(2, u)), static_cast<std::int64_t>(at(3, u))});
     }
   }
-  arena_.execute([&] {
-    if (request.detail.summaries) summarise_population(population);
-    if (request.detail.curve_quantiles) population.curve_quantiles = curve_quantiles_sorting(updates, table, outcomes);
-  });
-  if (!request.detail.outcomes) population.outcomes.clear();
+  arena_.execute([&] { complete_population(request, population); });
   return population;
 }
 
 }  // namespace
 
 std::unique_ptr<Backend> make_cpu_backend(const LaneExecutor& executor, unsigned threads, std::uint64_t chunk,
-                                          const std::string& reason) {
-  return std::make_unique<CpuBackend>(executor, threads, chunk, reason);
+                                          const std::string& reason, unsigned threads_of_all) {
+  const StartableThreads startable = startable_threads(threads);
+  auto backend = std::make_unique<CpuBackend>(executor, startable.threads, chunk, reason, threads_of_all);
+  if (!startable.refusal.empty()) {
+    backend->warn(fmt::format("{} of {} threads are used: so many cannot be started here ({})", startable.threads, threads,
+                              startable.refusal));
+  }
+  return backend;
 }
 
 unsigned usable_threads() { return static_cast<unsigned>(std::max(1, oneapi::tbb::info::default_concurrency())); }

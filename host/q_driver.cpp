@@ -30,11 +30,9 @@ std::vector<double> final_returns(const QTrainConfiguration& c, const Population
   const ReplicaTable& table = population.table;
   std::vector<double> means;
   for (std::uint64_t row = 0; row < table.size() && !population.outcomes.empty(); ++row) {
-    const std::uint64_t counted = table.episodes[row], window = std::min<std::uint64_t>(counted, kValueLearnerWindow);
-    double sum = 0;  // of whole numbers
-    for (std::uint64_t e = counted - window; e < counted; ++e) sum += population.outcomes[e * table.size() + row];
     const bool failed = table.status[row] == static_cast<std::uint8_t>(ReplicaStatus::failed);
-    means.push_back(failed ? std::numeric_limits<double>::quiet_NaN() : mean_return_of(c, sum, static_cast<double>(window)));
+    means.push_back(failed ? std::numeric_limits<double>::quiet_NaN()
+                           : final_return_of(c, population.outcomes, table.size(), row, table.episodes[row]));
   }
   return means;
 }

@@ -193,21 +193,40 @@ struct Job {
   }
 };
 
-// Turns between two looks at the clock: about 10 ms of them, however long an update takes.
+// Turns that a training certainly makes before its next update, and whether they are the warm-up's.
+struct Quiet {
+  std::uint64_t turns;
+  bool warmup;
+};
+Quiet quiet_turns(const QTrainingRules& rules, const QTrainingState& s) {
+  if (s.updates_due != 0) return {0, false};
+  if (is_warmup(rules, s.steps,
+                s.episode_steps))  // perhaps of whole episodes: then it may go on for as long as the last of these
+    return {s.steps < rules.warmup_steps ? rules.warmup_steps - s.steps : 1, true};
+  // After the step that makes this number of them, a multiple of train_every, updates may be due.
+  const std::uint64_t next = std::max<std::uint64_t>(s.steps + 1, rules.update.batch), every = rules.train_every;
+  return {(next + every - 1) / every * every - s.steps - 1, false};
+}
+
+// Turns between two looks at the clock: about 10 ms of them, of each kind apart. An update may take a million times as long as a random step, or
+// a thousand times as long as a greedy one.
 class TurnCount {
  public:
+  // body(turns): of trainings of which the one that is nearest to an update has `quiet` turns before it.
   template <class Body>
-  void run(const Body& body) {
+  void run(const Quiet& quiet, const Body& body) {
+    std::uint64_t& turns = turns_[quiet.warmup ? kRandom : quiet.turns != 0 ? kSteps : kUpdates];
     const auto start = std::chrono::steady_clock::now();
-    body(turns_);
+    body(quiet.turns != 0 ? std::min(turns, quiet.turns) : turns);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    if (seconds < 0.005 && turns_ < kMost) turns_ *= 2;
-    if (seconds > 0.02 && turns_ > 1) turns_ /= 2;
+    if (seconds < 0.005 && turns < kMost) turns *= 2;
+    if (seconds > 0.02 && turns > 1) turns /= 2;
   }
 
  private:
+  enum { kRandom, kSteps, kUpdates, kKinds };
   static constexpr std::uint64_t kMost = std::uint64_t{1} << 20;
-  std::uint64_t turns_ = 16;
+  std::uint64_t turns_[kKinds] = {16, 1, 1};
 };
 
 void work(const Job& job, CurveTotals* curve) {
@@ -232,7 +251,13 @@ void work(const Job& job, CurveTotals* curve) {
     if (job.is_stopping()) break;
     QReplica views[kPlaces];
     for (std::size_t i = 0; i < count; ++i) views[i] = busy[i]->view();
-    turns.run([&](std::uint64_t n) { job.executor.q_train(busy[0]->rules(), views, static_cast<std::uint32_t>(count), n); });
+    Quiet quiet = quiet_turns(busy[0]->rules(), busy[0]->state());
+    for (std::size_t i = 1; i < count; ++i) {
+      const Quiet other = quiet_turns(busy[i]->rules(), busy[i]->state());
+      if (other.turns < quiet.turns) quiet = other;
+    }
+    turns.run(quiet,
+              [&](std::uint64_t n) { job.executor.q_train(busy[0]->rules(), views, static_cast<std::uint32_t>(count), n); });
     for (std::size_t i = count; i-- > 0;) {
       Place& p = *busy[i];
       const QTrainingState& state = p.state();

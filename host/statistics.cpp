@@ -95,4 +95,33 @@ std::vector<std::uint32_t> episode_quantiles(std::uint64_t episodes, std::uint64
                              [&](std::uint64_t e, std::uint64_t r) { return outcomes[e * replicas + r] != kNoOutcome; });
 }
 
+namespace {
+
+// quantiles(outcomes): of the request's kind of curve.
+template <class Quantiles>
+void complete_with(const TrainDetail& detail, Population& population, const Quantiles& quantiles) {
+  if (detail.summaries) summarise_population(population);
+  if (detail.curve_quantiles) population.curve_quantiles = quantiles(population.outcomes);
+  if (!detail.outcomes) population.outcomes = {};
+}
+
+}  // namespace
+
+void complete_population(const TrainRequest& request, Population& population) {
+  complete_with(request.detail, population,
+                [&](const auto& outcomes) { return curve_quantiles(request.work, population.table, outcomes); });
+}
+void complete_population(const CartPoleTrainRequest& request, Population& population) {
+  complete_with(request.detail, population,
+                [&](const auto& outcomes) { return curve_quantiles_sorting(request.updates(), population.table, outcomes); });
+}
+void complete_population(const HiddenTrainRequest& request, Population& population) {
+  complete_with(request.detail, population,
+                [&](const auto& outcomes) { return curve_quantiles_sorting(request.updates(), population.table, outcomes); });
+}
+void complete_population(const QTrainRequest& request, Population& population) {
+  complete_with(request.detail, population,
+                [&](const auto& outcomes) { return episode_quantiles(request.episodes(), request.replicas(), outcomes); });
+}
+
 }  // namespace fryer

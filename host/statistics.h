@@ -2,7 +2,7 @@
 // Statistics over replicas on the CPU: the templates of engine/statistics.h on Thrust's TBB backend.
 #pragma once
 
-#include "fryer/engine/results.h"
+#include "fryer/engine/backend.h"
 
 namespace fryer {
 
@@ -21,5 +21,12 @@ std::vector<std::uint32_t> curve_quantiles_sorting(std::uint64_t updates, const 
 // The same of value learners: (episodes, replicas) outcomes, or kNoOutcome.
 std::vector<std::uint32_t> episode_quantiles(std::uint64_t episodes, std::uint64_t replicas,
                                              const std::vector<std::uint32_t>& outcomes);
+
+// What a request asks for besides rows and curve, of a population that has these and the outcomes that it takes. The outcomes go unless
+// they were asked for.
+void complete_population(const TrainRequest& request, Population& population);
+void complete_population(const CartPoleTrainRequest& request, Population& population);
+void complete_population(const HiddenTrainRequest& request, Population& population);
+void complete_population(const QTrainRequest& request, Population& population);
 
 }  // namespace fryer

@@ -129,6 +129,11 @@ std::string counted(std::uint64_t n, std::string_view units) {
   return fmt::format("{} {}", with_separators(n), n == 1 && units.ends_with('s') ? units.substr(0, units.size() - 1) : units);
 }
 
+std::string last_of(std::uint64_t n, std::string_view units) {
+  const std::string text = counted(n, units);
+  return "last " + (n == 1 ? text.substr(2) : text);
+}
+
 std::string hex16(std::uint64_t word) { return fmt::format("{:016x}", word); }
 
 }  // namespace fryer

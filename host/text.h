@@ -32,6 +32,7 @@ std::string human_count(double n);          // 950, 1.23 million, 4.5e+12
 // 1.23 billion episodes/s; below one a second: 1 min 57 s a training. units: plural.
 std::string human_rate(double per_second, std::string_view units);
 std::string counted(std::uint64_t n, std::string_view units);  // 12,345 episodes, 1 episode
+std::string last_of(std::uint64_t n, std::string_view units);  // last 10 episodes, last episode
 std::string hex16(std::uint64_t word);                         // 16 digits
 
 }  // namespace fryer

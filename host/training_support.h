@@ -35,8 +35,24 @@ inline AdamTable make_table(const TrainingSettings& c) {
 }
 
 // Updates that --until looks back on: at least 100 episodes.
-inline std::uint64_t window_of(std::uint64_t batch) { return (100 + batch - 1) / batch; }
+inline std::uint64_t window_of(std::uint64_t batch) { return (kValueLearnerWindow + batch - 1) / batch; }
 inline std::uint64_t window_of(const TrainingSettings& c) { return c.until ? window_of(c.batch) : 0; }
+
+// Episodes that a training's outcome is of.
+inline std::uint64_t episodes_of_outcome(const TrainingSettings& c) { return c.batch; }
+inline std::uint64_t episodes_of_outcome(const QTrainConfiguration&) { return 1; }
+
+// The mean return at the end of a training that has `made` outcomes, those of `row`: over as many as --until looks back on, or all where
+// there are fewer. NaN of none. outcomes: (outcomes of a training, rows).
+template <class Configuration>
+double final_return_of(const Configuration& c, const std::vector<std::uint32_t>& outcomes, std::uint64_t rows, std::uint64_t row,
+                       std::uint64_t made) {
+  const std::uint64_t last = std::min(window_of(episodes_of_outcome(c)), made);
+  if (last == 0) return std::numeric_limits<double>::quiet_NaN();
+  std::uint64_t sum = 0;
+  for (std::uint64_t i = made - last; i < made; ++i) sum += outcomes[i * rows + row];
+  return mean_return_of(c, static_cast<double>(sum), static_cast<double>(last) * static_cast<double>(episodes_of_outcome(c)));
+}
 
 // Rows for trainings of which none has made an update; parameters, moments and what depends on the environment are the caller's.
 inline TrainingStates empty_states(const TrainingSettings& c, std::size_t parameters, bool outcomes) {

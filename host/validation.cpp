@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What can be run: each refusal names the option, the value and what is accepted. Before any work starts.
 #include <fmt/format.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <cmath>
 
 #include "fryer/core/error.h"
+#include "fryer/engine/memory.h"
 #include "fryer/engine/run.h"
 
 namespace fryer {
@@ -19,14 +18,6 @@ constexpr double kLargestFloat = 0x1.fffffep127;
 }
 [[noreturn]] void refuse(const char* option, std::uint64_t value, const std::string& accepted) {
   throw ConfigurationError(fmt::format("{}: {} is not accepted; {}", option, value, accepted));
-}
-
-// What this process may have: the machine's memory, or less where `ulimit -v` says so.
-double memory_of_this_machine() {
-  const double physical = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
-  rlimit limit{};
-  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return physical;
-  return std::fmin(physical, static_cast<double>(limit.rlim_cur));
 }
 
 bool fits_float(double x) { return std::abs(x) <= kLargestFloat; }  // false for NaN
@@ -145,7 +136,7 @@ static std::string length_text(const QTrainConfiguration& c) { return fmt::forma
 
 template <class Configuration>
 static void validate_memory(const Configuration& c, const WorkEstimate& work, const char* option = "--replicas") {
-  const double needed = static_cast<double>(work.memory_bytes), there = memory_of_this_machine();
+  const double needed = static_cast<double>(work.memory_bytes), there = usable_memory();
   if (needed > there) {
     throw ConfigurationError(fmt::format("{}: {} replica{} of {} need{} {:.1f} GB of memory; there are {:.1f} GB", option,
                                          c.replicas, c.replicas == 1 ? "" : "s", length_text(c), c.replicas == 1 ? "s" : "",
@@ -350,7 +341,7 @@ void validate(const QTrainConfiguration& c, unsigned workers) {
   if (learns_online(c) && (t.batch != 1 || t.replay_capacity != 1))
     refuse("--batch", std::uint64_t{t.batch}, "1: online Q-learning learns from each transition as it is made");
   if (c.replicas == 1) {
-    const double needed = static_cast<double>(memory_of_replica(c).total()), there = memory_of_this_machine();
+    const double needed = static_cast<double>(memory_of_replica(c).total()), there = usable_memory();
     if (needed > there) {
       refuse("--buffer", t.replay_capacity,
              fmt::format("a smaller one: the training needs up to {:.1f} GB of memory; there are {:.1f} GB", needed / 1e9,

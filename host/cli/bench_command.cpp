@@ -11,6 +11,7 @@
 #include "host/cli/output/json.h"
 #include "host/cli/run_support.h"
 #include "host/cpu_features.h"
+#include "host/throughput/philox_words.h"
 
 namespace fryer::cli {
 namespace {
@@ -18,25 +19,22 @@ namespace {
 using throughput::Suite;
 using Device = BackendChoice::Device;
 
-Description describe() {
-  Description d;
-  d.name = "bench";
-  d.summary = "what this machine does, in episodes, steps and trainings per second, and how near its limit";
-  d.text =
-      "Measures on every executor of this machine, with 1, 2, 4, ... threads and all of them, the best of several repetitions. A "
-      "row's spread is by how "
-      "much the median one was slower; cpu is what the best one had of its threads' processors: much less than 100 % where other "
-      "work had the rest, and "
-      "then rates say little. Its limit is what the operations of the work, counted, would take at the peaks of the same run: "
-      "fma, multiply "
-      "(32 x 32 bits, as random numbers are made of), divide (and square root) or issue (instructions on registers), whichever "
-      "binds; on a GPU by its clock. "
-      "A row whose result does not have the scalar reference's bits has no rate, and the exit code is 1.";
-  d.examples = {{"everything, in less than a minute", "bench"},
-                {"one row, for programs", "bench --filter cart-pole-train --json"},
-                {"whether a new version is slower than what an earlier run wrote", "bench --compare before.json"}};
-  return d;
-}
+const Description kDescription = {
+    "bench",
+    "",
+    "what this machine does, in episodes, steps and trainings per second, and how near its limit",
+    "Measures on every executor of this machine, with 1, 2, 4, ... threads and all of them, the best of several repetitions. A "
+    "row's "
+    "spread is by how much the median one was slower; cpu is what the best one had of the processors that its threads could "
+    "have: "
+    "much less than 100 % where other work had the rest, and then rates say little. Its limit is what the operations of the "
+    "work, "
+    "counted, would take at the peaks of the same run: fma, multiply (32 x 32 bits, as random numbers are made of), divide (and "
+    "square root) or issue (instructions on registers), whichever binds; on a GPU by its clock. A row whose result does not have "
+    "the scalar reference's bits has no rate, and the exit code is 1.",
+    {{"everything, in less than a minute", "bench"},
+     {"one row, for programs", "bench --filter cart-pole-train --json"},
+     {"whether a new version is slower than what an earlier run wrote", "bench --compare before.json"}}};
 
 class BenchCommand : public Command {
  public:
@@ -61,14 +59,14 @@ class BenchCommand : public Command {
   double tolerance_ = 0.1;
 };
 
-BenchCommand::BenchCommand() : Command(describe()) {
+BenchCommand::BenchCommand() : Command(kDescription) {
   table_.choice<Suite>("suite", suite_, {{"quick", Suite::quick}, {"full", Suite::full}},
                        "less than a minute, or less than five with more rows and repetitions");
   Option filter;
   filter.name = "filter";
-  filter.placeholder = "TEXT";
+  filter.placeholder = "NAME";
   filter.accepted = "part of a row's name";
-  filter.help = "rows whose name contains TEXT alone; --dry-run lists them all";
+  filter.help = "rows whose name contains NAME alone; --dry-run lists them all";
   filter.default_text = "every row";
   filter.read = [this](const std::string& text) { filter_ = text; };
   filter.value = [this] { return Json(filter_); };
@@ -105,6 +103,12 @@ BenchCommand::Wanted BenchCommand::wanted() const {
   Wanted wanted{{suite_, filter_, {}, {}, std::nullopt}, ""};
   throughput::Request& r = wanted.request;
   const BackendChoice& choice = common_.backend;
+  if (choice.cuda_devices.size() != 1 || choice.cpu_devices != 1) {
+    const Option& device = *table_.find("device");
+    throw ConfigurationError(
+        fmt::format("{}: {} are several devices; accepted here: auto, cpu, cuda or cuda:I, one device at a time", device.label,
+                    device.value().get<std::string>()));
+  }
   if (choice.device == Device::cuda) {
     const Option& threads = *table_.find("threads");
     if (threads.source != Source::standard)
@@ -113,8 +117,8 @@ BenchCommand::Wanted BenchCommand::wanted() const {
     const std::vector<const throughput::Row*> rows = throughput::find_rows(suite_, filter_);
     if (std::none_of(rows.begin(), rows.end(), [](const throughput::Row* row) { return row->gpu_instructions != 0; }))
       throw ConfigurationError(fmt::format("{}: {} has no rows of a GPU", table_.find("filter")->label, shown(filter_)));
-    make_cuda_backend(choice.cuda_device, "");
-    r.gpu = choice.cuda_device;
+    make_cuda_backend(choice.cuda_devices[0], "");
+    r.gpu = choice.cuda_devices[0];
     return wanted;
   }
   const throughput::Machine machine = throughput::this_machine();
@@ -155,21 +159,20 @@ std::vector<BenchKey> BenchCommand::planned(const throughput::Request& request) 
 }
 
 Json BenchCommand::head() const {
-  return {{"command", description_.name},
-          {"configuration", table_.configuration()},
-          {"suite", table_.find("suite")->value()},
-          {"version", kVersion},
-          {"numerics_version", kNumericsVersion},
-          {"compiler", compiler()},
-          {"machine", machine_json(throughput::this_machine())}};
+  return {{"command", description_.name}, {"configuration", table_.configuration()},
+          {"seed", throughput::kSeed},    {"suite", table_.find("suite")->value()},
+          {"version", kVersion},          {"numerics_version", kNumericsVersion},
+          {"compiler", compiler()},       {"machine", machine_json(throughput::this_machine())}};
 }
 
 int BenchCommand::run_dry(const Console& console, const throughput::Request& request) const {
+  const Stopwatch watch;
   const std::vector<BenchKey> keys = planned(request);
   const double seconds = throughput::guessed_seconds(request);
   if (common_.json) {
     Json document = head();
     document["dry_run"] = true;
+    document["wall_seconds"] = watch.seconds();
     document["plan"] = {{"measurements", keys.size()}, {"seconds", finite(seconds)}};
     console.print(to_text(document));
     return 0;
@@ -221,6 +224,7 @@ int BenchCommand::run(const Console& console) {
 
   if (common_.json) {
     Json document = head();
+    document["digest"] = hex16(throughput::digest_of(report));
     document["wall_seconds"] = seconds;
     document["peaks"] = peaks_json(report);
     document["rows"] = rows_json(report);
@@ -244,9 +248,15 @@ int BenchCommand::run(const Console& console) {
                              m.repeats ? fmt::format("digest {} instead of {}", hex16(m.digest), hex16(m.expected))
                                        : "the same work gave different bits"));
   }
+  if (!report.gpu_failure.empty()) {
+    code = 1;
+    console.note("fryer: error: the GPU's rows: " + report.gpu_failure);
+  }
   if (comparison) {
     if (earlier->numerics_version != kNumericsVersion)
       tell(fmt::format("{} is of numerics version {}", shown(compare_), earlier->numerics_version));
+    if (earlier->suite != table_.find("suite")->value().get<std::string>())
+      tell(fmt::format("{} is of the {} suite, whose repetitions are of another length", shown(compare_), shown(earlier->suite)));
     if (earlier->cpu != throughput::this_machine().cpu)
       tell(fmt::format("{} is of another machine: {}", shown(compare_), shown(earlier->cpu)));
     for (const BenchKey& key : comparison->only_here) tell(fmt::format("{} is not in {}", text_of(key), shown(compare_)));
@@ -259,8 +269,9 @@ int BenchCommand::run(const Console& console) {
                                   ? fmt::format("; {} of these had less than {:g} % of their processors: other work ran",
                                                 disturbed, BenchComparison::kUndisturbed * 100)
                                   : "";
-      console.note(fmt::format("fryer: error: {} of {} rows are slower than in {} by more than {:g} %{}", slower,
-                               comparison->rows.size(), shown(compare_), tolerance_ * 100, why));
+      console.note(fmt::format("fryer: error: {} of {} {} slower than in {} by more than {:g} %{}", slower,
+                               counted(comparison->rows.size(), "rows"), slower == 1 ? "is" : "are", shown(compare_),
+                               tolerance_ * 100, why));
     }
   }
   return code;

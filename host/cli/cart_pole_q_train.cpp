@@ -333,10 +333,10 @@ std::string CartPoleQTrain::last_returns(const TrainResult& r) const {
     return sum / count;
   };
   const CurvePoint& last = curve.back();
-  std::string text = fmt::format("Mean return of the last {} {:.4g}",
-                                 counted(std::min<std::size_t>(curve.size(), 10), "episodes"), mean_of_last(10));
-  if (curve.size() > 10)
-    text += fmt::format(", of the last {} {:.4g}", std::min<std::size_t>(curve.size(), 100), mean_of_last(100));
+  constexpr std::size_t kFew = 10, kMany = kValueLearnerWindow;
+  std::string text =
+      fmt::format("Mean return of the {} {:.4g}", last_of(std::min(curve.size(), kFew), "episodes"), mean_of_last(kFew));
+  if (curve.size() > kFew) text += fmt::format(", of the last {} {:.4g}", std::min(curve.size(), kMany), mean_of_last(kMany));
   if (last.count != c_.replicas)
     text += fmt::format(" ({} went on until episode {})", counted(last.count, "trainings"), last.update);
   return text + '\n';

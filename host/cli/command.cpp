@@ -3,32 +3,60 @@
 #include "host/cli/command.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
 namespace fryer::cli {
 namespace {
 
-// auto, cpu, cuda or cuda:I.
+constexpr std::uint64_t kMostCpuDevices = 64, kLastGpu = 1023;
+constexpr const char* kDevices =
+    "auto, cpu, cuda, cuda:I with I from 0, cuda:I,J,... with different ones, cuda:all, or cpu:N with N from 1 to 64";
+
+// The numbers of a list I,J,... of different GPUs.
+std::optional<std::vector<int>> read_gpus(const std::string& list) {
+  std::vector<int> gpus;
+  for (std::size_t begin = 0, end = 0; end != std::string::npos; begin = end + 1) {
+    end = list.find(',', begin);
+    const auto gpu = parse_integer(std::string_view(list).substr(begin, end == std::string::npos ? end : end - begin));
+    if (!gpu || *gpu > kLastGpu || std::find(gpus.begin(), gpus.end(), static_cast<int>(*gpu)) != gpus.end()) return std::nullopt;
+    gpus.push_back(static_cast<int>(*gpu));
+  }
+  return gpus;
+}
+
 void read_device(BackendChoice& choice, const std::string& text) {
+  using Device = BackendChoice::Device;
+  const BackendChoice standard;
+  choice.cpu_devices = standard.cpu_devices;
+  choice.cuda_devices = standard.cuda_devices;
+  choice.cuda_named = standard.cuda_named;
   if (text == "auto") {
-    choice.device = BackendChoice::Device::automatic;
-  } else if (text == "cpu") {
-    choice.device = BackendChoice::Device::cpu;
-  } else if (text == "cuda") {
-    choice.device = BackendChoice::Device::cuda;
-    choice.cuda_device = 0;
+    choice.device = Device::automatic;
+  } else if (text == "cpu" || text.starts_with("cpu:")) {
+    choice.device = Device::cpu;
+    if (text == "cpu") return;
+    const auto count = parse_integer(std::string_view(text).substr(4));
+    if (!count || *count < 1 || *count > kMostCpuDevices) not_accepted(text, kDevices);
+    choice.cpu_devices = static_cast<unsigned>(*count);
+  } else if (text == "cuda" || text.starts_with("cuda:")) {
+    choice.device = Device::cuda;
+    if (text == "cuda") return;
+    const auto gpus = text == "cuda:all" ? std::vector<int>{} : read_gpus(text.substr(5));
+    if (!gpus) not_accepted(text, kDevices);
+    choice.cuda_devices = *gpus;
+    choice.cuda_named = !gpus->empty();
   } else {
-    const auto index = text.starts_with("cuda:") ? parse_integer(text.substr(5)) : std::nullopt;
-    if (!index || *index > 1023) not_accepted(text, "auto, cpu, cuda or cuda:I with I from 0", {"auto", "cpu", "cuda"});
-    choice.device = BackendChoice::Device::cuda;
-    choice.cuda_device = static_cast<int>(*index);
+    not_accepted(text, kDevices, {"auto", "cpu", "cuda"});
   }
 }
 
 std::string device_text(const BackendChoice& choice) {
   if (choice.device == BackendChoice::Device::automatic) return "auto";
-  return choice.device == BackendChoice::Device::cpu ? "cpu" : fmt::format("cuda:{}", choice.cuda_device);
+  if (choice.device == BackendChoice::Device::cpu)
+    return choice.cpu_devices == 1 ? "cpu" : fmt::format("cpu:{}", choice.cpu_devices);
+  return choice.cuda_devices.empty() ? "cuda:all" : fmt::format("cuda:{}", fmt::join(choice.cuda_devices, ","));
 }
 
 // Options of environments and algorithms with steps and value networks, which someone may try here.
@@ -72,10 +100,11 @@ void Command::add_output_options() {
 void Command::add_device_options() {
   Option device;
   device.name = "device";
-  device.placeholder = "auto|cpu|cuda[:I]";
-  device.accepted = "auto, cpu, cuda or cuda:I with I from 0";
+  device.placeholder = "auto|cpu|cuda[:I,J,...]";
+  device.accepted = kDevices;
   device.help =
-      "where to run; auto takes the GPU if there is one and the work fills it, else the CPU. Results are the same bits "
+      "where to run; auto takes one GPU if there is one and the work fills it, else the CPU. Several GPUs share the work where "
+      "they are named, or with cuda:all; so do N devices of the CPU with cpu:N, a way to try that. Results are the same bits "
       "everywhere";
   device.read = [this](const std::string& text) { read_device(common_.backend, text); };
   device.value = [this] { return Json(device_text(common_.backend)); };
@@ -87,7 +116,7 @@ void Command::add_device_options() {
   threads.placeholder = "N";
   threads.accepted = "a whole number from 1 to 1024";
   threads.unit = "CPU workers";
-  threads.help = "CPU workers; all that this process may use unless given";
+  threads.help = "CPU workers; all that this process may use unless given. cpu:N has one a device at least";
   threads.read = [this, accepted = threads.accepted](const std::string& text) {
     const std::optional<std::uint64_t> n = parse_integer(text);
     if (!n || *n < 1 || *n > 1024) not_accepted(text, accepted);

@@ -69,6 +69,8 @@ class Command {
   virtual std::optional<study::CellConfiguration> cell() const { return std::nullopt; }
   // Its settings as they are in a cell that cell() of such a command gave; the options' sources stay as they are.
   virtual void take(const study::CellConfiguration&) {}
+  // Whether an MPI launcher's ranks share its work; else the first one alone runs it.
+  virtual bool runs_on_ranks() const { return false; }
   // Runs it and prints; returns the exit code, or throws.
   virtual int run(const Console& console) = 0;
 

@@ -351,6 +351,35 @@ std::string some_of(const std::vector<std::string>& names) {
   return count == names.size() ? text : fmt::format("{} and {} more", text, names.size() - count);
 }
 
+// Refuses what a file says of these of its keys, though a preset of the command line replaces it: all that the file says is set in a command
+// of its own. What it refuses of other keys counts where they count.
+void check_replaced(const Command& command, const std::vector<Assignment>& file, const std::vector<const Assignment*>& replaced) {
+  const CommandEntry& entry = find_command(command.description().name);
+  const std::unique_ptr<Command> alone = entry.make({command.environment(), command.algorithm()});
+  if (const Assignment* const preset = find(file, "preset")) {
+    const std::string algorithm = choose_algorithm(entry, command.environment(), nullptr, preset);
+    if (algorithm.empty() || algorithm == command.algorithm()) {
+      alone->table().set("preset", preset->text, Source::preset, preset->label);  // refuses a name that there is not
+      alone->apply_preset(preset->text);
+    }
+  }
+  for (const Assignment& a : file) {
+    if (a.name != "preset") alone->table().set(a.name, a.text, Source::file, a.label);
+  }
+  try {
+    alone->settle();
+    alone->resolve();
+  } catch (const ConfigurationError& error) {
+    const std::string what = error.what();
+    for (const Assignment* a : replaced) {
+      const std::string option = "--" + a->name;
+      if (what.starts_with(a->label)) throw;
+      if (what.starts_with(option) && what.find_first_of(": ") == option.size())
+        throw ConfigurationError(a->label + what.substr(option.size()));
+    }
+  }
+}
+
 }  // namespace
 
 void configure(Command& command, const std::vector<Assignment>& file, const std::vector<Assignment>& words) {
@@ -361,18 +390,22 @@ void configure(Command& command, const std::vector<Assignment>& file, const std:
     table.set("preset", preset->text, Source::preset, preset->label);
     command.apply_preset(preset->text);
   }
-  std::vector<std::string> replaced;  // keys of the file that say something else than the command line's preset
+  std::vector<const Assignment*> replaced;  // of the file, that say something else than the command line's preset
   for (const Assignment& a : file) {
     if (a.name == "preset") continue;
     const Option& option = *table.find(a.name);
     if (named == nullptr || !command.preset_sets(option)) {
       table.set(a.name, a.text, Source::file, a.label);
     } else if (!says(a.text, option.value())) {
-      replaced.push_back(key_of(a.name));
+      replaced.push_back(&a);
     }
   }
-  if (!replaced.empty())
-    command.warnings.push_back(fmt::format("--preset: {} replaces what --config says of {}", named->text, some_of(replaced)));
+  if (named != nullptr && !file.empty()) check_replaced(command, file, replaced);
+  if (!replaced.empty()) {
+    std::vector<std::string> keys;
+    for (const Assignment* a : replaced) keys.push_back(key_of(a->name));
+    command.warnings.push_back(fmt::format("--preset: {} replaces what --config says of {}", named->text, some_of(keys)));
+  }
   for (const Assignment& a : words) {
     if (a.name != "preset") table.set(a.name, a.text, Source::command_line, a.label);
   }

@@ -11,6 +11,7 @@ namespace fryer::cli {
 
 struct Console {
   Terminal out, err;
+  bool silent = false;  // nothing is shown: of ranks but the root
   static Console of_process();
   // Throws FileError (disk full, closed pipe).
   void print(std::string_view text) const;

@@ -27,6 +27,7 @@ class EpisodeCommand : public Command {
   bool takes_environment() const override { return true; }
   std::optional<study::CellConfiguration> cell() const override { return c_; }
   void take(const study::CellConfiguration& cell) override { c_ = std::get<Configuration>(cell); }
+  bool runs_on_ranks() const override { return !common_.dry_run; }
   int run(const Console& console) override {
     if (common_.dry_run) return run_dry(*this, console, c_.seed, plan());
     const Stopwatch watch;

@@ -206,6 +206,7 @@ std::string program_help(const Terminal& terminal) {
   text +=
       "Exit codes: 0 ok, 1 the run failed, 2 usage or configuration, 3 device not available, 4 file or disk,\n"
       "5 damaged or incompatible file, 75 file in use, 130 and 143 stopped by a signal.\n"
+      "mpirun -n N fryer COMMAND ...: N processes share the work of train, evaluate, gradient, study run and study resume.\n"
       "Environment: FRYER_ISA=scalar|avx2|avx512 forces the CPU's instruction set; NO_COLOR switches colours off.\n";
   return text;
 }

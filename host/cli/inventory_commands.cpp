@@ -139,11 +139,12 @@ class VersionCommand : public Command {
       Json document = head(*this);
       document["compiler"] = compiler();
       document["cuda_compiler"] = cuda;
+      document["mpi"] = ranks::mpi_library();
       document["build"] = build();
       console.print(to_text(document));
     } else {
-      console.print(fmt::format("fryer {}\nnumerics version {}\ncompiler {}\nCUDA {}\nbuild {}\n", kVersion, kNumericsVersion,
-                                compiler(), cuda, build()));
+      console.print(fmt::format("fryer {}\nnumerics version {}\ncompiler {}\nCUDA {}\nMPI {}\nbuild {}\n", kVersion,
+                                kNumericsVersion, compiler(), cuda, ranks::mpi_library(), build()));
     }
     return 0;
   }

@@ -7,10 +7,10 @@
 
 #include <cerrno>
 #include <cstring>
-#include <new>
 
 #include "host/cli/command.h"
 #include "host/cli/files.h"
+#include "host/cli/run_on_ranks.h"
 #include "host/cli/run_support.h"
 #include "host/cli/signals.h"
 
@@ -26,23 +26,22 @@ void occupy_standard_streams() {
   }
 }
 
-int run(const std::vector<std::string>& words, const Console& console) {
-  const std::unique_ptr<Command> command = parse_command_line(words);
-  if (!command->common().quiet) {
-    for (const std::string& warning : command->warnings) console.note("fryer: warning: " + warning);
+int run(Command& command, const Console& console) {
+  if (!command.common().quiet) {
+    for (const std::string& warning : command.warnings) console.note("fryer: warning: " + warning);
   }
-  const int code = command->run(console);
+  const int code = command.run(console);
   // Some file systems tell of a full disk only here.
   if (::close(STDOUT_FILENO) != 0 && errno != EBADF)
     throw FileError(fmt::format("standard output: cannot write: {}", std::strerror(errno)));
   return code;
 }
 
-int fail(const Console& console, int code, const char* what) {
-  std::string line = what;
+int fail(const Console& console, const ranks::Outcome& outcome) {
+  std::string line = outcome.message;
   for (char& c : line) c = c == '\n' ? ' ' : c;
   console.note(paint(console.err, Style::bad, "fryer: error:") + ' ' + line);
-  return code;
+  return outcome.code;
 }
 
 }  // namespace
@@ -50,24 +49,19 @@ int fail(const Console& console, int code, const char* what) {
 int main(int count, char** words) {
   occupy_standard_streams();
   install_signal_handlers();
-  const Console console = Console::of_process();
+  Console console = Console::of_process();
+  std::unique_ptr<ranks::Ranks> joined;
   try {
-    return run(std::vector<std::string>(words + std::min(count, 1), words + count), console);
+    joined = ranks::join_ranks(count, words);
+    const std::vector<std::string> given(words + std::min(count, 1), words + count);
+    if (joined) {
+      console.silent = !joined->is_root();
+      return run_on_ranks(given, *joined, [&](Command& command) { return run(command, console); });
+    }
+    return run(*parse_command_line(given), console);
   } catch (const Stopped&) {
     return 128 + (stop_signal() != 0 ? stop_signal() : 2);
-  } catch (const ConfigurationError& error) {
-    return fail(console, 2, error.what());
-  } catch (const DeviceError& error) {
-    return fail(console, 3, error.what());
-  } catch (const FileError& error) {
-    return fail(console, 4, error.what());
-  } catch (const DamagedFileError& error) {
-    return fail(console, 5, error.what());
-  } catch (const FileInUseError& error) {
-    return fail(console, 75, error.what());
-  } catch (const std::bad_alloc&) {
-    return fail(console, 1, "out of memory");
-  } catch (const std::exception& error) {
-    return fail(console, 1, error.what());
+  } catch (...) {
+    return fail(console, ranks::outcome_of(std::current_exception()));
   }
 }

@@ -13,7 +13,7 @@
 namespace fryer::cli {
 
 ProgressMeter::ProgressMeter(const Console& console, bool quiet, std::string unit, double scale)
-    : console_(console), quiet_(quiet), unit_(std::move(unit)), scale_(scale) {
+    : console_(console), quiet_(quiet || console.silent), unit_(std::move(unit)), scale_(scale) {
   next_ = start_ + (console.err.interactive ? std::chrono::milliseconds(500) : std::chrono::milliseconds(10'000));
 }
 

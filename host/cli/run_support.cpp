@@ -6,27 +6,36 @@
 
 #include "fryer/core/version.h"
 #include "host/cli/output/json.h"
+#include "host/ranks/place_backend.h"
 #include "host/text.h"
 
 namespace fryer::cli {
 
 StopToken stop_requested{false};
+ranks::Ranks* shared_ranks = nullptr;
+bool is_root() { return shared_ranks == nullptr || shared_ranks->is_root(); }
 
 std::unique_ptr<Backend> open_backend(const Command& command, const WorkEstimate& work, const Console& console) {
   BackendChoice choice = command.common().backend;
   choice.work = work.steps;
   choice.parallelism = work.parallelism;
-  std::unique_ptr<Backend> backend = make_backend(choice);
+  std::unique_ptr<Backend> backend = shared_ranks != nullptr ? ranks::make_backend(choice, *shared_ranks) : make_backend(choice);
   const bool automatic = choice.device == BackendChoice::Device::automatic;
   if ((automatic || command.common().verbose) && !command.common().quiet) {
     console.note(fmt::format("fryer: running on {}: {}", backend_text(backend->info()), backend->info().reason));
   }
+  warn_of(backend->info(), command, console);
   return backend;
 }
 
+void warn_of(const BackendInfo& info, const Command& command, const Console& console) {
+  if (!info.warning.empty() && !command.common().quiet) console.note("fryer: warning: " + info.warning);
+}
+
 std::string backend_text(const BackendInfo& info) {
-  if (info.device != "cpu") return fmt::format("{} ({})", info.device, info.isa);
-  return fmt::format("cpu ({}, {} thread{})", info.isa, info.threads, info.threads == 1 ? "" : "s");
+  const std::string ranks = info.ranks > 1 ? fmt::format(" on {} ranks", info.ranks) : "";
+  if (!info.device.starts_with("cpu")) return fmt::format("{} ({}){}", info.device, info.isa, ranks);
+  return fmt::format("{} ({}, {} thread{}){}", info.device, info.isa, info.threads, info.threads == 1 ? "" : "s", ranks);
 }
 
 std::string closing_text(const Done& done, double seconds, const BackendInfo& info, std::uint64_t digest) {
@@ -50,7 +59,9 @@ std::string compiler() {
 }
 
 Json backend_json(const BackendInfo& info) {
-  return {{"device", info.device}, {"isa", info.isa}, {"threads", info.threads}, {"reason", info.reason}};
+  Json document = {{"device", info.device}, {"isa", info.isa}, {"threads", info.threads}, {"reason", info.reason}};
+  if (info.ranks > 1) document["ranks"] = info.ranks;
+  return document;
 }
 
 Json document_head(const Command& command, std::uint64_t seed) {

@@ -12,6 +12,7 @@
 #include "host/cli/command.h"
 #include "host/cli/files.h"
 #include "host/cli/progress.h"
+#include "host/ranks/ranks.h"
 
 namespace fryer::cli {
 
@@ -23,10 +24,13 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-// The backend for this much work. With --device auto one line on stderr says which and why, unless --quiet.
+// The backend for this much work, of all ranks that run the command. With --device auto one line on stderr says which and why, unless --quiet;
+// another where it has fewer threads than were asked for.
 std::unique_ptr<Backend> open_backend(const Command& command, const WorkEstimate& work, const Console& console);
+void warn_of(const BackendInfo& info, const Command& command, const Console& console);
 
 // Runs `work`, of a RunControl and the ProgressMeter, with progress on stderr; a stop by signal is told with how far it got and how to go on, and rethrown.
+// It is all that ranks do together.
 template <class Work>
 auto run_watched(const Command& command, const Console& console, const char* unit, double scale, Work work);
 
@@ -59,6 +63,10 @@ int run_dry(const Command& command, const Console& console, std::uint64_t seed, 
 
 // Where a signal stops everything; set by main.
 extern StopToken stop_requested;
+// The ranks that run this command together (run_on_ranks.h); null of one that runs alone.
+extern ranks::Ranks* shared_ranks;
+// Whether this process prints and writes files.
+bool is_root();
 
 // ---- implementation
 
@@ -69,7 +77,9 @@ template <class Work>
 auto run_watched(const Command& command, const Console& console, const char* unit, double scale, Work work) {
   ProgressMeter meter(console, command.common().quiet, unit, scale);
   try {
-    return work(RunControl{&stop_requested, meter.callback()}, meter);
+    auto result = work(RunControl{&stop_requested, meter.callback()}, meter);
+    if (shared_ranks != nullptr) shared_ranks->part();
+    return result;
   } catch (const Stopped&) {
     meter.clear();
     say_stopped(command, console, meter.share());

@@ -3,9 +3,12 @@
 #include "host/cli/signals.h"
 
 #include <time.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <csignal>
+#include <cstdio>
+#include <exception>
 
 #include "host/cli/run_support.h"
 
@@ -32,6 +35,19 @@ extern "C" void request_stop(int signal) {
   stop_requested.store(true);
 }
 
+[[noreturn]] void end_at_once() {
+  const auto say = [](const char* what) { std::fprintf(stderr, "fryer: error: %s\n", what); };
+  try {
+    if (const std::exception_ptr thrown = std::current_exception()) std::rethrow_exception(thrown);
+    say("ended without a reason");
+  } catch (const std::exception& error) {
+    say(error.what());
+  } catch (...) {
+    say("ended by what is no error of its own");
+  }
+  ::_exit(1);
+}
+
 }  // namespace
 
 void install_signal_handlers() {
@@ -42,6 +58,7 @@ void install_signal_handlers() {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is a write error
+  std::set_terminate(end_at_once);
 }
 
 int stop_signal() { return received; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ctrl-C and SIGTERM ask the run to stop at its next pause; a second one ends the program at once. A closed pipe is a write error,
-// not a signal. Installed by main, once.
+// not a signal. What no caller can catch (oneTBB's failure to start a thread) is told as any error is: exit code 1. Installed by main, once.
 #pragma once
 
 namespace fryer::cli {

@@ -49,6 +49,7 @@ StudyState state_of(const study::Store& store) {
   if (!state.complete()) {
     const study::UnfinishedFile::Begun begun = study::UnfinishedFile(store).count();
     state.unfinished = begun.trainings;
+    state.waiting = begun.ended;
     state.lost = begun.lost;
   }
   state.digest = study::digest_of(chunks);
@@ -105,11 +106,8 @@ Json study_json(const Command& command, const study::Store& store, const StudySt
   document["optimizer_updates"] = state.updates;
   document["cells"] = plan.cells.size();
   document["cells_complete"] = state.cells_done;
-  document["trainings"] = {{"planned", state.planned},
-                           {"finished", state.finished},
-                           {"failed", state.failed},
-                           {"solved", state.solved},
-                           {"unfinished", state.unfinished}};
+  document["trainings"] = {{"planned", state.planned}, {"finished", state.finished},     {"failed", state.failed},
+                           {"solved", state.solved},   {"unfinished", state.unfinished}, {"waiting", state.waiting}};
   document["complete"] = state.complete();
   document["shard"] = {{"index", shard.index}, {"shards", shard.shards}};
   document["worker_seconds"] = state.worker_seconds;

@@ -31,6 +31,7 @@ struct StudyState {
   std::vector<OfCell> cells;
   std::uint64_t planned = 0, finished = 0, failed = 0, solved = 0;  // of the file's shard
   std::uint64_t unfinished = 0;                                     // begun, and standing in the file beside it
+  std::uint64_t waiting = 0;                                        // ended, and standing there for others of their chunk
   std::string lost;                                                 // why some of these cannot be read; ""
   std::uint64_t cells_done = 0;
   std::uint64_t updates = 0, episodes = 0, steps = 0;

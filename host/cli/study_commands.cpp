@@ -38,7 +38,8 @@ class StudyStatus : public StudyCommand {
              "FILE.db",
              "how far a study is",
              "Reads only: safe while the study runs, and in a directory that cannot be written to. Trainings that were begun and "
-             "are not finished stand in FILE.db-unfinished; they are counted too.",
+             "are not finished stand in FILE.db-unfinished; they are counted too, and those that ended and are written with "
+             "them.",
              {{"how far it is", "study status study.db"}, {"for programs", "study status study.db --json"}}},
             {1, 1}) {
     add_output_options();
@@ -68,9 +69,11 @@ class StudyStatus : public StudyCommand {
       return 0;
     }
     std::string text = study_text(console, store, state, common_.verbose);
-    if (state.unfinished != 0) {
-      text += fmt::format("{} begun and not finished: {} holds them\n", counted(state.unfinished, "trainings"),
-                          shown_path(study::UnfinishedFile(store).path()));
+    if (state.unfinished != 0 || state.waiting != 0) {
+      text +=
+          fmt::format("{} begun and not finished{}: {} holds them\n", counted(state.unfinished, "trainings"),
+                      state.waiting != 0 ? fmt::format(", {} that ended and wait for them", with_separators(state.waiting)) : "",
+                      shown_path(study::UnfinishedFile(store).path()));
     }
     text +=
         state.complete() ? "complete\n" : fmt::format("not complete; to go on: fryer study resume {}\n", shell_word(files[0]));

@@ -12,6 +12,7 @@
 #include "fryer/core/version.h"
 #include "host/cli/files.h"
 #include "host/cli/output/json.h"
+#include "host/cli/retries.h"
 #include "host/cli/run_support.h"
 #include "host/cli/study_command.h"
 #include "host/cli/study_file.h"
@@ -102,7 +103,8 @@ void print_plan(const Command& command, const Console& console, const study::Pla
   const auto workers = study::make_workers(plan, replicas, command.common().backend);
   const BackendInfo& info = workers.info;
   if (command.common().verbose) console.note(fmt::format("fryer: measured on {}: {}", backend_text(info), info.reason));
-  study::StudyEstimate estimate = study::estimate_study(plan, workers);
+  warn_of(info, command, console);
+  study::StudyEstimate estimate = study::estimate_study(plan, workers, &stop_requested);
   const double part = static_cast<double>(replicas) / static_cast<double>(plan.replicas());
   estimate.seconds *= part;
   estimate.bytes *= part;
@@ -185,19 +187,32 @@ class StudyCheck : public StudyCommand {
 
 // ---- run and resume
 
-// Runs what `store` lacks, and prints the study's state.
-int run_and_print(const Command& command, const Console& console, const study::Plan& plan, study::Store& store) {
-  const Stopwatch watch;
-  const std::uint64_t missing = study::missing_replicas(store);
-  BackendInfo info{"cpu", "", 0, "nothing was left to do"};
-  if (missing != 0) {
-    const auto workers = study::make_workers(plan, missing, command.common().backend);
-    info = workers.info;
-    if (!command.common().quiet) console.note(fmt::format("fryer: running on {}: {}", backend_text(info), info.reason));
-    store.begin_run(provenance_of(command, info));
+// What a study's file holds of the `planned` replicas of its shard.
+std::string holdings(const study::Store& store, std::uint64_t planned) {
+  const study::UnfinishedFile unfinished(store);
+  const std::uint64_t begun = unfinished.count().trainings;  // what could really be written
+  return fmt::format("{} holds {} of {}{}", store.path(), with_separators(planned - study::missing_replicas(store)),
+                     counted(planned, "replicas"),
+                     begun != 0 ? fmt::format(", {} {} under way", unfinished.path(), with_separators(begun)) : "");
+}
+
+// Runs what `store` lacks, and returns on what. Throws InterruptedStudy for a device that fails on the way; in a retry also for one that is
+// not there again yet.
+BackendInfo run_missing(const Command& command, const Console& console, const study::Plan& plan, study::Store& store,
+                        std::uint64_t missing, bool is_retry) {
+  const std::uint64_t planned = plan.cells.size() * study::shard_of(plan.seeds, store.shard().index, store.shard().shards).count;
+  const std::string go_on = fmt::format("To go on: fryer study resume {}", shell_word(store.path()));
+  bool begun = is_retry;
+  try {
+    const BackendChoice& choice = command.common().backend;
+    const auto workers = shared_ranks != nullptr ? study::make_workers(plan, missing, choice, *shared_ranks)
+                                                 : study::make_workers(plan, missing, choice);
+    if (!command.common().quiet)
+      console.note(fmt::format("fryer: running on {}: {}", backend_text(workers.info), workers.info.reason));
+    warn_of(workers.info, command, console);
+    store.begin_run(provenance_of(command, workers.info));
+    begun = true;
     ProgressMeter meter(console, command.common().quiet, plan.command == "train" ? "trainings" : "runs");
-    const std::uint64_t earlier =
-        plan.cells.size() * study::shard_of(plan.seeds, store.shard().index, store.shard().shards).count - missing;
     const auto tell = [&](const study::StudyProgress& p) {
       std::string note = fmt::format("  {} of {}", p.cells_done, counted(p.cells, "cells"));
       if (p.solved != 0) note += fmt::format(", {} solved", with_separators(p.solved));
@@ -207,21 +222,30 @@ int run_and_print(const Command& command, const Console& console, const study::P
     const auto warn = [&](const std::string& what) {
       if (!command.common().quiet) console.note("fryer: warning: " + what);
     };
-    try {
-      study::run_study(plan, store, workers, {&stop_requested, tell, warn});
-    } catch (const Stopped&) {
-      meter.clear();
-      const study::UnfinishedFile unfinished(store);
-      const std::uint64_t begun = unfinished.count().trainings;  // what could really be written
-      console.note(fmt::format("fryer: stopped; {} holds {} of {}{}. To go on: fryer study resume {}", store.path(),
-                               with_separators(earlier + missing - study::missing_replicas(store)),
-                               counted(earlier + missing, "replicas"),
-                               begun != 0 ? fmt::format(", {} {} under way", unfinished.path(), with_separators(begun)) : "",
-                               shell_word(store.path())));
-      throw;
-    }
-    meter.clear();
+    study::run_study(plan, store, workers, {&stop_requested, tell, warn});
+    return workers.info;
+  } catch (const Stopped&) {
+    console.note(fmt::format("fryer: stopped; {}. {}", holdings(store, planned), go_on));
+    throw;
+  } catch (const DeviceError& error) {
+    if (!begun) throw;
+    throw InterruptedStudy(fmt::format("{}; {}", error.what(), holdings(store, planned)), go_on);
+  } catch (const ranks::RankError& error) {
+    if (!begun) throw;
+    throw ranks::RankError({error.code(), fmt::format("{}; {}. {}", error.what(), holdings(store, planned), go_on)});
+  }
+}
+
+// Runs what `store` lacks, and prints the study's state.
+int run_and_print(const Command& command, const Console& console, const study::Plan& plan, study::Store& store, bool is_retry) {
+  const Stopwatch watch;
+  const std::uint64_t missing = study::missing_replicas(store);
+  BackendInfo info{"cpu", "", 0, "nothing was left to do"};
+  if (missing != 0) {
+    info = run_missing(command, console, plan, store, missing, is_retry);
     store.check_still_there();
+  } else if (shared_ranks != nullptr) {
+    study::dismiss_ranks(*shared_ranks);
   }
   const StudyState state = state_of(store);
   if (command.common().json) {
@@ -253,10 +277,33 @@ void check_numerics(const study::Store& store) {
   }
 }
 
-class StudyRun : public StudyCommand {
+// A command that runs what a study's file lacks.
+class RunningCommand : public StudyCommand {
+ public:
+  bool runs_on_ranks() const override { return !common_.dry_run; }
+  int run(const Console& console) override {
+    if (shared_ranks != nullptr && retries_.wanted())
+      throw ConfigurationError(
+          "--retry: a rank cannot be started again on its own; accepted where no MPI launcher started fryer");
+    if (!is_root()) study::serve_study(*shared_ranks, common_.backend, &stop_requested, make_runnable);
+    try {
+      return attempt(console);
+    } catch (const InterruptedStudy& failure) {  // the file is closed
+      retries_.try_again(console, failure);
+      throw;
+    }
+  }
+
+ protected:
+  using StudyCommand::StudyCommand;
+  virtual int attempt(const Console& console) = 0;
+  Retries retries_;
+};
+
+class StudyRun : public RunningCommand {
  public:
   StudyRun()
-      : StudyCommand(
+      : RunningCommand(
             {"study run",
              "FILE.toml",
              "run a study: a grid of settings times seeds, into one file",
@@ -269,10 +316,13 @@ class StudyRun : public StudyCommand {
     add_output(output_, "a file name", "the study's file; FILE.db beside FILE.toml unless given (FILE.I-of-N.db for a shard)");
     add_shard(table_, shard_);
     add_device_options();
+    retries_.add_option(table_);
     table_.flag("dry-run", common_.dry_run, "check everything, say what would run and how long, and stop").setting = false;
     add_output_options();
   }
-  int run(const Console& console) override {
+
+ protected:
+  int attempt(const Console& console) override {
     const study::Plan plan = read_plan(files[0], *this, console);
     const std::string path = output_.empty() ? default_output(files[0], shard_) : output_;
     if (is_same_file(path, files[0])) throw ConfigurationError(fmt::format("--output: {} is the study file itself", shown(path)));
@@ -293,7 +343,7 @@ class StudyRun : public StudyCommand {
                                            shown_path(path), store.shard().index, store.shard().shards, shard_.index,
                                            shard_.shards));
     }
-    return run_and_print(*this, console, plan, store);
+    return run_and_print(*this, console, plan, store, retries_.is_retry());
   }
 
  private:
@@ -316,26 +366,30 @@ study::Store StudyRun::create_or_open(const std::string& path, const study::Plan
   return study::Store::open(path, study::Access::write);
 }
 
-class StudyResume : public StudyCommand {
+class StudyResume : public RunningCommand {
  public:
   StudyResume()
-      : StudyCommand({"study resume",
-                      "FILE.db",
-                      "go on with a study where it stopped",
-                      "The study file is not needed: FILE.db holds every setting. Trainings that were left in their middle go on "
-                      "from there; FILE.db-unfinished holds them.",
-                      {{"go on after Ctrl-C, a crash or a full disk", "study resume study.db"},
-                       {"the same with one thread", "study resume study.db --threads 1"}}},
-                     {1, 1}) {
+      : RunningCommand(
+            {"study resume",
+             "FILE.db",
+             "go on with a study where it stopped",
+             "The study file is not needed: FILE.db holds every setting. Trainings that were left in their middle go on "
+             "from there; FILE.db-unfinished holds them.",
+             {{"go on after Ctrl-C, a crash or a full disk", "study resume study.db"},
+              {"the same with one thread", "study resume study.db --threads 1"}}},
+            {1, 1}) {
     add_device_options();
+    retries_.add_option(table_);
     add_output_options();
   }
-  int run(const Console& console) override {
+
+ protected:
+  int attempt(const Console& console) override {
     study::Store store = study::Store::open(files[0], study::Access::write);
     check_numerics(store);
     study::Plan plan = store.plan();
     make_runnable(plan);
-    return run_and_print(*this, console, plan, store);
+    return run_and_print(*this, console, plan, store, retries_.is_retry());
   }
 };
 

@@ -128,8 +128,14 @@ std::optional<std::string> nearest(std::string_view word, const std::vector<std:
       smallest = distance;
     }
   }
-  if (best == nullptr) return std::nullopt;
-  return *best;
+  if (best != nullptr) return *best;
+  const auto letters = std::count_if(word.begin(), word.end(), [](char c) { return c != '-'; });
+  const auto begins = [&](const std::string& name) {
+    return name.size() > word.size() && edit_distance(word, std::string_view(name).substr(0, word.size())) == 0;
+  };
+  const auto longer = std::find_if(names.begin(), names.end(), begins);
+  if (letters < 3 || longer == names.end()) return std::nullopt;
+  return *longer;
 }
 
 std::string suggestion(std::string_view word, const std::vector<std::string>& names) {

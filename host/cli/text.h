@@ -24,7 +24,8 @@ std::optional<bool> parse_flag(std::string_view text);
 // Changes of one letter, or of two neighbours' order, that make one word the other; capital letters count as small.
 std::size_t edit_distance(std::string_view a, std::string_view b);
 
-// The nearest of `names` if it is near enough to be a misspelling, else nothing.
+// The nearest of `names` if it is near enough to be a misspelling, else the first that begins with the word's three letters or more, else
+// nothing.
 std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& names);
 
 // "; did you mean NAME?", or nothing.

@@ -21,6 +21,7 @@ class TrainCommand : public Command {
   std::string algorithm() const override { return algorithm_; }
   bool preset_sets(const Option& option) const override;
   void resolve() override;
+  bool runs_on_ranks() const override { return !common_.dry_run; }
   int run(const Console& console) override;
 
  protected:
@@ -54,7 +55,7 @@ class TrainCommand : public Command {
  private:
   void add_preset();
   std::unique_ptr<OutputFile> open(const char* option, const std::string& path) const {
-    return path.empty() ? nullptr : std::make_unique<OutputFile>(option, path);
+    return path.empty() || !is_root() ? nullptr : std::make_unique<OutputFile>(option, path);
   }
   void save_replicas(OutputFile& file, const ReplicaTable& table) const;
   void save_policy(OutputFile& file, const TrainResult& result) const;

@@ -4,6 +4,7 @@
 #include "host/study/analysis.h"
 
 #include <fmt/format.h>
+#include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/parallel_pipeline.h>
 #include <oneapi/tbb/task_arena.h>
@@ -20,6 +21,8 @@
 
 #include "fryer/core/error.h"
 #include "fryer/engine/results.h"
+#include "host/cpu_backend.h"
+#include "host/startable_threads.h"
 #include "host/study/cell_order.h"
 #include "host/study/draws.h"
 #include "host/study/sentences.h"
@@ -170,10 +173,10 @@ CellColumns read_columns(const StudyRows& rows, const CellPlan& cell, const std:
 
 bool is_fry_shack(const Plan& plan) { return plan.environment == "FryShack-v0"; }
 
-// "100", or "100 to 112" where cells differ.
-std::string spread(const std::set<std::uint64_t>& values) {
-  const std::string text = with_separators(*values.begin());
-  return values.size() > 1 ? text + " to " + with_separators(*values.rbegin()) : text;
+// "100 episodes", or "100 to 112 episodes" where cells differ.
+std::string spread(const std::set<std::uint64_t>& values, const char* units) {
+  if (values.size() == 1) return counted(*values.begin(), units);
+  return with_separators(*values.begin()) + " to " + counted(*values.rbegin(), units);
 }
 
 // How long a training may be, in its unit of time, and the episodes of one of that.
@@ -210,11 +213,13 @@ std::optional<ResultChoice> choose_result(const Plan& plan, const std::vector<Ce
     switch (kind) {
       case ColumnKind::evaluation_mean:
         return ResultChoice{
-            kind, fmt::format("mean return of {} {}episodes", spread(episodes), plan.command == "evaluate" ? "" : "evaluation ")};
+            kind, "mean return of " + spread(episodes, plan.command == "evaluate" ? "episodes" : "evaluation episodes")};
       case ColumnKind::expected_return:
         return ResultChoice{kind, "exact expected return"};
       default:
-        return ResultChoice{kind, fmt::format("mean return of the last {} training episodes", spread(episodes))};
+        return ResultChoice{kind,
+                            "mean return of the " + (*episodes.rbegin() == 1 ? last_of(1, "training episodes")
+                                                                             : "last " + spread(episodes, "training episodes"))};
     }
   }
   return std::nullopt;
@@ -716,6 +721,8 @@ void describe_study(const StudyRows& rows, StudySummary& s) {
 }  // namespace
 
 StudySummary analyse(const StudyRows& rows) {
+  const oneapi::tbb::global_control parallelism(oneapi::tbb::global_control::max_allowed_parallelism,
+                                                startable_threads(usable_threads()).threads);
   StudySummary summary;
   describe_study(rows, summary);
   const std::vector<CellPlan> plans = plan_cells(rows);

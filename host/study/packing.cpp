@@ -2,11 +2,7 @@
 // See packing.h.
 #include "host/study/packing.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-
-#include "fryer/core/error.h"
 
 namespace fryer::study {
 namespace {
@@ -45,15 +41,6 @@ std::uint64_t unpack(std::string_view bytes, unsigned width, std::span<std::uint
     largest = std::max(largest, offsets[i]);
   }
   return largest;
-}
-
-void Reader::damaged(const std::string& what) const { throw DamagedFileError(fmt::format("{} are damaged: {}", name_, what)); }
-
-std::string_view Reader::take(std::uint64_t count) {
-  if (count > rest_.size()) damaged(fmt::format("they end {} bytes too early", count - rest_.size()));
-  const std::string_view taken = rest_.substr(0, count);
-  rest_.remove_prefix(count);
-  return taken;
 }
 
 }  // namespace fryer::study

@@ -12,6 +12,7 @@
 #include <exception>
 #include <iterator>
 #include <map>
+#include <system_error>
 #include <thread>
 
 #include "host/study/cell_order.h"
@@ -321,8 +322,11 @@ std::string figures(const std::vector<Plot>& plots, const StopToken* stop) {
   };
   {
     std::vector<std::jthread> workers;
-    for (std::size_t i = 1; i < std::min<std::size_t>(plots.size(), std::thread::hardware_concurrency()); ++i)
-      workers.emplace_back(work);
+    try {
+      for (std::size_t i = 1; i < std::min<std::size_t>(plots.size(), std::thread::hardware_concurrency()); ++i)
+        workers.emplace_back(work);
+    } catch (const std::system_error&) {  // no more threads to be had: it takes longer
+    }
     work();
   }
   for (const std::exception_ptr& error : errors) {

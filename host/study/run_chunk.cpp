@@ -15,7 +15,7 @@
 #include "fryer/engine/registry.h"
 #include "host/digest.h"
 #include "host/study/draws.h"
-#include "host/study/training_states.h"
+#include "host/training_states.h"
 #include "host/training_support.h"
 
 namespace fryer::study {
@@ -165,9 +165,6 @@ std::uint64_t length_made(const TrainingSettings&, const ReplicaTable& table, st
 std::uint64_t length_made(const QTrainConfiguration&, const ReplicaTable& table, std::uint64_t row) {
   return table.episodes[row];
 }
-// Episodes that an outcome is of.
-std::uint64_t episodes_of_outcome(const TrainingSettings& c) { return c.batch; }
-std::uint64_t episodes_of_outcome(const QTrainConfiguration&) { return 1; }
 // Rows of TrainingStates::recent.
 std::uint64_t recent_rows(const TrainingSettings& c) { return window_of(c); }
 std::uint64_t recent_rows(const QTrainConfiguration&) { return 0; }
@@ -276,9 +273,7 @@ void add_window_means(const Replicas<Configuration>& of, const Record& record, c
         --open;
       }
     }
-    const std::uint64_t last = std::min(window, made);
-    if (last == 0 || is_failed(r.table, i)) continue;
-    final_return[i] = mean_return_of(of[i], static_cast<double>(in_window), static_cast<double>(last) * batch);
+    if (!is_failed(r.table, i)) final_return[i] = final_return_of(of[i], r.outcomes, replicas, i, made);
   }
   for (std::size_t t = 0; t < thresholds; ++t) {
     columns.push_back(column_of(kByEpisodes ? ColumnKind::threshold_episodes : ColumnKind::threshold_updates, reached[t],
@@ -701,7 +696,7 @@ std::uint64_t replicas_at_once(const Plan& plan, std::uint64_t cell, const Backe
   return std::visit(
       [&]<class Configuration>(const Configuration& c) -> std::uint64_t {
         if constexpr (std::is_same_v<Configuration, QTrainConfiguration>) {
-          return backend.device == "cpu" ? std::uint64_t{backend.threads} * (learns_online(c) ? 2 : 1) : kBlocks;
+          return backend.device.starts_with("cpu") ? std::uint64_t{backend.threads} * (learns_online(c) ? 2 : 1) : kBlocks;
         } else if constexpr (kIsTraining<Configuration>) {
           const Range two = {0, std::min<std::uint64_t>(plan.seeds, 2)};
           const auto rows = rows_of(plan, {cell, two}, draw_replicas<Configuration>(plan, plan.cells[cell], two));

@@ -14,10 +14,12 @@
 #include <mutex>
 #include <numeric>
 #include <optional>
+#include <system_error>
 #include <thread>
 
 #include "fryer/core/error.h"
 #include "host/cpu_backend.h"
+#include "host/group_backend.h"
 #include "host/study/launch_queue.h"
 #include "host/study/run_chunk.h"
 #include "host/study/temporary_path.h"
@@ -133,17 +135,29 @@ Workers make_workers(const Plan& plan, std::uint64_t missing, BackendChoice choi
   Workers workers;
   workers.backends.push_back(make_backend(choice));
   workers.info = workers.backends[0]->info();
+  const std::size_t streams = std::min<std::size_t>(4, plan.cells.size());  // of a GPU
+  std::vector<GroupDevice> devices;
+  if (may_name_several(choice)) devices = make_devices(choice);
+  if (devices.size() > 1) {
+    // Fewer replicas than a few a device: all devices work on one launch after another.
+    if (missing < 4 * devices.size()) return workers;
+    workers.backends.clear();
+    const std::size_t wanted = devices.size() * (choice.device == BackendChoice::Device::cpu ? 1 : streams);
+    for (;; devices = make_devices(choice)) {
+      for (GroupDevice& device : devices) workers.backends.push_back(make_named_backend(std::move(device)));
+      if (workers.backends.size() >= wanted) return workers;
+    }
+  }
   if (workers.info.device == "cpu") {
     const unsigned threads = workers.info.threads;
     // Fewer replicas than a few a thread: all threads work on one after another. A value learner's training is one thread's anyway.
     if (threads == 1 || (!value_learners && missing < 4 * std::uint64_t{threads})) return workers;
     workers.backends.clear();
     choice.device = BackendChoice::Device::cpu;
-    choice.threads = 1;
+    choice.cpu_devices = choice.threads = 1;
     for (unsigned i = 0; i < threads; ++i) workers.backends.push_back(make_backend(choice));
   } else {
-    constexpr std::size_t kStreams = 4;
-    while (workers.backends.size() < std::min(kStreams, plan.cells.size())) workers.backends.push_back(make_backend(choice));
+    while (workers.backends.size() < streams) workers.backends.push_back(make_backend(choice));
   }
   return workers;
 }
@@ -187,17 +201,23 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
   const auto began = Clock::now();
   UnfinishedFile unfinished(store);
   UnfinishedFile::Loaded begun = unfinished.load();
-  if (!begun.lost.empty() && control.warn) control.warn(begun.lost);
   TemporaryPath::remove_stale(unfinished.path(), TemporaryPath::Kind::file);
-  bool dirty = !begun.lost.empty();  // whether the file of trainings begun is to be written again
-  std::erase_if(begun.pieces, [&](const Unfinished& one) {
+  const auto unfit = std::erase_if(begun.pieces, [&](const Unfinished& one) {
     if (fits(plan, {one.cell, one.range}, one.trainings)) return false;
-    dirty |= unfinished.erase(one.cell, one.range.first);
+    unfinished.erase(one.cell, one.range.first);
     return true;
   });
-  LaunchQueue work(plan, store, workers.backends.size(), workers.backends[0]->info(), std::move(begun.pieces));
+  if (unfit != 0 && begun.lost.empty()) begun.lost = fmt::format("{} holds trainings of other shapes", unfinished.path());
+  bool dirty = !begun.lost.empty();  // whether the file of trainings begun is to be written again
+  if (dirty) {
+    const std::string kept = unfinished.set_aside();
+    if (control.warn) control.warn(fmt::format("{}; it is kept as {}", begun.lost, kept));
+  }
+  RankWorkers* const others = workers.others.get();
+  const std::size_t own = workers.backends.size(), all = own + (others != nullptr ? others->count() : 0);
+  LaunchQueue work(plan, store, all, workers.backends[0]->info(), std::move(begun.pieces));
   Finished finished;
-  std::vector<Worker> states(workers.backends.size());
+  std::vector<Worker> states(all);
   std::atomic<bool> ending_soon{false};  // the caller's wish, or a failure here
   const auto stop_all = [&] {
     ending_soon = true;
@@ -212,7 +232,8 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
   }
 
   // Runs one launch to its end, leaving it now and then to be written down.
-  const auto run_to_the_end = [&](Launch& launch, Backend& backend, Worker& worker) {
+  const auto run_to_the_end = [&](Launch& launch, std::size_t index) {
+    Worker& worker = states[index];
     const auto start = Clock::now();
     const bool may_leave = is_training(plan, launch.pieces[0].cell);
     const double earlier = share_made(plan, launch);
@@ -222,8 +243,9 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
       const std::uint64_t made = work_made(launch);
       worker.pause = false;
       if (may_leave) worker.deadline = seconds_since(began) + between_saves;
+      const RunControl inner{&worker.stop, share_of(launch, worker.share), &worker.pause};
       std::vector<Chunk> chunks =
-          run_launch(plan, launch, backend, {&worker.stop, share_of(launch, worker.share), &worker.pause});
+          index < own ? run_launch(plan, launch, *workers.backends[index], inner) : others->run(index - own, launch, inner);
       worker.deadline = 0;
       Finished::Item item;
       if (!chunks.empty()) {
@@ -250,34 +272,46 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
       between_saves = std::max(between_saves, took / kSaveShare);
     }
   };
-  const auto serve = [&](Backend& backend, Worker& worker) {
+  const auto serve = [&](std::size_t index) {
     std::exception_ptr error;
     try {
       while (!ending_soon) {
         std::optional<Launch> launch = work.take();
-        if (!launch || !run_to_the_end(*launch, backend, worker)) break;
+        if (!launch || !run_to_the_end(*launch, index)) break;
       }
-    } catch (const Stopped&) {  // asked to
+    } catch (const Stopped&) {  // asked to, or a rank was
+      ending_soon = true;
     } catch (...) {
       error = std::current_exception();
       ending_soon = true;  // the others leave their trainings
     }
-    worker.deadline = 0;
+    states[index].deadline = 0;
     finished.leave(error);
   };
   struct Ending {  // whatever ends this function, the workers end first, and wait for nobody
     const std::function<void()> stop_all;
     Finished& finished;
+    RankWorkers* others;
     std::vector<std::jthread> threads;
     ~Ending() {
       stop_all();
       finished.close();
+      if (others != nullptr) others->abandon();
     }
-  } ending{stop_all, finished, {}};
+  } ending{stop_all, finished, others, {}};
   std::vector<std::jthread>& threads = ending.threads;
   for (std::size_t i = 0; i < states.size(); ++i) {
     finished.enter();
-    threads.emplace_back([&serve, &states, &workers, i] { serve(*workers.backends[i], states[i]); });
+    try {
+      threads.emplace_back([&serve, i] { serve(i); });
+    } catch (const std::system_error& error) {
+      finished.leave(nullptr);
+      const std::string what =
+          fmt::format("{} of {} workers' threads could be started ({})", i, states.size(), error.code().message());
+      if (i == 0) throw RunError(what);
+      if (control.warn) control.warn(what + "; going on with these");
+      break;
+    }
   }
 
   std::exception_ptr failure;
@@ -332,7 +366,8 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
       if (asked_to_stop && (deadline == 0 || now > *asked_to_stop + kSecondsToLeave)) worker.stop = true;
       if (deadline != 0 && (asked_to_stop || now > deadline)) worker.pause = true;
     }
-    auto item = finished.pop(std::chrono::milliseconds(50));
+    if (others != nullptr) others->look();
+    auto item = finished.pop(std::chrono::milliseconds(others != nullptr ? 1 : 50));
     if (item && !failure) {
       try {
         write(*item);
@@ -355,7 +390,37 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
   if (progress.finished != progress.planned) throw Stopped();
 }
 
-StudyEstimate estimate_study(const Plan& plan, const Workers& workers) {
+namespace {
+
+// Sets `token` after so many seconds, or soon after the caller's, unless it is gone by then.
+class Timer {
+ public:
+  Timer(StopToken& token, double seconds, const StopToken* stop) try
+      : thread_([this, &token, seconds, stop] {
+          const auto start = Clock::now();
+          std::unique_lock lock(mutex_);
+          while (!over_ && !is_set(stop) && seconds_since(start) < seconds) ended_.wait_for(lock, std::chrono::milliseconds(20));
+          token = true;
+        }) {
+  } catch (const std::system_error& error) {
+    throw RunError(fmt::format("the thread that ends a measurement in time cannot be started: {}", error.code().message()));
+  }
+  ~Timer() {
+    const std::lock_guard lock(mutex_);
+    over_ = true;
+    ended_.notify_one();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  bool over_ = false;
+  std::jthread thread_;
+};
+
+}  // namespace
+
+StudyEstimate estimate_study(const Plan& plan, const Workers& workers, const StopToken* stop) {
   constexpr std::uint64_t kMostCells = 8;
   constexpr double kSeconds = 2;
   const std::uint64_t sampled = std::min<std::uint64_t>(plan.cells.size(), kMostCells);
@@ -366,39 +431,24 @@ StudyEstimate estimate_study(const Plan& plan, const Workers& workers) {
     const std::uint64_t cell = i * plan.cells.size() / sampled;
     Launch launch;
     const std::uint64_t count = fill_for_measuring(plan, kinds, cell, workers.backends[0]->info(), launch);
-    StopToken stop{false};
+    StopToken enough{false};
     const auto start = Clock::now();
     // A timer stops what takes too long; how far it had come tells the rest.
-    std::mutex mutex;
-    std::condition_variable ended;
-    bool over = false;
+    const Timer timer(enough, kSeconds / static_cast<double>(sampled), stop);
     double share = 0;  // finished
-    std::jthread timer([&] {
-      std::unique_lock lock(mutex);
-      if (!ended.wait_for(lock, std::chrono::duration<double>(kSeconds / static_cast<double>(sampled)), [&] { return over; }))
-        stop = true;
-    });
-    const auto end = [&] {
-      const std::lock_guard lock(mutex);
-      over = true;
-      ended.notify_one();
-    };
     try {
       const std::vector<Chunk> chunks = run_launch(
           plan, launch, *workers.backends[0],
-          {&stop, [&](std::uint64_t n, std::uint64_t all) { share = static_cast<double>(n) / static_cast<double>(all); },
+          {&enough, [&](std::uint64_t n, std::uint64_t all) { share = static_cast<double>(n) / static_cast<double>(all); },
            nullptr});
       seconds_a_replica += seconds_since(start) / static_cast<double>(count);
       for (const Chunk& chunk : chunks)
         bytes_a_replica += static_cast<double>(encode(chunk.columns, chunk.range.count).size()) / static_cast<double>(count);
-      end();
     } catch (const Stopped&) {
+      if (is_set(stop)) throw;
       total.at_least = true;
       // Nothing told: all that is known is that it takes longer than this.
       seconds_a_replica += seconds_since(start) / (static_cast<double>(count) * (share > 0 ? share : 1));
-    } catch (...) {
-      end();
-      throw;
     }
   }
   const double replicas = static_cast<double>(plan.replicas()), cells = static_cast<double>(sampled);

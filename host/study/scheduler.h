@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "fryer/engine/run.h"
+#include "host/study/rank_workers.h"
 #include "host/study/store.h"
 
 namespace fryer::study {
@@ -31,12 +32,20 @@ struct StudyControl {
 
 // CPU: a backend of one thread for each of the choice's threads, so that small cells share the machine, or a single one of all threads where
 // there are fewer replicas than would fill them (not of value learners, whose trainings are one thread's). GPU: a few, so that small cells overlap.
+// Several devices: these of each, or a single one of all devices where there are few replicas.
 struct Workers {
   std::vector<std::unique_ptr<Backend>> backends;
-  BackendInfo info;  // what they are together, for messages
+  BackendInfo info;                     // what they are together, for messages
+  std::unique_ptr<RankWorkers> others;  // of other ranks, where there are any
 };
 // missing: replicas to run.
 Workers make_workers(const Plan& plan, std::uint64_t missing, BackendChoice choice);
+// Of all ranks, for the root; each of the others is in serve_study(). `plan` and `ranks` must outlive them. Throws RankError.
+Workers make_workers(const Plan& plan, std::uint64_t missing, const BackendChoice& choice, ranks::Ranks& ranks);
+// The root has nothing for them.
+void dismiss_ranks(ranks::Ranks& ranks);
+// What either side does of it once the plan is known.
+Workers make_workers_of_rank(const Plan& plan, std::uint64_t missing, const BackendChoice& choice, ranks::Ranks& ranks);
 
 // Replicas of its shard that a file lacks.
 std::uint64_t missing_replicas(const Store& store);
@@ -45,13 +54,13 @@ std::uint64_t missing_replicas(const Store& store);
 // the next run goes on. plan: the store's, with cells that have `run`.
 void run_study(const Plan& plan, Store& store, const Workers& workers, const StudyControl& control);
 
-// What a study would take, measured by running a little of up to eight of its cells for about two seconds. Nothing is written.
+// What a study would take, measured by running a little of up to eight of its cells for about two seconds. Nothing is written. Throws Stopped.
 struct StudyEstimate {
   double seconds = 0;  // with these workers
   double bytes = 0;    // of the file
   bool at_least =
       false;  // trainings were too long to be finished in the time: the figures are for their beginning, and may be far too low
 };
-StudyEstimate estimate_study(const Plan& plan, const Workers& workers);
+StudyEstimate estimate_study(const Plan& plan, const Workers& workers, const StopToken* stop = nullptr);
 
 }  // namespace fryer::study

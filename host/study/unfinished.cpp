@@ -276,10 +276,12 @@ bool belongs_to(const TrainingStates& trainings, const Plan& plan, const Range& 
   return trainings.table.size() == range.count && trainings.table.first_seed == plan.first_seed + range.first;
 }
 
-// Whether a training has come anywhere yet.
-bool is_begun(const TrainingStates& t, std::uint64_t row) {
-  return t.table.status[row] != static_cast<std::uint8_t>(ReplicaStatus::unfinished) || t.table.updates[row] != 0 ||
-         (!t.value_learners.empty() && has_begun(t.value_learners[row]));
+bool has_ended(const TrainingStates& t, std::uint64_t row) {
+  return t.table.status[row] != static_cast<std::uint8_t>(ReplicaStatus::unfinished);
+}
+// Whether a training that has not ended has come anywhere yet.
+bool is_under_way(const TrainingStates& t, std::uint64_t row) {
+  return !has_ended(t, row) && (t.table.updates[row] != 0 || (!t.value_learners.empty() && has_begun(t.value_learners[row])));
 }
 
 // The next bytes of a file; fewer where it ends.
@@ -388,26 +390,41 @@ UnfinishedFile::Loaded UnfinishedFile::load() {
 
 UnfinishedFile::Begun UnfinishedFile::count() const {
   Begun begun;
-  begun.lost = read([&](const Unfinished& unfinished, const Piece&) {
-    for (std::uint64_t row = 0; row < unfinished.range.count; ++row) begun.trainings += is_begun(unfinished.trainings, row);
-  });
+  try {
+    begun.lost = read([&](const Unfinished& unfinished, const Piece&) {
+      for (std::uint64_t row = 0; row < unfinished.range.count; ++row) {
+        begun.trainings += is_under_way(unfinished.trainings, row);
+        begun.ended += has_ended(unfinished.trainings, row);
+      }
+    });
+  } catch (const FileError& error) {
+    begun.lost = error.what();
+  }
   return begun;
 }
 
 template <class Take>
 std::string UnfinishedFile::read(const Take& take) const {
   const auto none = [&](const std::string& why) { return why.empty() ? "" : fmt::format("{} {}", shown_path(path_), why); };
+  const auto unreadable = [&](const char* why) {
+    return FileError(
+        fmt::format("cannot read {}, where trainings under way are kept: {}; make it readable, or move it away to begin "
+                    "them again",
+                    shown_path(path_), why));
+  };
   struct stat status {};
   if (::stat(path_.c_str(), &status) != 0) {
-    return none(errno == ENOENT ? "" : fmt::format("cannot be read: {}", std::strerror(errno)));
+    const int error = errno;
+    if (error == ENOENT && ::lstat(path_.c_str(), &status) != 0) return "";
+    throw unreadable(error == ENOENT ? "it is a link to nothing" : std::strerror(error));
   }
-  if (!S_ISREG(status.st_mode)) return none("is not a file");
+  if (!S_ISREG(status.st_mode)) throw unreadable("it is not a file");
   errno = 0;
   std::ifstream file(path_, std::ios::binary);
-  if (!file) return none(fmt::format("cannot be read: {}", std::strerror(errno)));
+  if (!file) throw unreadable(std::strerror(errno));
   file.seekg(0, std::ios::end);  // of what was opened: another may have got the name meanwhile
   const std::streamoff end = file.tellg();
-  if (end < 0) return none("cannot be read");
+  if (end < 0) throw unreadable("its size is not known");
   const auto size = static_cast<std::uint64_t>(end);
   file.seekg(0);
 
@@ -456,6 +473,28 @@ std::string UnfinishedFile::read(const Take& take) const {
     at = is_there ? at + bytes : size + 1;
   }
   return none(lost == 0 ? "" : fmt::format("is damaged: {} of its {} chunks of trainings begin again", lost, pieces));
+}
+
+std::string UnfinishedFile::set_aside() const {
+  const auto fail = [&](int error) {
+    throw FileError(fmt::format("cannot set {} aside: {}", shown_path(path_), std::strerror(error)));
+  };
+  struct stat ours {
+  }, there{};
+  if (::stat(path_.c_str(), &ours) != 0) fail(errno);
+  for (int i = 1;; ++i) {
+    std::string name = fmt::format("{}.{}", path_, i);
+    if (::lstat(name.c_str(), &there) == 0) {
+      if (there.st_dev == ours.st_dev && there.st_ino == ours.st_ino)
+        return name;  // by a run that was killed before it wrote another
+      continue;
+    }
+    if (errno != ENOENT) fail(errno);
+    // The file keeps its name until write() replaces it: what is sound in it outlives a kill. Not every file system has a second name to give.
+    if (::link(path_.c_str(), name.c_str()) != 0 && ::rename(path_.c_str(), name.c_str()) != 0) fail(errno);
+    sync_folder_of(name);
+    return name;
+  }
 }
 
 void UnfinishedFile::set(std::uint64_t cell, const Range& range, std::string bytes) {

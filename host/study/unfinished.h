@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Trainings under way, kept beside a study so that a killed process loses seconds of them and not days: a file of the store's name
-// with -unfinished behind it. It holds nothing that cannot be computed again, so whatever is wrong with it is a reason to begin
-// those trainings again and never an error.
+// with -unfinished behind it. What is wrong inside it is a reason to begin those trainings again, since all of it can be computed again; such
+// a file is set aside and not overwritten. One that cannot be read is an error.
 #pragma once
 
 #include <cstdint>
@@ -51,14 +51,18 @@ class UnfinishedFile {
   };
   // What the file holds, which is then held here too, in place of what was. Of a missing file nothing and no reason; of a damaged
   // one what is sound of it; of another study, numerics version or format nothing. Replicas that the store has by now, or that are
-  // not its, are passed over. Never throws for what is in the file.
+  // not its, are passed over. Never throws for what is in the file; throws FileError where it cannot be read or is no file.
   Loaded load();
+  // Gives the file a second name, its own with .1, .2, ... behind, so that write() does not destroy what it holds. Returns that name. Throws
+  // FileError.
+  std::string set_aside() const;
 
   struct Begun {
-    std::uint64_t trainings = 0;
-    std::string lost;  // as Loaded's
+    std::uint64_t trainings = 0;  // that go on
+    std::uint64_t ended = 0;      // that wait for others, which will make up a chunk with them
+    std::string lost;             // as Loaded's, and why the file cannot be read
   };
-  // Trainings in the file that were begun, and that the store lacks. Nothing of them is kept here: of value learners with their replay memories
+  // Trainings in the file that were begun, and that the store lacks. Never throws for the file. Nothing of them is kept here: of value learners with their replay memories
   // one piece is in memory at a time.
   Begun count() const;
 
@@ -77,7 +81,7 @@ class UnfinishedFile {
     std::string bytes;
   };
 
-  // Hands every sound piece that the store lacks to take(unfinished, piece). Returns what was lost.
+  // Hands every sound piece that the store lacks to take(unfinished, piece). Returns what was lost. Throws as load().
   template <class Take>
   std::string read(const Take& take) const;
   const Store& store_;

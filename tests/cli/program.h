@@ -69,6 +69,7 @@ struct RunOptions {
   std::vector<std::string> environment;  // NAME=VALUE, besides ours
   std::string stdout_path;               // instead of a file that is read back
   int signal = 0;                        // sent once stderr has its first line
+  Words launcher = {};                   // a program, by its path, and words that come before ours
 };
 
 inline Outcome run_program(const Words& words, const RunOptions& options = {}) {
@@ -79,9 +80,12 @@ inline Outcome run_program(const Words& words, const RunOptions& options = {}) {
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&actions, 1, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   posix_spawn_file_actions_addopen(&actions, 2, err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  std::string program = FRYER_PROGRAM;
-  std::vector<char*> arguments = {program.data()}, environment;
-  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+  Words all = options.launcher;
+  all.emplace_back(FRYER_PROGRAM);
+  all.insert(all.end(), words.begin(), words.end());
+  const std::string& program = all[0];
+  std::vector<char*> arguments, environment;
+  for (std::string& word : all) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   for (char** variable = environ; *variable != nullptr; ++variable) environment.push_back(*variable);
   for (const std::string& variable : options.environment)

@@ -42,9 +42,11 @@ inline std::string digest_of_run(const std::string& text, const Words& options =
   return outcome.document()["digest"];
 }
 
-// kill -9 at random moments: what was committed stays, and the end is that of an uninterrupted run.
+// kill -9 at random moments, each time on other devices: what was committed stays, and the end is that of an uninterrupted run.
 inline void kill_and_resume(int kills) {
   const std::string digest = digest_of_run(kLongerStudy);
+  const std::vector<std::vector<const char*>> devices = {
+      {}, {"--device", "cpu:3"}, {"--threads", "1"}, {"--device", "cpu:2", "--threads", "5"}};
   std::mt19937_64 random(20261122);
   int done = 0, studies = 0;
   while (done < kills) {
@@ -52,13 +54,17 @@ inline void kill_and_resume(int kills) {
     write_bytes(folder / "s.toml", kLongerStudy);
     std::uint64_t finished = 0;
     for (bool complete = false; !complete && done < kills;) {
+      const std::string toml = folder / "s.toml";
+      std::vector<const char*> words = {"fryer", "study", "run", toml.c_str(), "--quiet"};
+      const std::vector<const char*>& device = devices[random() % devices.size()];
+      words.insert(words.end(), device.begin(), device.end());
+      words.push_back(nullptr);
       const pid_t child = ::fork();
       if (child == 0) {
         const int null = ::open("/dev/null", O_RDWR);
         ::dup2(null, 1);
         ::dup2(null, 2);
-        const std::string toml = folder / "s.toml";
-        ::execl(FRYER_PROGRAM, "fryer", "study", "run", toml.c_str(), "--quiet", nullptr);
+        ::execv(FRYER_PROGRAM, const_cast<char* const*>(words.data()));
         ::_exit(127);
       }
       std::this_thread::sleep_for(std::chrono::microseconds(random() % 250'000));
@@ -73,7 +79,7 @@ inline void kill_and_resume(int kills) {
       finished = now;
       complete = after["complete"];
     }
-    const Outcome last = run_study({"run", folder / "s.toml", "--json"});
+    const Outcome last = run_study({"resume", folder / "s.db", "--device", "cpu:4", "--json"});
     ASSERT_EQ(last.code, 0) << last.err;
     EXPECT_EQ(last.document()["digest"], digest);
     EXPECT_EQ(last.document()["trainings"]["finished"], 90'000);

@@ -81,6 +81,32 @@ TEST(Precedence, CommandLineOverridesFileOverridesItsPreset) {
   EXPECT_EQ(c["reward_scale"], 0.99);
 }
 
+// What the preset replaces is refused all the same, where it can be no value of its key.
+TEST(Precedence, APresetReplacesNoNonsense) {
+  const Folder folder;
+  const std::string file = folder / "settings.toml";
+  const auto with_preset = [&](const std::string& text, const char* preset) {
+    write_bytes(file, text);
+    return refusal({"train", "CartPole-v1", "--config", file, "--preset", preset});
+  };
+  const auto expect_refused = [&](const std::string& text, const char* preset, const std::string& key, const char* why) {
+    const std::string error = with_preset(text, preset);
+    EXPECT_TRUE(error.starts_with(file + ": " + key + ": ")) << text << '\n' << error;
+    EXPECT_NE(error.find(why), std::string::npos) << text << '\n' << error;
+  };
+  expect_refused("learning_rate = 'fast'\n", "solve", "learning_rate", "fast is not accepted");
+  expect_refused("learning_rate = -1\n", "solve", "learning_rate", "above 0");
+  expect_refused("gamma = 7\nseed = 3\n", "zoo", "gamma", "from 0 to 1");
+  expect_refused("baseline = 'median'\n", "solve", "baseline", "median");
+  expect_refused("buffer = 64\nbatch = 128\n", "zoo", "batch", "at most --buffer 64");
+  expect_refused("preset = 'zooo'\n", "zoo", "preset", "did you mean zoo?");
+  // Only what the file says counts, and what it says of the rules is judged where they apply.
+  EXPECT_EQ(with_preset("buffer = 64\n", "zoo"), "");
+  EXPECT_EQ(with_preset("preset = 'solve'\nseed = 3\n", "zoo"), "") << "replaced by another";
+  EXPECT_EQ(with_preset("preset = 'cleanrl'\nbatch = 32\n", "zoo"), "");
+  EXPECT_NE(with_preset("gravity = -1\nbatch = 32\n", "zoo").find("--gravity: -1"), std::string::npos);
+}
+
 // As if its settings were given there; what it does not say is the file's.
 TEST(Precedence, ThePresetOfTheCommandLineOverridesTheFile) {
   const Folder folder;

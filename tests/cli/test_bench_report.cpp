@@ -39,11 +39,9 @@ Report made_up() {
 }
 
 Json document_of(const Report& report) {
-  return {{"command", "bench"},
-          {"numerics_version", 1},
-          {"machine", machine_json({"made up", 2, {"scalar", "avx2"}})},
-          {"peaks", peaks_json(report)},
-          {"rows", rows_json(report)}};
+  return {{"command", "bench"},          {"suite", "full"},
+          {"numerics_version", 1},       {"machine", machine_json({"made up", 2, {"scalar", "avx2"}})},
+          {"peaks", peaks_json(report)}, {"rows", rows_json(report)}};
 }
 
 std::vector<BenchKey> keys_of(const Report& report) {
@@ -98,6 +96,7 @@ TEST(BenchTable, ShowsShareAndWhatBindsAndNoRateOfWrongBits) {
 TEST(BenchCompare, FindsWhatIsSlowerAndWhatIsMissing) {
   const EarlierBench earlier = parse_earlier_bench("f.json", to_text(document_of(made_up())));
   EXPECT_EQ(earlier.cpu, "made up");
+  EXPECT_EQ(earlier.suite, "full");
   EXPECT_EQ(earlier.rates.size(), 4u);
   const std::vector<BenchKey> asked = keys_of(made_up());
   EXPECT_EQ(compare_bench(made_up(), earlier, 0.1, asked).slower(), 0u);
@@ -163,6 +162,12 @@ TEST(BenchCompare, RefusesForeignAndDamagedFiles) {
   EXPECT_NE(changed([](Json& d) { d["rows"][1] = d["rows"][0]; }).find("twice"), std::string::npos);
   EXPECT_NE(changed([](Json& d) { d["rows"] = 3; }), "");
   EXPECT_NE(changed([](Json& d) { d.erase("machine"); }), "");
+  EXPECT_NE(changed([](Json& d) { d.erase("suite"); }).find("suite"), std::string::npos);
+  EXPECT_NE(changed([](Json& d) { d["rows"][0]["digest_ok"] = false; }).find("wrong bits"), std::string::npos);
+  EXPECT_NE(changed([](Json& d) { d["rows"][0].erase("digest_ok"); }), "");
+  // Of a row that this program knows.
+  EXPECT_EQ(changed([](Json& d) { d["rows"][0]["name"] = "cart-pole-evaluate"; }), "");
+  EXPECT_NE(changed([](Json& d) { d["rows"][0]["name"] = "philox"; }).find("is of steps, not of words"), std::string::npos);
 }
 
 }  // namespace

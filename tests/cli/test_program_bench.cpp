@@ -21,6 +21,8 @@ TEST(Bench, WritesADocumentThatALaterRunIsComparedWith) {
   nlohmann::json document = outcome.document();
   EXPECT_EQ(document["command"], "bench");
   EXPECT_EQ(document["suite"], "quick");
+  EXPECT_EQ(document["seed"], 42);
+  EXPECT_EQ(document["digest"], document["rows"][0]["digest"]);
   EXPECT_TRUE(document["machine"].contains("cpu"));
   EXPECT_EQ(document["configuration"]["filter"], "philox");
   ASSERT_EQ(document["peaks"].size(), 1u);
@@ -45,10 +47,12 @@ TEST(Bench, WritesADocumentThatALaterRunIsComparedWith) {
     EXPECT_NE(faster.out.find(part), std::string::npos) << part << '\n' << faster.out;
   document["rows"][0]["rate"] = 1e30;
   document["machine"]["cpu"] = "a faster one";
+  document["suite"] = "full";
   write_bytes(file, document.dump());
   const Outcome slower = bench({"--compare", file, "--tolerance", "0.5", "--json"});
   EXPECT_EQ(slower.code, 1) << slower.err;
-  EXPECT_NE(slower.err.find("1 of 1 rows are slower"), std::string::npos) << slower.err;
+  EXPECT_NE(slower.err.find("1 of 1 row is slower"), std::string::npos) << slower.err;
+  EXPECT_NE(slower.err.find("of the full suite"), std::string::npos) << slower.err;
   EXPECT_NE(slower.err.find("a faster one"), std::string::npos) << slower.err;
   EXPECT_EQ(slower.document()["comparison"]["slower"], 1);
   EXPECT_EQ(slower.document()["comparison"]["tolerance"], 0.5);
@@ -60,7 +64,7 @@ TEST(Bench, RefusesFilesToCompareWithBeforeItMeasures) {
   EXPECT_EQ(bench({"--compare", file}).code, 4);
   write_bytes(file, "{");
   EXPECT_EQ(bench({"--compare", file}).code, 5);
-  write_bytes(file, R"({"command": "bench", "machine": {"cpu": "x"}, "numerics_version": 1, "rows": []})");
+  write_bytes(file, R"({"command": "bench", "machine": {"cpu": "x"}, "suite": "quick", "numerics_version": 1, "rows": []})");
   const Outcome nothing = bench({"--compare", file});
   EXPECT_EQ(nothing.code, 2);
   EXPECT_NE(nothing.err.find("none of the rows"), std::string::npos) << nothing.err;

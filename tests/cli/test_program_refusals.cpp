@@ -59,6 +59,16 @@ TEST(Refusals, OfBadValuesNameOptionValueAndWhatIsAccepted) {
       {2, {"train", env, "--threads", "0"}, {"--threads", "0", "1 to 1024"}},
       {2, {"train", env, "--threads", "1025"}, {"--threads", "1025", "1 to 1024"}},
       {2, {"train", env, "--device", "gpu"}, {"--device", "gpu", "auto, cpu, cuda"}},
+      {2, {"train", env, "--device", "cpu:0"}, {"--device", "cpu:0 is not accepted", "N from 1 to 64"}},
+      {2, {"train", env, "--device", "cpu:65"}, {"--device", "cpu:65 is not accepted", "N from 1 to 64"}},
+      {2, {"train", env, "--device", "cpu:-1"}, {"--device", "cpu:-1 is not accepted", "N from 1 to 64"}},
+      {2, {"train", env, "--device", "cpu:1,2"}, {"--device", "cpu:1,2 is not accepted", "N from 1 to 64"}},
+      {2, {"train", env, "--device", "cpu:"}, {"--device", "cpu: is not accepted", "N from 1 to 64"}},
+      {2, {"train", env, "--device", "cuda:0,0"}, {"--device", "cuda:0,0 is not accepted", "different ones"}},
+      {2, {"train", env, "--device", "cuda:1,-1"}, {"--device", "cuda:1,-1 is not accepted", "I from 0"}},
+      {2, {"train", env, "--device", "cuda:"}, {"--device", "cuda: is not accepted", "cuda:I,J"}},
+      {2, {"train", env, "--device", "cuda:0,"}, {"--device", "cuda:0, is not accepted", "cuda:I,J"}},
+      {2, {"train", env, "--device", "cuda:0,all"}, {"--device", "cuda:0,all is not accepted", "cuda:all"}},
       {2, {"train", env, "--seed", "18446744073709551616"}, {"--seed", "18446744073709551616", "18446744073709551615"}},
       {2, {"train", env, "--seed", "18446744073709551615", "--replicas", "2"}, {"--seed", "2^64"}},
       {2, {"train", env, "--seed", "1", "--seed", "2"}, {"--seed", "given 2 times"}},
@@ -117,6 +127,8 @@ TEST(Refusals, OfAGpuWhereThereIsNone) {
   }
   expect_refused({3, {"train", "FryShack-v0", "--device", "cuda"}, {"--device cuda"}});
   expect_refused({3, {"gradient", "FryShack-v0", "--device", "cuda:1"}, {"--device cuda"}});
+  expect_refused({3, {"train", "FryShack-v0", "--device", "cuda:0,1"}, {"--device cuda"}});
+  expect_refused({3, {"train", "FryShack-v0", "--device", "cuda:all"}, {"--device cuda:all: ", "auto, cpu and cpu:N"}});
 }
 
 TEST(Refusals, OfInstructionSetsThatDoNotExist) {

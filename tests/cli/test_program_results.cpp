@@ -207,13 +207,24 @@ TEST(ConfigFile, TheDocumentOfARunRepeatsIt) {
 TEST(Digest, DoesNotDependOnThreadsOrDeviceOption) {
   const Words words = {"train", "FryShack-v0", "--replicas", "300", "--updates", "40"};
   const auto expected = document_of(words);
-  for (const Words& more : {Words{"--threads", "1"}, Words{"--threads", "7"}, Words{"--device", "cpu"}}) {
+  for (const Words& more : {Words{"--threads", "1"}, Words{"--threads", "7"}, Words{"--device", "cpu"},
+                            Words{"--device", "cpu:1"}, Words{"--device", "cpu:3"}, Words{"--device=cpu:2", "--threads", "5"}}) {
     Words all = words;
     all.insert(all.end(), more.begin(), more.end());
     const auto d = document_of(all);
     EXPECT_EQ(d["digest"], expected["digest"]);
     EXPECT_EQ(d["configuration"], expected["configuration"]);
   }
+}
+
+TEST(Devices, OfTheCpuAreNamedWithAllTheirThreads) {
+  const Outcome outcome =
+      run_program({"train", "FryShack-v0", "--replicas", "30", "--device", "cpu:3", "--threads", "4", "--json", "--verbose"});
+  const auto backend = outcome.document()["backend"];
+  EXPECT_EQ(backend["device"], "cpu:3");
+  EXPECT_EQ(backend["threads"], 4);
+  EXPECT_NE(outcome.err.find("running on cpu:3 ("), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("several CPU devices were asked for"), std::string::npos) << outcome.err;
 }
 
 TEST(Auto, SaysWhichDeviceAndWhyUnlessQuiet) {

@@ -32,6 +32,16 @@ nlohmann::json document_of(const std::string& command, const Folder& folder) {
   return document;
 }
 
+TEST(StudyRun, OverSeveralDevicesIsTheSame) {
+  const Folder folder, other;
+  const auto plain = document_of("run", folder);
+  write_bytes(other / "s.toml", kStudy);
+  const Outcome outcome = run_study({"run", other / "s.toml", "--device", "cpu:3", "--json"});
+  EXPECT_EQ(outcome.document()["digest"], plain["digest"]);
+  EXPECT_EQ(outcome.document()["backend"]["device"], "cpu:3");
+  EXPECT_EQ(status_of(other / "s.db")["runs"][0]["device"], "cpu:3");
+}
+
 TEST(StudyRun, IsTheTrainingsOfItsCells) {
   const Folder folder;
   const auto document = document_of("run", folder);
@@ -168,6 +178,28 @@ TEST(StudyStatus, CountsTrainingsThatWereBegun) {
   const Outcome damaged = run_study({"status", folder / "s.db", "--json"});
   EXPECT_EQ(damaged.document()["trainings"]["unfinished"], 0);
   EXPECT_NE(damaged.err.find("is damaged: "), std::string::npos) << damaged.err;
+}
+
+// Nothing of trainings under way is overwritten that could not be taken up.
+TEST(StudyRun, KeepsTrainingsUnderWayThatItCannotRead) {
+  const Folder folder;
+  write_bytes(folder / "s.toml", kStudy);
+  const std::string unfinished = folder / "s.db-unfinished";
+  std::filesystem::create_directory(unfinished);
+  const Outcome refused = run_study({"run", folder / "s.toml"});
+  EXPECT_EQ(refused.code, 4) << refused.err;
+  EXPECT_NE(refused.err.find("s.db-unfinished, where trainings under way are kept: it is not a file"), std::string::npos)
+      << refused.err;
+  const Outcome status = run_study({"status", folder / "s.db"});
+  EXPECT_EQ(status.code, 0) << "looking is allowed";
+  EXPECT_NE(status.err.find("fryer: warning: cannot read "), std::string::npos) << status.err;
+  std::filesystem::remove(unfinished);
+  write_bytes(unfinished, "of another program");
+  const Outcome outcome = run_study({"resume", folder / "s.db"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("it is kept as "), std::string::npos) << outcome.err;
+  EXPECT_EQ(read_bytes(unfinished + ".1"), "of another program");
+  EXPECT_FALSE(std::filesystem::exists(unfinished));
 }
 
 TEST(StudyRun, SurvivesBeingKilled) { kill_and_resume(10); }

@@ -99,6 +99,10 @@ TEST(Name, NearestIsFoundForOneOrTwoSlips) {
   EXPECT_EQ(nearest("--SEDE", names), "--seed");
   EXPECT_EQ(nearest("--gamma", names), std::nullopt);
   EXPECT_EQ(nearest("", names), std::nullopt);
+  EXPECT_EQ(nearest("--", names), std::nullopt);
+  EXPECT_EQ(nearest("--le", names), std::nullopt);
+  EXPECT_EQ(nearest("--lar", names), "--large-order-norm");
+  EXPECT_EQ(nearest("works", {"solve", "workshop"}), "workshop");
   EXPECT_EQ(edit_distance("ab", "ba"), 1u);
   EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
   EXPECT_EQ(edit_distance("", "abc"), 3u);
@@ -165,6 +169,8 @@ TEST(Quantity, IsShortAndRounded) {
   EXPECT_EQ(counted(0, "replicas"), "0 replicas");
   EXPECT_EQ(counted(1, "replicas"), "1 replica");
   EXPECT_EQ(counted(12345, "replicas"), "12,345 replicas");
+  EXPECT_EQ(last_of(1, "episodes"), "last episode");
+  EXPECT_EQ(last_of(10, "episodes"), "last 10 episodes");
   EXPECT_EQ(hex16(0xabc), "0000000000000abc");
   EXPECT_EQ(wrapped("aa bb cc", 2, 7), "aa bb\n  cc");
 }

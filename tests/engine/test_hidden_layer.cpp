@@ -4,12 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <random>
 
 #include "fryer/core/error.h"
 #include "fryer/engine/api.h"
 #include "host/driver.h"
 #include "tests/engine/effort.h"
+#include "tests/engine/hidden_reference_runs.h"
 
 namespace fryer {
 namespace {
@@ -37,15 +37,7 @@ std::unique_ptr<Backend> fastest() {
   return make_backend(choice);
 }
 
-HiddenLayer layer(std::uint64_t units, Activation activation, unsigned seed) {
-  HiddenLayer hidden;
-  hidden.units = units;
-  hidden.activation = activation;
-  std::mt19937 generator(seed);
-  for (std::uint64_t i = 0; i < 6 * units + 1; ++i)
-    hidden.parameters.push_back(static_cast<double>(generator() >> 20) / 2048 - 1);
-  return hidden;
-}
+using test::hidden_layer, test::hidden_training;
 
 constexpr Activation kActivations[] = {Activation::sigmoid, Activation::tanh};
 constexpr std::uint64_t kUnits[] = {1, 8, 16};
@@ -55,7 +47,7 @@ TEST(HiddenExecutors, EqualToTheBitInGradientAndEvaluate) {
   for (const Activation activation : kActivations) {
     for (const std::uint64_t units : kUnits) {
       CartPoleGradientConfiguration g;
-      g.problem.hidden = layer(units, activation, 3);
+      g.problem.hidden = hidden_layer(units, activation, 3);
       g.episodes = 333;
       CartPoleEvaluateConfiguration e;
       e.problem.hidden = g.problem.hidden;
@@ -85,24 +77,11 @@ TEST(HiddenExecutors, EqualToTheBitInGradientAndEvaluate) {
   }
 }
 
-CartPoleTrainConfiguration training(std::uint64_t units, Activation activation) {
-  CartPoleTrainConfiguration c;
-  c.problem.environment.max_steps = CartPole::kMaxStepsV0;
-  c.problem.hidden.units = units;
-  c.problem.hidden.activation = activation;
-  c.optimizer.learning_rate = 0.05;
-  c.updates = 6;
-  c.batch = 5;
-  c.replicas = 21;
-  c.seed = 11;
-  return c;
-}
-
 TEST(HiddenExecutors, EqualToTheBitInTraining) {
   const auto all = backends();
   for (const Activation activation : kActivations) {
     for (const std::uint64_t units : kUnits) {
-      CartPoleTrainConfiguration c = training(units, activation);
+      CartPoleTrainConfiguration c = hidden_training(units, activation);
       for (const Baseline baseline : {Baseline::none, Baseline::mean, Baseline::standardize}) {
         c.problem.baseline = baseline;
         c.problem.entropy_bonus = baseline == Baseline::mean ? 0.0625 : 0;  // the general program
@@ -116,26 +95,16 @@ TEST(HiddenExecutors, EqualToTheBitInTraining) {
 
 // The bits themselves: a change here is a change of kNumericsVersion.
 TEST(HiddenExecutors, DigestsAreThoseOfThisNumericsVersion) {
-  static_assert(kNumericsVersion == 1, "the digests below are those of another numerics version");
   const auto backend = fastest();
-  CartPoleGradientConfiguration g;
-  g.problem.hidden = layer(3, Activation::tanh, 5);
-  g.episodes = 1000;
-  EXPECT_EQ(gradient(g, *backend).digest, 0xdd9ea68b65009deau);
-  CartPoleTrainConfiguration c = training(8, Activation::tanh);
-  EXPECT_EQ(train(c, *backend).digest, 0x2184500283f16163u);
-  c = training(16, Activation::sigmoid);
-  c.problem.hidden.initialisation = Initialisation::he;
-  c.problem.baseline = Baseline::mean;
-  c.problem.entropy_bonus = 0.03125;
-  EXPECT_EQ(train(c, *backend).digest, 0xd6ef9c3b3110193eu);
+  for (const test::CartPoleReferenceRun& reference : test::hidden_reference_runs())
+    EXPECT_EQ(reference.run(*backend), reference.digest) << reference.name;
 }
 
 TEST(HiddenTraining, BothSpreadsAreEqual) {
   const auto backend = fastest();
   for (const Activation activation : kActivations) {
     for (const std::uint64_t units : kUnits) {
-      CartPoleTrainConfiguration c = training(units, activation);
+      CartPoleTrainConfiguration c = hidden_training(units, activation);
       c.until = 40;  // some stop early
       c.updates = 30;
       c.problem.baseline = units == 8 ? Baseline::mean : Baseline::none;
@@ -150,7 +119,7 @@ TEST(HiddenTraining, BothSpreadsAreEqual) {
 
 TEST(HiddenTraining, ReplicaIsItsSeedsTrainingAlone) {
   const auto backend = fastest();
-  CartPoleTrainConfiguration c = training(5, Activation::tanh);
+  CartPoleTrainConfiguration c = hidden_training(5, Activation::tanh);
   c.problem.hidden.initialisation = Initialisation::glorot;
   c.replicas = 40;
   const TrainResult all = train(c, *backend);
@@ -168,8 +137,8 @@ TEST(HiddenTraining, ReplicaIsItsSeedsTrainingAlone) {
 // A training that starts from given parameters, and the first update as `gradient` has it: the same episodes, the same direction.
 TEST(HiddenTraining, StepsAlongTheGradient) {
   const auto backend = fastest();
-  CartPoleTrainConfiguration c = training(4, Activation::sigmoid);
-  c.problem.hidden = layer(4, Activation::sigmoid, 9);
+  CartPoleTrainConfiguration c = hidden_training(4, Activation::sigmoid);
+  c.problem.hidden = hidden_layer(4, Activation::sigmoid, 9);
   c.optimizer.kind = OptimizerSettings::Kind::sgd;
   c.optimizer.learning_rate = 0x1p-10;
   c.updates = 1;
@@ -190,7 +159,7 @@ TEST(HiddenTraining, StepsAlongTheGradient) {
 
 TEST(HiddenTraining, FailsWhereOutputWeightsLeaveTheirBound) {
   const auto backend = fastest();
-  CartPoleTrainConfiguration c = training(2, Activation::tanh);
+  CartPoleTrainConfiguration c = hidden_training(2, Activation::tanh);
   c.optimizer.learning_rate = 600;
   c.problem.environment.max_steps = 40;
   const TrainResult replicas = train(c, *backend, {}, Spread::replicas), episodes = train(c, *backend, {}, Spread::episodes);
@@ -200,7 +169,7 @@ TEST(HiddenTraining, FailsWhereOutputWeightsLeaveTheirBound) {
 }
 
 TEST(HiddenTraining, Learns) {
-  CartPoleTrainConfiguration c = training(8, Activation::tanh);
+  CartPoleTrainConfiguration c = hidden_training(8, Activation::tanh);
   c.problem.baseline = Baseline::mean;
   c.updates = 150;
   c.batch = 16;
@@ -233,7 +202,7 @@ TEST(HiddenValidation, RefusesWhatCannotBeRun) {
     return std::string();
   };
   CartPoleProblem problem;
-  problem.hidden = layer(3, Activation::tanh, 1);
+  problem.hidden = hidden_layer(3, Activation::tanh, 1);
   EXPECT_EQ(refused(problem), "");
   CartPoleProblem bad = problem;
   bad.hidden.units = 17;

@@ -6,10 +6,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <numeric>
 #include <random>
+#include <thread>
 
 #include "host/driver.h"
 #include "tests/engine/effort.h"
@@ -155,6 +157,44 @@ TEST(QPopulation, ReplicasThatDivergeFailAndTheOthersGoOn) {
     EXPECT_EQ(some.table.episodes[i] == c.training.episodes, !failed);
   }
   EXPECT_EQ(some.parameters[0].count, c.replicas - some.failed.count);
+}
+
+// An update may take a million times as long as a step of the warm-up: whoever waits for a thousand of them waits for an hour.
+TEST(QPopulation, StopsSoonWhereUpdatesFollowAShortWarmUp) {
+  QTrainConfiguration c = dqn_defaults(500);
+  c.training.shape = {256, 256};
+  c.training.batch = kMostBatch;
+  c.training.warmup_steps = 100'000;
+  c.training.episodes = 100'000;
+  for (const bool whole_episodes : {false, true}) {
+    c.training.warmup_in_whole_episodes = whole_episodes;
+    StopToken stop{false};
+    std::thread later([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));
+      stop = true;
+    });
+    EXPECT_THROW(train(c, *backend_on("scalar", 1), {&stop, nullptr}), Stopped);
+    later.join();
+  }
+}
+
+// The same of long episodes of a large network.
+TEST(QPopulation, StopsWithinAPieceOfAnEvaluation) {
+  CartPoleEvaluateConfiguration c;
+  QNetworkPolicy network;
+  network.shape = {256, 256};
+  network.parameters.assign(static_cast<std::size_t>(network.shape.parameters()), 0.01);
+  c.q_network = network;
+  c.episodes = 100'000;
+  c.problem.environment.max_steps = 5000;
+  c.problem.environment.position_limit = c.problem.environment.angle_limit = 1e4;  // which no episode reaches
+  StopToken stop{false};
+  std::thread later([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    stop = true;
+  });
+  EXPECT_THROW(evaluate(c, *backend_on("scalar", 2), {&stop, nullptr}), Stopped);
+  later.join();
 }
 
 // Left again and again, on other executors and numbers of threads.

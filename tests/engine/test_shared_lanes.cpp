@@ -7,7 +7,8 @@
 
 #include "fryer/core/error.h"
 #include "host/driver.h"
-#include "host/study/training_states.h"
+#include "host/group_backend.h"
+#include "host/training_states.h"
 #include "host/training_support.h"
 #include "kernels/device_backend.h"
 #include "tests/engine/effort.h"
@@ -15,8 +16,6 @@
 
 namespace fryer::test {
 namespace {
-
-using study::join, study::take_rows;
 
 std::unique_ptr<Backend> make_cpu(const std::string& isa, unsigned threads) {
   BackendChoice choice;
@@ -164,6 +163,19 @@ TEST(SharedLanes, LeavingAndGoingOnChangesNothing) {
   }
 }
 
+// Devices of different kinds, as a machine may have different GPUs: each part is some device's, and is left on one and gone on with on another.
+TEST(SharedLanes, DifferentDevicesShareThem) {
+  for (const auto& configurations : {cells(), hidden_cells()}) {
+    SCOPED_TRACE(testing::Message() << configurations[0].problem.hidden.units << " units");
+    std::vector<GroupDevice> devices;
+    devices.push_back({"warps", warp_backend(2000)});
+    devices.push_back({"scalar", make_cpu("scalar", 1)});
+    devices.push_back({"cpu", make_cpu("", 2)});
+    const auto group = make_group_backend(std::move(devices), "all", "a test");
+    expect_all_equal(together(configurations, *group, 4), alone(configurations));
+  }
+}
+
 // Long enough that the CPU's lanes are asked in their middle; what was made before a pause is not made again.
 TEST(SharedLanes, ALongTrainingIsLeftInItsMiddle) {
   CartPoleTrainConfiguration c = cell(0.01, Baseline::mean, little_effort() ? 20'000 : 60'000, 3, 4);
@@ -176,7 +188,7 @@ TEST(SharedLanes, ALongTrainingIsLeftInItsMiddle) {
     const std::unique_ptr<Backend> backend = make_cpu(isa, 1);
     int pauses = 0;
     std::uint64_t made = 0;
-    while (!study::all_ended(states)) {
+    while (!all_ended(states)) {
       StopToken pause{false};
       int calls = 0;
       const auto progress = [&](std::uint64_t finished, std::uint64_t planned) {
@@ -208,7 +220,7 @@ TEST(SharedLanes, AnUpdateSpreadOverTheBackendIsNeverCut) {
     TrainingStates expected = fresh_states(c, true), states = expected;
     go_on(expected, RunControl{});
     int pauses = 0;
-    for (; !study::all_ended(states); ++pauses) {
+    for (; !all_ended(states); ++pauses) {
       StopToken pause{false};
       int calls = 0;
       go_on(states, RunControl{nullptr, [&](std::uint64_t, std::uint64_t) { pause = ++calls == 3; }, &pause});

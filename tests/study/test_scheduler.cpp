@@ -6,13 +6,17 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
+#include <random>
 #include <thread>
 
 #include "fryer/core/error.h"
 #include "host/cli/study_file.h"
+#include "host/group_backend.h"
 #include "host/study/run_chunk.h"
 #include "host/study/unfinished.h"
+#include "host/watched_backend.h"
 #include "tests/engine/effort.h"
 #include "tests/study/store_support.h"
 
@@ -21,10 +25,11 @@ namespace {
 
 using test::Folder;
 
-Workers workers_of(const Plan& plan, unsigned threads) {
+Workers workers_of(const Plan& plan, unsigned threads, unsigned devices = 1) {
   BackendChoice choice;
   choice.device = BackendChoice::Device::cpu;
   choice.threads = threads;
+  choice.cpu_devices = devices;
   return make_workers(plan, plan.replicas(), choice);
 }
 
@@ -45,10 +50,10 @@ Store open_to_write(const std::string& path) {
   return store;
 }
 
-std::uint64_t run_whole(const Plan& plan, const std::string& path, unsigned threads) {
+std::uint64_t run_whole(const Plan& plan, const std::string& path, unsigned threads, unsigned devices = 1) {
   Store store = Store::create(path, plan, {});
   store.begin_run(test::make_run());
-  run_study(plan, store, workers_of(plan, threads), {});
+  run_study(plan, store, workers_of(plan, threads, devices), {});
   EXPECT_EQ(missing_replicas(store), 0u);
   return digest_of(store.chunks());
 }
@@ -231,6 +236,91 @@ TEST(RunStudy, ShardsOfValueLearnersAreParts) {
   EXPECT_EQ(digest, alone(plan));
 }
 
+// Shards of all sizes, some without any seed, each on other devices, merged in any order.
+TEST(RunStudy, ShardsOnAnyDevicesMergeToTheWhole) {
+  const Plan plan = parse(
+      "environment = \"CartPole-v0\"\nmax_steps = 40\nupdates = 4\n[grid]\nlearning_rate = [0.05, 0.3]\nbatch = [2, "
+      "3]\n[seeds]\nfirst = 4294967290\ncount = 13\n");
+  const std::uint64_t expected = alone(plan);
+  std::mt19937_64 random(20261123);
+  for (const std::uint64_t shards : {1u, 2u, 3u, 7u, 16u}) {
+    const Folder folder;
+    std::vector<std::string> parts;
+    for (std::uint64_t i = 1; i <= shards; ++i) {
+      parts.push_back(folder / fmt::format("{}.db", i));
+      Store store = Store::create(parts.back(), plan, {i, shards});
+      store.begin_run(test::make_run());
+      BackendChoice choice;
+      choice.device = BackendChoice::Device::cpu;
+      choice.cpu_devices = 1 + static_cast<unsigned>((i + shards) % 5);
+      if (const std::uint64_t missing = missing_replicas(store); missing != 0)
+        run_study(plan, store, make_workers(plan, missing, choice), {});
+    }
+    for (int order = 0; order < 3; ++order) {
+      std::shuffle(parts.begin(), parts.end(), random);
+      const std::string whole = folder / fmt::format("whole{}.db", order);
+      merge(parts, whole);
+      const Store store = Store::open(whole, Access::read);
+      EXPECT_EQ(digest_of(store.chunks()), expected) << shards << " shards";
+      EXPECT_EQ(missing_replicas(store), 0u) << shards << " shards";
+    }
+  }
+}
+
+// Several devices: each a worker, or all of them one after another's replicas where there are few.
+TEST(RunStudy, SeveralDevicesGiveTheDigestOfOne) {
+  const std::string many = std::string(kManyCells).substr(0, std::string(kManyCells).find("thresholds"));
+  struct Study {
+    std::string text;
+    std::size_t workers;
+  };
+  for (const Study& study : {Study{many + "evaluation_episodes = 7\n", 3}, Study{long_study(300, 5), 1},
+                             Study{long_study(300, 40), 3}, Study{long_value_learners("dqn", 30, 5, "warmup_steps = 50\n"), 1},
+                             Study{"environment = \"FryShack-v0\"\nbatch = 70000\nupdates = 20\n[seeds]\ncount = 2\n", 1}}) {
+    const Plan plan = parse(study.text);
+    const Workers workers = workers_of(plan, 3, 3);
+    EXPECT_EQ(workers.backends.size(), study.workers) << study.text;
+    EXPECT_EQ(workers.info.device, "cpu:3");
+    EXPECT_EQ(workers.info.threads, 3u);
+    const Folder folder;
+    EXPECT_EQ(run_whole(plan, folder / "s.db", 3, 3), alone(plan)) << study.text;
+  }
+}
+
+// A device that fails later: what was committed by then stays, and any machine goes on with the rest.
+TEST(RunStudy, ADevicesFailureKeepsWhatIsCommitted) {
+  const Plan plan =
+      parse("environment = \"CartPole-v0\"\nmax_steps = 40\nupdates = 3\n[grid]\nbatch = [2, 3, 4, 5, 6]\n[seeds]\ncount = 9\n");
+  const Folder folder;
+  const std::string path = folder / "s.db";
+  {
+    Store store = Store::create(path, plan, {});
+    store.begin_run(test::make_run());
+    Workers workers;
+    BackendChoice choice;
+    choice.device = BackendChoice::Device::cpu;
+    choice.cpu_devices = choice.threads = 3;
+    std::vector<GroupDevice> devices = make_devices(choice);
+    const auto fail = [](unsigned call) {
+      if (call == 3) throw DeviceError("it fell off the bus");
+    };
+    devices[1].backend = std::make_unique<WatchedBackend>(std::move(devices[1].backend), fail);
+    workers.backends.push_back(make_group_backend(std::move(devices), "cpu:3", "a test"));
+    workers.info = workers.backends[0]->info();
+    try {
+      run_study(plan, store, workers, {});
+      ADD_FAILURE() << "the failure was lost";
+    } catch (const DeviceError& error) {
+      EXPECT_STREQ(error.what(), "device 1 of cpu:3: it fell off the bus");
+    }
+  }
+  Store store = open_to_write(path);
+  EXPECT_EQ(store.chunks().size(), 2u);
+  EXPECT_EQ(missing_replicas(store), 27u);
+  run_study(plan, store, workers_of(plan, 2), {});
+  EXPECT_EQ(digest_of(store.chunks()), alone(plan));
+}
+
 // A training of half a minute or so of a scalar executor: what a kill takes is what came after the last save.
 class KilledTraining : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(RunStudy, KilledTraining, testing::Values("reinforce", "dqn"),
@@ -277,7 +367,7 @@ TEST_P(KilledTraining, GoesOnFromItsLastSave) {
   }
   EXPECT_GT(kills, 0);
   Store store = open_to_write(path);
-  run_study(plan, store, workers_of(plan, 1), {});
+  run_study(plan, store, workers_of(plan, 3, 3), {});  // on other devices than those that began it
   EXPECT_EQ(digest_of(store.chunks()), alone(plan));
 }
 
@@ -299,9 +389,33 @@ TEST(RunStudy, UnfinishedTrainingsOfOtherSizesAreBegunAgain) {
   UnfinishedFile file(store);
   file.set(0, {0, 2}, encode(states));
   file.write();
-  run_study(plan, store, workers_of(plan, 1), {});
+  const std::string bytes = test::read_all(file.path());
+  std::string warning;
+  StudyControl control;
+  control.warn = [&](const std::string& what) { warning += what; };
+  run_study(plan, store, workers_of(plan, 1), control);
   EXPECT_EQ(digest_of(store.chunks()), alone(plan));
   EXPECT_FALSE(std::filesystem::exists(folder / "s.db-unfinished"));
+  EXPECT_EQ(test::read_all(folder / "s.db-unfinished.1"), bytes);
+  EXPECT_NE(warning.find("other shapes; it is kept as "), std::string::npos) << warning;
+}
+
+TEST(RunStudy, DoesNotTouchTrainingsThatItCannotRead) {
+  const Plan plan = parse(long_study(500, 2));
+  const Folder folder;
+  Store store = Store::create(folder / "s.db", plan, {});
+  store.begin_run(test::make_run());
+  std::filesystem::create_symlink("elsewhere", folder / "s.db-unfinished");
+  EXPECT_THROW(run_study(plan, store, workers_of(plan, 1), {}), FileError);
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "s.db-unfinished"));
+  EXPECT_TRUE(store.chunks().empty()) << "it is told before the work";
+}
+
+// Ctrl-C while a study is only tried.
+TEST(EstimateStudy, Stops) {
+  const Plan plan = parse(long_study(400'000, 2));
+  const StopToken stop{true};
+  EXPECT_THROW(estimate_study(plan, workers_of(plan, 1), &stop), Stopped);
 }
 
 // A backend that cannot run it: the error comes out, workers end, and what was committed stays.

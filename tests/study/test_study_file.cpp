@@ -599,7 +599,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{kTrain + kGrid + "learning_rate = {from = 0, to = 1, steps = 3, scale = \"log\"}\n",
                 "line 5, column 1: learning_rate: a log range needs both ends above 0"},
         Refused{kTrain + kGrid + "learning_rate = {from = 0.1, to = 1, steps = 3, scale = \"lin\"}\n",
-                "line 5, column 49: scale: lin is not accepted; linear or log"},
+                "line 5, column 49: scale: lin is not accepted; linear or log; did you mean linear?"},
         Refused{kTrain + kGrid + "learning_rate = {from = \"0.1\", to = 1, steps = 3}\n",
                 "line 5, column 25: from: \"0.1\"" + kInQuotes},
         Refused{kTrain + kGrid + "learning_rate = {from = 0.1, to = inf, steps = 3}\n",

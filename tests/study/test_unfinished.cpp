@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Trainings under way, kept beside a study: they come back to the last bit or not at all, whoever kills the writer, fills the disk or
-// flips a byte, and nothing that is wrong with their file is more than a reason to begin again.
+// flips a byte, and what is wrong inside their file is a reason to begin again, after the file was set aside.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -266,7 +266,8 @@ TEST(UnfinishedFile, CountsTrainingsThatWereBegun) {
   file.write();
   const std::string bytes = test::read_all(file.path());
   const UnfinishedFile::Begun begun = UnfinishedFile(store).count();
-  EXPECT_EQ(begun.trainings, 3u);
+  EXPECT_EQ(begun.trainings, 1u);
+  EXPECT_EQ(begun.ended, 2u);
   EXPECT_EQ(begun.lost, "");
   EXPECT_EQ(test::read_all(file.path()), bytes);
   store.append(test::make_chunk(0, {0, 4}));
@@ -333,7 +334,7 @@ TEST(UnfinishedFile, FindsAnyByteThatChanged) {
   EXPECT_EQ(test::read_all(file.path()), good);
 }
 
-TEST(UnfinishedFile, OfAnotherStudyOrNoFileAtAllIsAReasonAndNoError) {
+TEST(UnfinishedFile, OfAnotherStudyIsAReasonAndNoError) {
   const Folder folder;
   const Store store = make_store(folder / "a.db");
   Plan other = make_plan(4, kSeeds);
@@ -354,11 +355,49 @@ TEST(UnfinishedFile, OfAnotherStudyOrNoFileAtAllIsAReasonAndNoError) {
   EXPECT_NE(lost_of(test::read_all(folder / "a.db")).find("does not hold trainings"), std::string::npos);
   EXPECT_NE(lost_of(std::string(100'000, 'x')).find("does not hold trainings"), std::string::npos);
   EXPECT_NE(lost_of(bytes.substr(0, 8) + std::string(1000, '\xff')).find("damaged"), std::string::npos);
-  std::filesystem::remove(file.path());
+}
+
+// Rights, which hold root back from nothing, are no good for a test; links are.
+TEST(UnfinishedFile, ThatCannotBeReadIsAnErrorAndAReasonForThoseWhoCount) {
+  const Folder folder;
+  const Store store = make_store(folder / "a.db");
+  UnfinishedFile file(store);
+  const auto refused = [&](const char* why) {
+    const std::string message = message_of<FileError>([&] { file.load(); });
+    EXPECT_NE(message.find("a.db-unfinished"), std::string::npos) << message;
+    EXPECT_NE(message.find(why), std::string::npos) << message;
+    EXPECT_EQ(file.count().lost, message);
+    std::filesystem::remove(file.path());
+  };
+  std::filesystem::create_symlink("a.db-unfinished", file.path());
+  refused(std::strerror(ELOOP));
+  std::filesystem::create_symlink("nothing", file.path());
+  refused("a link to nothing");
   std::filesystem::create_directory(file.path());
-  EXPECT_NE(file.load().lost.find("not a file"), std::string::npos);
   set_all(file);
   EXPECT_THROW(file.write(), FileError);
+  refused("not a file");
+}
+
+TEST(UnfinishedFile, SetAsideSurvivesTheNextOne) {
+  const Folder folder;
+  const Store store = make_store(folder / "a.db");
+  UnfinishedFile file(store);
+  EXPECT_THROW(file.set_aside(), FileError) << "there is none";
+  for (const char* const suffix : {".1", ".2"}) {
+    const std::string name = file.path() + suffix;
+    test::write_all(file.path(), suffix);
+    const std::size_t files = folder.files();
+    EXPECT_EQ(file.set_aside(), name);
+    EXPECT_EQ(file.set_aside(), name) << "killed before it wrote another";
+    EXPECT_EQ(folder.files(), files + 1);
+    EXPECT_EQ(test::read_all(file.path()), suffix) << "until there is another";
+    set_all(file);
+    file.write();
+    EXPECT_EQ(test::read_all(name), suffix);
+  }
+  EXPECT_EQ(test::read_all(file.path() + ".1"), ".1");
+  EXPECT_TRUE(are_exact(file.load().pieces));
 }
 
 TEST(UnfinishedFile, HasTheRightsOfTheStudy) {

@@ -40,11 +40,19 @@ EarlierBench parse_earlier_bench(const std::string& path, const std::string& tex
     const nlohmann::json document = nlohmann::json::parse(text);
     if (!document.is_object() || !document.contains("command")) throw Refusal{"it has no `command`"};
     if (document.at("command") != "bench") throw Refusal{"its `command` is another"};
-    EarlierBench earlier{document.at("machine").at("cpu"), whole(document.at("numerics_version"), "numerics_version"), {}};
+    EarlierBench earlier{
+        document.at("machine").at("cpu"), document.at("suite"), whole(document.at("numerics_version"), "numerics_version"), {}};
     if (!document.at("rows").is_array()) throw Refusal{"its rows are not a list"};
     for (const nlohmann::json& row : document.at("rows")) {
       const BenchKey key{row.at("name"), row.at("executor"), whole(row.at("threads"), "threads")};
+      const bool right_bits = row.at("digest_ok");
       if (row.at("rate").is_null()) continue;  // wrong bits had none
+      if (!right_bits) throw Refusal{fmt::format("{} has a rate and wrong bits", shown(text_of(key)))};
+      for (const throughput::Row& known : throughput::rows()) {
+        if (key.name == known.name && row.at("unit") != known.unit)
+          throw Refusal{fmt::format("the rate of {} is of {}, not of {}", shown(text_of(key)),
+                                    shown(row.at("unit").get<std::string>()), known.unit)};
+      }
       if (!row.at("rate").is_number()) throw Refusal{fmt::format("the rate of {} is not a number", shown(text_of(key)))};
       const double rate = row.at("rate");
       if (!(rate > 0)) throw Refusal{fmt::format("the rate of {} is {}", shown(text_of(key)), rate)};
@@ -58,9 +66,9 @@ EarlierBench parse_earlier_bench(const std::string& path, const std::string& tex
                                ? fmt::format("--compare: {} is damaged JSON: it ends too early", shown(path))
                                : fmt::format("--compare: {} is damaged JSON at byte {}", shown(path), error.byte));
   } catch (const nlohmann::json::exception&) {
-    throw DamagedFileError(
-        fmt::format("--compare: {} is not what `fryer bench --json` writes: its machine, numerics_version or rows are other ones",
-                    shown(path)));
+    throw DamagedFileError(fmt::format(
+        "--compare: {} is not what `fryer bench --json` writes: its machine, suite, numerics_version or rows are other ones",
+        shown(path)));
   }
 }
 

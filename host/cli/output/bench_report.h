@@ -25,11 +25,11 @@ std::string text_of(const BenchKey& key);  // philox, avx512, 2 threads
 
 // What --compare needs of an earlier run's JSON.
 struct EarlierBench {
-  std::string cpu;
+  std::string cpu, suite;
   std::uint64_t numerics_version;
   std::map<BenchKey, double> rates;  // of rows with a rate
 };
-// Throws DamagedFileError for what is no such JSON. path: for the message.
+// Throws DamagedFileError for what is no such JSON, and for rates in other units than this program's rows have. path: for the message.
 EarlierBench parse_earlier_bench(const std::string& path, const std::string& text);
 
 struct BenchComparison {

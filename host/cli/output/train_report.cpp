@@ -179,9 +179,9 @@ std::string final_return_text(const TrainResult& r) {
   const Summary s = summary_of_finite(r.final_return);
   if (s.count == 0) return "";
   const auto number = [&](std::size_t i) { return short_number(s.quantiles[i]); };
-  return fmt::format("Mean return of a training's last {} episodes: mean {}, sd {}, from {} to {};\n",
-                     std::min<std::size_t>(r.curve.size(), 100), short_number(s.mean), short_number(s.sd), short_number(s.min),
-                     short_number(s.max)) +
+  const std::size_t episodes = std::min<std::size_t>(r.curve.size(), kValueLearnerWindow);
+  return fmt::format("Mean return of a training's {}: mean {}, sd {}, from {} to {};\n", last_of(episodes, "episodes"),
+                     short_number(s.mean), short_number(s.sd), short_number(s.min), short_number(s.max)) +
          fmt::format("5 % of the trainings have {} or less, 25 % {}, half {}, 75 % {}, 95 % {}\n", number(2), number(4),
                      number(5), number(6), number(8));
 }
@@ -220,7 +220,7 @@ std::string failure_remedy(const OptimizerSettings& optimizer, double reward_sca
   std::vector<std::string> remedies;
   if (adam && optimizer.epsilon == 0) remedies.emplace_back("an --adam-epsilon above 0");
   if (!adam && unclipped) remedies.emplace_back("--clip-norm 10");
-  if (!adam && std::abs(reward_scale) > 1) remedies.emplace_back("a smaller --reward-scale");
+  if (!adam && reward_scale > 1) remedies.emplace_back("a smaller --reward-scale");
   remedies.emplace_back("a smaller --learning-rate");
   return either(remedies);
 }

@@ -35,10 +35,12 @@ struct RunControl {
 };
 
 struct BackendInfo {
-  std::string device;    // "cpu" or "cuda:0"
-  std::string isa;       // scalar, avx2, avx512, or sm_90
-  unsigned threads = 1;  // CPU workers
-  std::string reason;    // why this one, in one line
+  std::string device;        // "cpu" or "cuda:0"; several: "cuda:0,1" or "cpu:3"
+  std::string isa;           // scalar, avx2, avx512, or sm_90
+  unsigned threads = 1;      // CPU workers
+  std::string reason;        // why this one, in one line
+  std::string warning = {};  // why it has fewer threads than were asked for; ""
+  unsigned ranks = 1;        // processes that have such devices and work together; `threads` are of all of them
 };
 
 // What Backend::train() gives besides rows and the curve's sums.
@@ -159,7 +161,9 @@ class Backend {
 struct BackendChoice {
   enum class Device { automatic, cpu, cuda };
   Device device = Device::automatic;
-  int cuda_device = 0;
+  std::vector<int> cuda_devices = {0};  // GPUs by number, which share the work; none: all that can be used
+  bool cuda_named = false;              // whether these were asked for by number: else each rank may take another
+  unsigned cpu_devices = 1;       // the CPU as so many devices, among which the threads are divided: several GPUs without any
   unsigned threads = 0;           // 0: all this process may use
   std::string isa;                // "": the environment's FRYER_ISA, else the best of this machine
   std::uint64_t chunk = 0;        // work items per piece; 0: the backend's own choice. For tests.

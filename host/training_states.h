@@ -4,7 +4,7 @@
 
 #include "fryer/engine/results.h"
 
-namespace fryer::study {
+namespace fryer {
 
 bool all_ended(const TrainingStates& states);
 
@@ -16,4 +16,4 @@ TrainingStates join(std::vector<TrainingStates> parts);
 TrainingStates take_rows(TrainingStates& states, std::uint64_t first, std::uint64_t count, std::uint64_t outcomes,
                          std::uint64_t window);
 
-}  // namespace fryer::study
+}  // namespace fryer

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // See training_states.h.
-#include "host/study/training_states.h"
+#include "host/training_states.h"
 
 #include <algorithm>
 #include <iterator>
 
-namespace fryer::study {
+namespace fryer {
 namespace {
 
 // Tables of (rows, replicas) numbers: copies rows x count numbers from column first_from to column first_to.
@@ -95,4 +95,4 @@ TrainingStates take_rows(TrainingStates& states, std::uint64_t first, std::uint6
   return part;
 }
 
-}  // namespace fryer::study
+}  // namespace fryer

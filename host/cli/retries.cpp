@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// See retries.h. How many tries were made is handed on in the environment.
+#include "host/cli/retries.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <thread>
+
+#include "host/cli/run_support.h"
+
+namespace fryer::cli {
+namespace {
+
+constexpr const char* kTriesMade = "FRYER_TRIES_MADE";
+// Before the first try; twice as long before each further one.
+constexpr double kFirstWait = 0.5, kLongestWait = 10;
+
+// Returns only where that failed.
+void replace_process() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);  // each word with a zero behind it
+  std::string words(std::istreambuf_iterator<char>(file), {});
+  std::vector<char*> arguments;
+  for (std::size_t at = 0; at < words.size(); at = words.find('\0', at) + 1) arguments.push_back(&words[at]);
+  arguments.push_back(nullptr);
+  ::close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);  // what a driver has open would hold the broken device
+  ::execv("/proc/self/exe", arguments.data());
+}
+
+}  // namespace
+
+Retries::Retries() {
+  const char* const made = std::getenv(kTriesMade);
+  made_ = made != nullptr ? parse_integer(made).value_or(0) : 0;
+}
+
+void Retries::add_option(OptionTable& table) {
+  table
+      .integer("retry", "N", most_, "a whole number from 0", "tries",
+               "where a device fails on the way, go on in a fresh process, up to N times, waiting half a second before the "
+               "first, then "
+               "longer; what is finished is kept either way")
+      .setting = false;
+}
+
+void Retries::try_again(const Console& console, const InterruptedStudy& failure) const {
+  if (made_ >= most_) return;
+  const double wait =
+      std::min(kFirstWait * static_cast<double>(std::uint64_t{1} << std::min<std::uint64_t>(made_, 10)), kLongestWait);
+  console.note(
+      fmt::format("fryer: {}. A fresh process goes on in {:g} s (try {} of {})", failure.happened, wait, made_ + 1, most_));
+  const Stopwatch waiting;
+  while (waiting.seconds() < wait) {
+    if (is_set(&stop_requested)) {
+      console.note(fmt::format("fryer: stopped: {}", failure.what()));
+      throw Stopped();
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  ::setenv(kTriesMade, std::to_string(made_ + 1).c_str(), 1);
+  replace_process();
+  console.note(fmt::format("fryer: warning: no fresh process could be started: {}", std::strerror(errno)));
+}
+
+}  // namespace fryer::cli
