@@ -42,15 +42,21 @@ SMALL_BATCHES = [4096, 16384, 65536, 262144]
 ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
 
 
-def run(program, words, launcher):
-    """Returns (the program's own seconds, seconds from start to exit, digest)."""
+digests = {}  # of each piece of work
+
+
+def run(program, words, launcher, work=None):
+    """Returns (the program's own seconds, seconds from start to exit). work: what names it, if not its words."""
     start = time.perf_counter()
     done = subprocess.run([*launcher, program, *words, "--threads", "1", "--json", "--quiet"], capture_output=True, env=ENVIRONMENT, check=False)
     whole = time.perf_counter() - start
     if done.returncode != 0:
         sys.exit(f"ranks.py: {' '.join(words)}: exit code {done.returncode}: {done.stderr.decode()}")
     document = json.loads(done.stdout)
-    return document["wall_seconds"], whole, document["digest"]
+    digest = digests.setdefault(work or " ".join(words), document["digest"])
+    if document["digest"] != digest:
+        sys.exit(f"ranks.py: {work or ' '.join(words)}: digest {document['digest']} and {digest}, by the number of ranks")
+    return document["wall_seconds"], whole
 
 
 def study(program, count, launcher):
@@ -58,23 +64,17 @@ def study(program, count, launcher):
         path = os.path.join(folder, "s.toml")
         with open(path, "w") as file:
             file.write(STUDY.format(count=count))
-        return run(program, ["study", "run", path], launcher)
+        return run(program, ["study", "run", path], launcher, f"study of {count} seeds")
 
 
 def race(play, ranks, rounds):
     """play(ranks, number of ranks that the work is for). Returns medians: seconds alone, of strong and of weak scaling the ratios."""
-    alone, strong, weak, digests = [], {r: [] for r in ranks}, {r: [] for r in ranks}, set()
+    alone, strong, weak = [], {r: [] for r in ranks}, {r: [] for r in ranks}
     for _ in range(rounds):
-        seconds, _, digest = play(1, 1)
-        alone.append(seconds)
-        digests.add(digest)
+        alone.append(play(1, 1)[0])
         for r in ranks:
-            seconds, _, digest = play(r, 1)
-            digests.add(digest)
-            strong[r].append(alone[-1] / seconds)
+            strong[r].append(alone[-1] / play(r, 1)[0])
             weak[r].append(r * alone[-1] / play(r, r)[0])
-    if len(digests) != 1:
-        sys.exit(f"ranks.py: one piece of work gave the digests {sorted(digests)}")
     return statistics.median(alone), {r: statistics.median(strong[r]) for r in ranks}, {r: statistics.median(weak[r]) for r in ranks}
 
 
@@ -105,7 +105,7 @@ def model():
         lines.append(f"| {ranks} | " + " | ".join(human(batch_for_share(ranks, core, 1e-6, hop)) for _, hop in networks) +
                      f" | {human(batch_for_share(ranks, gpu, 10e-6, 2e-6))} |")
     lines += ["", "A CartPole episode of the policy of zeros takes thirteen times as long as a fry-shack episode, one that balances three hundred times, and the batch shrinks by",
-              "that. Populations and studies send nothing while they train but a message a part: they scale until parts are too few (eight a rank)."]
+              "that. Populations and studies send nothing while they train but a message a part: they scale until parts are too few (five a rank)."]
     return lines
 
 
@@ -153,9 +153,11 @@ def main():
     for batch in SMALL_BATCHES:
         words = ["train", "FryShack-v0", "--batch", str(batch), "--updates", str(updates * 4096 // batch + 1000)]
         count = updates * 4096 // batch + 1000
-        cells = []
-        for r in [1, *ranks]:
-            cells.append(min(run(options.program, words, launcher(r))[0] for _ in range(options.rounds)) / count * 1e6)
+        seconds = {r: [] for r in [1, *ranks]}
+        for _ in range(options.rounds):
+            for r in seconds:
+                seconds[r].append(run(options.program, words, launcher(r))[0])
+        cells = [statistics.median(each) / count * 1e6 for each in seconds.values()]
         lines.append(f"| {batch:,} | " + " | ".join(f"{c:.1f}" for c in cells) + " |")
         print(lines[-1], file=sys.stderr)
     started = {r: statistics.median(run(options.program, ["gradient", "FryShack-v0", "--episodes", "1000"], launcher(r))[1] for _ in range(5)) for r in [1, *ranks]}

@@ -2,13 +2,8 @@
 # Is there a CUDA compiler, and for which GPUs does it compile? Sets FRYER_CUDA_ENABLED. No GPU or driver is needed to build,
 # nor to start the program: the runtime is linked statically and reports "no GPU" when asked.
 
-set(FRYER_CUDA AUTO CACHE STRING "CUDA backend: AUTO (if nvcc is found), ON or OFF")
-set_property(CACHE FRYER_CUDA PROPERTY STRINGS AUTO ON OFF)
-if(NOT FRYER_CUDA MATCHES "^(AUTO|ON|OFF)$")
-  message(FATAL_ERROR "FRYER_CUDA is '${FRYER_CUDA}'; it may be AUTO, ON or OFF")
-endif()
-
-set(FRYER_CUDA_ENABLED OFF)
+include(OptionalPart)
+fryer_optional_part(FRYER_CUDA "CUDA backend: AUTO (if nvcc is found), ON or OFF")
 if(FRYER_CUDA STREQUAL "OFF")
   message(STATUS "CUDA backend: off, as asked")
   return()

@@ -2,13 +2,8 @@
 # Is there an MPI to build with? Sets FRYER_MPI_ENABLED, and the target fryer_mpi with MPI's C interface. Open MPI (Debian: libopenmpi-dev)
 # or MPICH (libmpich-dev). Nothing of it is started unless an MPI launcher starts the program.
 
-set(FRYER_MPI AUTO CACHE STRING "MPI, for several processes and machines: AUTO (if it is found), ON or OFF")
-set_property(CACHE FRYER_MPI PROPERTY STRINGS AUTO ON OFF)
-if(NOT FRYER_MPI MATCHES "^(AUTO|ON|OFF)$")
-  message(FATAL_ERROR "FRYER_MPI is '${FRYER_MPI}'; it may be AUTO, ON or OFF")
-endif()
-
-set(FRYER_MPI_ENABLED OFF)
+include(OptionalPart)
+fryer_optional_part(FRYER_MPI "MPI, for several processes and machines: AUTO (if it is found), ON or OFF")
 if(FRYER_MPI STREQUAL "OFF")
   message(STATUS "MPI: off, as asked")
   return()

@@ -25,6 +25,8 @@ constexpr std::uint64_t kGpuLanes = 16896;
 constexpr std::uint64_t kRounds = 16;
 // Value learners, each a block's or a team's, that a large GPU has at once.
 constexpr std::uint64_t kGpuLearners = 132;
+// Some 10 us of a thread: to wake another, or to add up over ranks, takes a few.
+constexpr std::uint64_t kThreadsEpisodes = 256, kThreadsOneStepEpisodes = 8192;
 
 // The CPU instruction set that was asked for, or "".
 std::string forced_isa(const BackendChoice& choice) {
@@ -96,9 +98,11 @@ std::vector<GroupDevice> make_devices(const BackendChoice& choice) {
 }
 
 LeastPart least_part(const BackendInfo& device) {
-  if (!device.device.starts_with("cpu")) return {kRounds * kGpuLanes, kGpuLanes, kGpuLearners};
+  if (!device.device.starts_with("cpu")) return {kRounds * kGpuLanes, kGpuLanes, kGpuLanes, kGpuLearners};
   const LaneExecutor& executor = find_cpu_executor(device.isa);
-  return {kRounds * executor.cart_pole_replica_lanes * device.threads, 1, device.threads};
+  const std::uint64_t threads = device.threads;
+  return {kRounds * executor.cart_pole_replica_lanes * threads, kThreadsEpisodes * threads, kThreadsOneStepEpisodes * threads,
+          threads};
 }
 
 std::unique_ptr<Backend> make_backend(const BackendChoice& choice) {

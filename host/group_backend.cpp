@@ -2,10 +2,13 @@
 // See group_backend.h. The calling thread waits, and hands the caller's wish to stop on.
 #include "host/group_backend.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "fryer/core/error.h"
@@ -18,8 +21,6 @@ namespace {
 
 // How soon a stop is handed on.
 constexpr std::chrono::milliseconds kBetweenLooks{10};
-// Parts of a population that a device may take one after another.
-constexpr std::uint64_t kMostPartsADevice = 4;
 
 DeviceError error_of(const std::string& device, const DeviceError& error) {
   const std::string what = error.what();
@@ -86,9 +87,10 @@ class GroupBackend final : public Backend {
 
   GradientSums gradient(const EpisodeWork& work, std::uint64_t first, std::uint64_t count, bool weight, Moments moments,
                         const RunControl& control) override {
-    return over_episodes<GradientSums>({first, count}, control, [&](Backend& device, NumberRange part, const RunControl& inner) {
-      return device.gradient(work, part.first, part.count, weight, moments, inner);
-    });
+    return over_episodes<GradientSums>({first, count}, least_.one_step_episodes, control,
+                                       [&](Backend& device, NumberRange part, const RunControl& inner) {
+                                         return device.gradient(work, part.first, part.count, weight, moments, inner);
+                                       });
   }
   CartPoleSums gradient(const CartPoleWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task,
                         const RunControl& control) override {
@@ -101,19 +103,20 @@ class GroupBackend final : public Backend {
 
   std::array<std::uint64_t, FryShack::kOutcomes> evaluate(const EpisodeWork& work, std::uint64_t first, std::uint64_t count,
                                                           const RunControl& control) override {
-    return evaluate_parts<std::array<std::uint64_t, FryShack::kOutcomes>>(work, {first, count}, control);
+    return evaluate_parts<std::array<std::uint64_t, FryShack::kOutcomes>>(work, {first, count}, least_.one_step_episodes,
+                                                                          control);
   }
   std::vector<std::uint64_t> evaluate(const CartPoleWork& work, std::uint64_t first, std::uint64_t count,
                                       const RunControl& control) override {
-    return evaluate_parts<std::vector<std::uint64_t>>(work, {first, count}, control);
+    return evaluate_parts<std::vector<std::uint64_t>>(work, {first, count}, least_.episodes, control);
   }
   std::vector<std::uint64_t> evaluate(const HiddenWork& work, std::uint64_t first, std::uint64_t count,
                                       const RunControl& control) override {
-    return evaluate_parts<std::vector<std::uint64_t>>(work, {first, count}, control);
+    return evaluate_parts<std::vector<std::uint64_t>>(work, {first, count}, least_.episodes, control);
   }
   std::vector<std::uint64_t> evaluate(const QEpisodeWork& work, std::uint64_t first, std::uint64_t count,
                                       const RunControl& control) override {
-    return evaluate_parts<std::vector<std::uint64_t>>(work, {first, count}, control);
+    return evaluate_parts<std::vector<std::uint64_t>>(work, {first, count}, least_.episodes, control);
   }
 
   Population train(const TrainRequest& request, const RunControl& control) override {
@@ -133,23 +136,22 @@ class GroupBackend final : public Backend {
   template <class Policy>
   CartPoleSumsOf<Policy> cart_pole_gradient(const CartPoleWorkOf<Policy>& work, NumberRange episodes, CartPoleTask task,
                                             const RunControl& control) {
-    return over_episodes<CartPoleSumsOf<Policy>>(episodes, control,
+    return over_episodes<CartPoleSumsOf<Policy>>(episodes, least_.episodes, control,
                                                  [&](Backend& device, NumberRange part, const RunControl& inner) {
                                                    return device.gradient(work, part.first, part.count, task, inner);
                                                  });
   }
   template <class Counts, class Work>
-  Counts evaluate_parts(const Work& work, NumberRange episodes, const RunControl& control) {
-    return over_episodes<Counts>(episodes, control, [&](Backend& device, NumberRange part, const RunControl& inner) {
+  Counts evaluate_parts(const Work& work, NumberRange episodes, std::uint64_t least, const RunControl& control) {
+    return over_episodes<Counts>(episodes, least, control, [&](Backend& device, NumberRange part, const RunControl& inner) {
       return device.evaluate(work, part.first, part.count, inner);
     });
   }
 
   // Sums of play(device, part, its control) over the parts.
   template <class Sums, class Play>
-  Sums over_episodes(NumberRange episodes, const RunControl& control, const Play& play) {
-    const std::vector<NumberRange> parts =
-        cut(episodes, std::clamp<std::uint64_t>(episodes.count / least_.episodes, 1, devices_.size()));
+  Sums over_episodes(NumberRange episodes, std::uint64_t least, const RunControl& control, const Play& play) {
+    const std::vector<NumberRange> parts = cut(episodes, std::clamp<std::uint64_t>(episodes.count / least, 1, devices_.size()));
     if (parts.size() <= 1) return on_one<Sums>([&](Backend& device) { return play(device, episodes, control); });
     std::vector<Sums> sums(parts.size());
     std::vector<PlannedWork> work;
@@ -167,8 +169,8 @@ class GroupBackend final : public Backend {
     const std::uint64_t rows = rows_of(request), devices = devices_.size();
     if (devices == 1) return on_one<Population>([&](Backend& device) { return device.train(request, control); });
     // Trainings that a pause may leave are all begun at once.
-    const std::uint64_t each = states != nullptr ? 1 : std::clamp<std::uint64_t>(rows / devices / least, 1, kMostPartsADevice);
-    const std::vector<NumberRange> parts = cut({0, rows}, devices * each);
+    const std::vector<NumberRange> parts =
+        states != nullptr ? cut({0, rows}, devices) : cut_for_takers({0, rows}, devices, least);
     if (parts.size() <= 1) return on_one<Population>([&](Backend& device) { return device.train(request, control); });
     std::vector<Request> requests;
     for (const NumberRange& part : parts) requests.push_back(part_of(request, part));
@@ -254,9 +256,10 @@ class GroupBackend final : public Backend {
       std::vector<std::jthread> threads;
       try {
         for (std::size_t i = 0; i < devices; ++i) threads.emplace_back([&serve, this, i] { serve(devices_[i], i); });
-      } catch (...) {
+      } catch (const std::system_error& refused) {
         stop = true;
-        throw;
+        throw RunError(
+            fmt::format("{} of {} devices' threads could be started ({})", threads.size(), devices, refused.code().message()));
       }
       std::unique_lock lock(mutex);
       while (!ended.wait_for(lock, kBetweenLooks, [&] { return working == 0; })) {

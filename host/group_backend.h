@@ -16,10 +16,11 @@ struct GroupDevice {
   std::unique_ptr<Backend> backend;
 };
 
-// What is worth cutting. Episodes go to fewer devices than there are where parts would be smaller than this. Rows go to all, and where a
-// device's share is a few times this, in several parts: one that is done earlier takes a part more. Rows of value learners are larger.
+// What is worth cutting. Episodes (CartPole's, or those of one step) go to fewer devices than there are where parts would be smaller than
+// this. Rows go to all, and where a device's share is a few times this, in several parts: one that is done earlier takes a part more. Rows of
+// value learners are larger.
 struct LeastPart {
-  std::uint64_t rows = 1, episodes = 1, learners = 1;
+  std::uint64_t rows = 1, episodes = 1, one_step_episodes = 1, learners = 1;
 };
 // Of devices such as this (backend_choice.cpp).
 LeastPart least_part(const BackendInfo& device);

@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <cstdint>
 #include <fstream>
 #include <iterator>
 #include <limits>
+#include <sstream>
 
 #include "host/memory_groups.h"
 
@@ -68,12 +70,24 @@ double memory_of_groups(std::string_view own, const ReadText& read) {
   return least;
 }
 
+static std::atomic<unsigned> sharing{1};
+void set_processes_sharing_memory(unsigned count) { sharing = std::max(count, 1u); }
+unsigned processes_sharing_memory() { return sharing; }
+
 double usable_memory() {
   static const double of_groups = memory_of_groups(read_text("/proc/self/cgroup").value_or(""), read_text);
   const double physical = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
   rlimit limit{};
   const bool limited = getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
-  return std::min({physical, of_groups, limited ? static_cast<double>(limit.rlim_cur) : kNone});
+  double left = kNone;
+  if (limited) {
+    // Unlike the others it counts addresses, of which the program and its libraries have many before anything runs.
+    std::istringstream pages(read_text("/proc/self/statm").value_or("0"));
+    double used = 0;
+    pages >> used;
+    left = std::max(0.0, static_cast<double>(limit.rlim_cur) - used * static_cast<double>(sysconf(_SC_PAGE_SIZE)));
+  }
+  return std::min({physical, of_groups, left});
 }
 
 }  // namespace fryer

@@ -41,6 +41,20 @@ std::vector<NumberRange> cut(NumberRange whole, std::uint64_t parts) {
   return all;
 }
 
+std::vector<NumberRange> cut_for_takers(NumberRange whole, std::uint64_t takers, std::uint64_t least) {
+  constexpr int kMostRounds = 5;  // each part ends with lanes idle for a while, so there are not many
+  int rounds = 1;
+  while (rounds < kMostRounds && (whole.count >> rounds) / takers >= std::max<std::uint64_t>(least, 1)) ++rounds;
+  std::vector<NumberRange> all;
+  std::uint64_t begin = 0;
+  for (int round = 1; round <= rounds; ++round) {
+    const std::uint64_t end = round == rounds ? whole.count : whole.count - (whole.count >> round);
+    for (const NumberRange& part : cut({whole.first + begin, end - begin}, takers)) all.push_back(part);
+    begin = end;
+  }
+  return all;
+}
+
 std::vector<SeedRange> rows_of_ranges(const std::vector<SeedRange>& ranges, NumberRange rows) {
   std::vector<SeedRange> part;
   std::uint64_t row = 0;

@@ -19,6 +19,10 @@ struct NumberRange {
 };
 // At most so many parts, one after another, whose sizes differ by one at most; none is empty.
 std::vector<NumberRange> cut(NumberRange whole, std::uint64_t parts);
+// Parts for so many takers, each of which takes the next when it has finished one: for each of them a half of its share, a quarter, and so on
+// to two sixteenths, so that all finish at about the same time; fewer where parts would have less than `least`. Less have only those of a
+// whole that is not enough for all takers.
+std::vector<NumberRange> cut_for_takers(NumberRange whole, std::uint64_t takers, std::uint64_t least);
 
 // ---- episodes: adds what came of a part
 

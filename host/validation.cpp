@@ -134,13 +134,30 @@ static void validate_training(const TrainingSettings& c) {
 static std::string length_text(const TrainingSettings& c) { return fmt::format("{} updates", c.updates); }
 static std::string length_text(const QTrainConfiguration& c) { return fmt::format("{} episodes", c.training.episodes); }
 
+static std::string gigabytes(double bytes) { return fmt::format("{:.3g} GB", bytes / 1e9); }
+
+// What there is for a training. Ranks of a machine each have value learners of their own; of other populations the root alone has all rows.
+struct Room {
+  double bytes;
+  std::string text;
+};
+template <class Configuration>
+static Room room_for(const Configuration&) {
+  const unsigned processes = std::is_same_v<Configuration, QTrainConfiguration> ? processes_sharing_memory() : 1;
+  const double there = usable_memory();
+  std::string text = "there are " + gigabytes(there);
+  if (processes > 1) text += fmt::format(" for {} ranks of this machine", processes);
+  return {there / processes, std::move(text)};
+}
+
 template <class Configuration>
 static void validate_memory(const Configuration& c, const WorkEstimate& work, const char* option = "--replicas") {
-  const double needed = static_cast<double>(work.memory_bytes), there = usable_memory();
-  if (needed > there) {
-    throw ConfigurationError(fmt::format("{}: {} replica{} of {} need{} {:.1f} GB of memory; there are {:.1f} GB", option,
-                                         c.replicas, c.replicas == 1 ? "" : "s", length_text(c), c.replicas == 1 ? "s" : "",
-                                         needed / 1e9, there / 1e9));
+  const double needed = static_cast<double>(work.memory_bytes);
+  const Room room = room_for(c);
+  if (needed > room.bytes) {
+    throw ConfigurationError(fmt::format("{}: {} replica{} of {} need{} {} of memory; {}", option, c.replicas,
+                                         c.replicas == 1 ? "" : "s", length_text(c), c.replicas == 1 ? "s" : "",
+                                         gigabytes(needed), room.text));
   }
 }
 
@@ -341,11 +358,11 @@ void validate(const QTrainConfiguration& c, unsigned workers) {
   if (learns_online(c) && (t.batch != 1 || t.replay_capacity != 1))
     refuse("--batch", std::uint64_t{t.batch}, "1: online Q-learning learns from each transition as it is made");
   if (c.replicas == 1) {
-    const double needed = static_cast<double>(memory_of_replica(c).total()), there = usable_memory();
-    if (needed > there) {
+    const double needed = static_cast<double>(memory_of_replica(c).total());
+    const Room room = room_for(c);
+    if (needed > room.bytes) {
       refuse("--buffer", t.replay_capacity,
-             fmt::format("a smaller one: the training needs up to {:.1f} GB of memory; there are {:.1f} GB", needed / 1e9,
-                         there / 1e9));
+             fmt::format("a smaller one: the training needs up to {} of memory; {}", gigabytes(needed), room.text));
     }
   }
   validate_memory(c, estimate(c, workers));

@@ -23,4 +23,10 @@ void Console::note(std::string_view text) const {
   if (!silent) write_all(STDERR_FILENO, std::string(text) + '\n');
 }
 
+void Console::note_error(std::string_view text) const {
+  std::string line(text);
+  for (char& c : line) c = c == '\n' ? ' ' : c;
+  note(paint(err, Style::bad, "fryer: error:") + ' ' + line);
+}
+
 }  // namespace fryer::cli

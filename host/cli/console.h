@@ -15,7 +15,8 @@ struct Console {
   static Console of_process();
   // Throws FileError (disk full, closed pipe).
   void print(std::string_view text) const;
-  void note(std::string_view text) const;  // a line; the newline is added
+  void note(std::string_view text) const;        // a line; the newline is added
+  void note_error(std::string_view text) const;  // likewise; what ended the program
 };
 
 }  // namespace fryer::cli

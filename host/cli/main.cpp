@@ -38,9 +38,7 @@ int run(Command& command, const Console& console) {
 }
 
 int fail(const Console& console, const ranks::Outcome& outcome) {
-  std::string line = outcome.message;
-  for (char& c : line) c = c == '\n' ? ' ' : c;
-  console.note(paint(console.err, Style::bad, "fryer: error:") + ' ' + line);
+  console.note_error(outcome.message);
   return outcome.code;
 }
 
@@ -56,6 +54,7 @@ int main(int count, char** words) {
     const std::vector<std::string> given(words + std::min(count, 1), words + count);
     if (joined) {
       console.silent = !joined->is_root();
+      console.out = Terminal{};  // Open MPI has a pseudo-terminal there, whoever reads it in the end
       return run_on_ranks(given, *joined, [&](Command& command) { return run(command, console); });
     }
     return run(*parse_command_line(given), console);

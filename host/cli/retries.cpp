@@ -2,6 +2,7 @@
 // See retries.h. How many tries were made is handed on in the environment.
 #include "host/cli/retries.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <thread>
@@ -23,6 +25,16 @@ constexpr const char* kTriesMade = "FRYER_TRIES_MADE";
 // Before the first try; twice as long before each further one.
 constexpr double kFirstWait = 0.5, kLongestWait = 10;
 
+// Whatever is open but the standard streams: what a driver has open would hold the broken device.
+void close_on_exec() {
+  if (::close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC) == 0) return;
+  std::error_code unread;  // Linux before 5.11
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", unread)) {
+    const int descriptor = static_cast<int>(parse_integer(entry.path().filename().string()).value_or(0));
+    if (descriptor > STDERR_FILENO) ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+  }
+}
+
 // Returns only where that failed.
 void replace_process() {
   std::ifstream file("/proc/self/cmdline", std::ios::binary);  // each word with a zero behind it
@@ -30,7 +42,7 @@ void replace_process() {
   std::vector<char*> arguments;
   for (std::size_t at = 0; at < words.size(); at = words.find('\0', at) + 1) arguments.push_back(&words[at]);
   arguments.push_back(nullptr);
-  ::close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);  // what a driver has open would hold the broken device
+  close_on_exec();
   ::execv("/proc/self/exe", arguments.data());
 }
 
@@ -45,8 +57,7 @@ void Retries::add_option(OptionTable& table) {
   table
       .integer("retry", "N", most_, "a whole number from 0", "tries",
                "where a device fails on the way, go on in a fresh process, up to N times, waiting half a second before the "
-               "first, then "
-               "longer; what is finished is kept either way")
+               "first, then longer; what is finished is kept either way (not for ranks of an MPI launcher)")
       .setting = false;
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "fryer/core/version.h"
+#include "fryer/engine/memory.h"
 #include "host/cli/run_support.h"
 #include "host/cli/signals.h"
 #include "host/digest.h"
@@ -21,12 +22,15 @@ void check_same(const std::vector<std::string>& words, const Command& command, r
   ranks.broadcast(of_root, 0);
   ranks.agree(of_root == all
                   ? ranks::Outcome()
-                  : ranks::Outcome{2, "has another command line, other settings or another version of the program than rank 0"});
+                  : ranks::Outcome{2,
+                                   "has another command line, other settings or another version of the program than rank 0 (each "
+                                   "rank reads the files that it is given, so they cannot be pipes)"});
 }
 
 }  // namespace
 
 int run_on_ranks(const std::vector<std::string>& words, ranks::Ranks& ranks, const std::function<int(Command&)>& run) {
+  set_processes_sharing_memory(static_cast<unsigned>(ranks.place().local_ranks));
   std::unique_ptr<Command> command;
   ranks::Outcome read;
   try {
@@ -38,7 +42,10 @@ int run_on_ranks(const std::vector<std::string>& words, ranks::Ranks& ranks, con
   check_same(words, *command, ranks);
   if (!command->runs_on_ranks()) {
     ranks.part();
-    return ranks.is_root() ? run(*command) : 0;
+    if (!ranks.is_root()) return 0;
+    if (command->common().dry_run && !command->common().quiet)
+      Console::of_process().note(fmt::format("fryer: this is the plan of one process; {} ranks share the work", ranks.count()));
+    return run(*command);
   }
   shared_ranks = &ranks;
   const int agreements = ranks.agreements();
@@ -51,7 +58,7 @@ int run_on_ranks(const std::vector<std::string>& words, ranks::Ranks& ranks, con
     const ranks::Outcome outcome = ranks::outcome_of(std::current_exception());
     // The others are about to agree that they are ready.
     if (ranks.agreements() == agreements) ranks.agree(outcome);
-    Console::of_process().note(fmt::format("fryer: error: rank {}: {}", ranks.rank(), outcome.message));
+    Console::of_process().note_error(fmt::format("rank {}: {}", ranks.rank(), outcome.message));
     ranks.abort(outcome.code);
     throw;  // ranks of a test
   }

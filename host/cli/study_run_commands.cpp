@@ -230,6 +230,9 @@ BackendInfo run_missing(const Command& command, const Console& console, const st
   } catch (const DeviceError& error) {
     if (!begun) throw;
     throw InterruptedStudy(fmt::format("{}; {}", error.what(), holdings(store, planned)), go_on);
+  } catch (const FileError& error) {  // a full disk
+    if (!begun) throw;
+    throw FileError(fmt::format("{}; {}. {}", error.what(), holdings(store, planned), go_on));
   } catch (const ranks::RankError& error) {
     if (!begun) throw;
     throw ranks::RankError({error.code(), fmt::format("{}; {}. {}", error.what(), holdings(store, planned), go_on)});

@@ -45,7 +45,7 @@ void beside(const Work& work, const Look& look, StopToken& stop, std::exception_
     }
     for (;;) {
       std::unique_lock lock(mutex);
-      if (over.wait_for(lock, Ranks::kBetweenLooks, [&] { return ended; })) break;
+      if (over.wait_for(lock, Ranks::kBetweenLooksBesideWork, [&] { return ended; })) break;
       if (failure) continue;
       lock.unlock();
       try {

@@ -3,11 +3,20 @@
 #pragma once
 
 #include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "fryer/core/error.h"
 
 namespace fryer::ranks {
 
-// How many ranks the launcher said that it starts; 0 without a launcher.
+// How many ranks the launcher said that it starts; 0 without a launcher, and where FRYER_MPI=off says that each process is to run alone, as one
+// that another MPI program starts. Throws ConfigurationError.
 inline int ranks_of_launcher() {
+  const char* const wish = std::getenv("FRYER_MPI");
+  if (wish != nullptr && std::string_view(wish) == "off") return 0;
+  if (wish != nullptr && std::string_view(wish) != "auto")
+    throw ConfigurationError("FRYER_MPI: '" + std::string(wish) + "' is not accepted; auto, or off (every process runs alone)");
   // Open MPI's mpirun; the process manager of MPICH, Intel MPI and of srun --mpi=pmi2.
   for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"}) {
     const char* const size = std::getenv(name);

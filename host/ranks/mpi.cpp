@@ -78,6 +78,7 @@ class MpiRanks final : public Ranks {
     try {
       message.bytes.resize(size);
     } catch (const std::bad_alloc&) {  // its sender would wait for ever
+      fmt::print(stderr, "fryer: error: rank {}: no memory for {} bytes from rank {}\n", rank(), size, from);
       abort(1);
     }
     for (std::uint64_t begin = 0; begin < size; begin += kPiece)

@@ -35,7 +35,12 @@ BackendChoice choice_of_rank(BackendChoice choice, const Ranks::Place& place, co
                              SharedProcessors shared) {
   if (place.local_ranks > 1) {
     const std::vector<int>& all = choice.cuda_named ? choice.cuda_devices : gpus;
-    if (!all.empty()) choice.cuda_devices = {all[static_cast<std::size_t>(place.local_rank) % all.size()]};
+    const auto rank = static_cast<std::size_t>(place.local_rank), ranks = static_cast<std::size_t>(place.local_ranks);
+    std::vector<int> own;
+    const bool one_each = !choice.cuda_named && !choice.cuda_devices.empty();  // auto or cuda
+    for (std::size_t i = rank; i < all.size() && (own.empty() || !one_each); i += ranks) own.push_back(all[i]);
+    if (own.empty() && !all.empty()) own = {all[rank % all.size()]};
+    if (!own.empty()) choice.cuda_devices = own;
   }
   if (choice.threads == 0 && shared.ranks > 1)
     choice.threads = std::max(1u, usable / shared.ranks + (shared.rank < usable % shared.ranks ? 1 : 0));

@@ -17,7 +17,8 @@ struct SharedProcessors {
 // Of all ranks.
 SharedProcessors shared_processors(Ranks& ranks);
 
-// GPUs of a machine go to its ranks in turn: of those named, or of `gpus`, the numbers of those that can be used. Threads (`usable` by this
+// GPUs of a machine go to its ranks in turn: those named, or those of `gpus`, the numbers of those that can be used, of which a rank takes one
+// only, unless all are asked for. Threads (`usable` by this
 // process), unless given, are divided among the ranks that share them.
 BackendChoice choice_of_rank(BackendChoice choice, const Ranks::Place& place, const std::vector<int>& gpus, unsigned usable,
                              SharedProcessors shared);

@@ -34,13 +34,20 @@ constexpr char kRows = 'r', kProgress = 'p', kStopped = 'S', kFailed = 'f';
 // From anyone to all while they play episodes: I was stopped or failed, so the rest of this is of no use.
 constexpr char kInVain = 'v';
 
-// Parts of a population that a rank may take one after another.
-constexpr std::uint64_t kMostPartsARank = 8;
 // How often policies are compared, in batches.
 constexpr std::uint64_t kBetweenComparisons = 64;
 constexpr std::chrono::milliseconds kBetweenReports{200};
-// A part of fewer episodes than these takes well under a second, and is not worth a thread: fry-shack episodes, CartPole's.
-constexpr std::uint64_t kLongOneBlock = std::uint64_t{1} << 24, kLongEpisodes = std::uint64_t{1} << 15;
+// How an environment's or policy's episodes are cut: parts are no smaller than `least`, and one below `lasting` takes well under a second and
+// is not worth a thread beside the one that looks for messages.
+struct EpisodeParts {
+  std::uint64_t least, lasting;
+};
+constexpr std::uint64_t kLastingOneStepEpisodes = std::uint64_t{1} << 24;
+std::uint64_t lasting_episodes(std::uint32_t max_steps, int parameters) {
+  constexpr std::uint64_t kLastingWork = std::uint64_t{1}
+                                         << 27;  // steps times parameters; a core does some 10^9 to 10^10 a second
+  return std::max<std::uint64_t>(1, kLastingWork / (std::uint64_t{max_steps} * static_cast<std::uint64_t>(parameters)));
+}
 
 std::vector<float> parameters_of(const EpisodeWork& work) { return {work.policy.weight[0], work.policy.bias}; }
 std::vector<float> parameters_of(const CartPoleWork& work) {
@@ -87,14 +94,14 @@ class RankBackend final : public Backend {
   RankBackend(std::unique_ptr<Backend> local, Ranks& ranks, const LeastPart& least)
       : local_(std::move(local)), ranks_(ranks), info_(info_of_ranks(local_->info(), ranks)) {
     // All cut alike: as the root would.
-    std::array<std::int64_t, 3> numbers{};
+    std::array<std::int64_t, 4> numbers{};
     if (ranks.is_root()) {
       numbers = {static_cast<std::int64_t>(least.rows), static_cast<std::int64_t>(least.episodes),
-                 static_cast<std::int64_t>(least.learners)};
+                 static_cast<std::int64_t>(least.one_step_episodes), static_cast<std::int64_t>(least.learners)};
     }
     ranks.sum(numbers);
     least_ = {static_cast<std::uint64_t>(numbers[0]), static_cast<std::uint64_t>(numbers[1]),
-              static_cast<std::uint64_t>(numbers[2])};
+              static_cast<std::uint64_t>(numbers[2]), static_cast<std::uint64_t>(numbers[3])};
   }
 
   const BackendInfo& info() const override { return info_; }
@@ -102,9 +109,10 @@ class RankBackend final : public Backend {
   GradientSums gradient(const EpisodeWork& work, std::uint64_t first, std::uint64_t count, bool weight, Moments moments,
                         const RunControl& control) override {
     compare(work, first);
-    return over_episodes(GradientSums(), {first, count}, kLongOneBlock, control, [&](NumberRange part, const RunControl& inner) {
-      return local_->gradient(work, part.first, part.count, weight, moments, inner);
-    });
+    return over_episodes(GradientSums(), {first, count}, one_step_parts(), control,
+                         [&](NumberRange part, const RunControl& inner) {
+                           return local_->gradient(work, part.first, part.count, weight, moments, inner);
+                         });
   }
   CartPoleSums gradient(const CartPoleWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task,
                         const RunControl& control) override {
@@ -117,19 +125,20 @@ class RankBackend final : public Backend {
 
   std::array<std::uint64_t, FryShack::kOutcomes> evaluate(const EpisodeWork& work, std::uint64_t first, std::uint64_t count,
                                                           const RunControl& control) override {
-    return evaluate_parts(std::array<std::uint64_t, FryShack::kOutcomes>{}, work, {first, count}, kLongOneBlock, control);
+    return evaluate_parts(std::array<std::uint64_t, FryShack::kOutcomes>{}, work, {first, count}, one_step_parts(), control);
   }
   std::vector<std::uint64_t> evaluate(const CartPoleWork& work, std::uint64_t first, std::uint64_t count,
                                       const RunControl& control) override {
-    return evaluate_parts(no_outcomes(work.game.max_steps), work, {first, count}, kLongEpisodes, control);
+    return evaluate_parts(no_outcomes(work.game.max_steps), work, {first, count}, parts_of(work), control);
   }
   std::vector<std::uint64_t> evaluate(const HiddenWork& work, std::uint64_t first, std::uint64_t count,
                                       const RunControl& control) override {
-    return evaluate_parts(no_outcomes(work.game.max_steps), work, {first, count}, kLongEpisodes, control);
+    return evaluate_parts(no_outcomes(work.game.max_steps), work, {first, count}, parts_of(work), control);
   }
   std::vector<std::uint64_t> evaluate(const QEpisodeWork& work, std::uint64_t first, std::uint64_t count,
                                       const RunControl& control) override {
-    return evaluate_parts(no_outcomes(work.episodes.max_steps), work, {first, count}, kLongEpisodes, control);
+    const EpisodeParts parts = {least_.episodes, lasting_episodes(work.episodes.max_steps, work.shape.parameters())};
+    return evaluate_parts(no_outcomes(work.episodes.max_steps), work, {first, count}, parts, control);
   }
 
   Population train(const TrainRequest& request, const RunControl& control) override {
@@ -152,18 +161,24 @@ class RankBackend final : public Backend {
 
   // ---- episodes: every rank plays a part, and gets the sums of all
 
+  EpisodeParts one_step_parts() const { return {least_.one_step_episodes, kLastingOneStepEpisodes}; }
+  template <class Policy>
+  EpisodeParts parts_of(const CartPoleWorkOf<Policy>& work) const {
+    return {least_.episodes, lasting_episodes(work.game.max_steps, work.policy.shape().parameters())};
+  }
+
   template <class Policy>
   CartPoleSumsOf<Policy> cart_pole_gradient(const CartPoleWorkOf<Policy>& work, NumberRange episodes, CartPoleTask task,
                                             const RunControl& control) {
     compare(work, episodes.first);
     return over_episodes(
-        CartPoleSumsOf<Policy>(), episodes, kLongEpisodes, control,
+        CartPoleSumsOf<Policy>(), episodes, parts_of(work), control,
         [&](NumberRange part, const RunControl& inner) { return local_->gradient(work, part.first, part.count, task, inner); });
   }
   template <class Counts, class Work>
-  Counts evaluate_parts(const Counts& zero, const Work& work, NumberRange episodes, std::uint64_t long_part,
+  Counts evaluate_parts(const Counts& zero, const Work& work, NumberRange episodes, const EpisodeParts& how,
                         const RunControl& control) {
-    return over_episodes(zero, episodes, long_part, control, [&](NumberRange part, const RunControl& inner) {
+    return over_episodes(zero, episodes, how, control, [&](NumberRange part, const RunControl& inner) {
       return local_->evaluate(work, part.first, part.count, inner);
     });
   }
@@ -185,19 +200,18 @@ class RankBackend final : public Backend {
     }
   }
 
-  // long_part: so many episodes of a rank that it looks for messages beside them.
   template <class Sums, class Play>
-  Sums over_episodes(const Sums& zero, NumberRange episodes, std::uint64_t long_part, const RunControl& control,
+  Sums over_episodes(const Sums& zero, NumberRange episodes, const EpisodeParts& how, const RunControl& control,
                      const Play& play) {
     if (!ranks_.together()) return play(episodes, control);
     const auto count = static_cast<std::uint64_t>(ranks_.count());
-    const std::vector<NumberRange> parts = cut(episodes, std::clamp<std::uint64_t>(episodes.count / least_.episodes, 1, count));
+    const std::vector<NumberRange> parts = cut(episodes, std::clamp<std::uint64_t>(episodes.count / how.least, 1, count));
     const auto own = static_cast<std::size_t>(ranks_.rank());
     Sums sums = zero;
     std::exception_ptr error;
     bool stopped = false;
     if (own < parts.size()) {
-      const bool is_long = parts[own].count >= long_part;
+      const bool is_long = parts[own].count >= how.lasting;
       try {
         sums = is_long ? beside_messages<Sums>(parts[own], episodes.count, control, play)
                        : play(parts[own], RunControl{control.stop, nullptr, nullptr});
@@ -259,11 +273,10 @@ class RankBackend final : public Backend {
     if (!ranks_.together()) return local_->train(request, control);
     const std::uint64_t rows = rows_of(request);
     const auto count = static_cast<std::uint64_t>(ranks_.count());
-    std::uint64_t most = count * std::clamp<std::uint64_t>(rows / count / least, 1, kMostPartsARank);
     if constexpr (requires { request.states; }) {
-      if (request.states != nullptr) most = 1;  // a study's launch, which is one rank's
+      if (request.states != nullptr) throw Error("trainings that may be left are for one rank's own devices");
     }
-    const std::vector<NumberRange> parts = cut({0, rows}, most);
+    const std::vector<NumberRange> parts = cut_for_takers({0, rows}, count, least);
     if (!ranks_.is_root()) serve(request, parts, control);  // until it is dismissed
     if (parts.size() == 1) {
       ranks_.part();
@@ -463,13 +476,23 @@ BackendInfo info_of_ranks(BackendInfo info, Ranks& ranks) {
   numbers[0] = info.threads;
   numbers[1 + static_cast<std::size_t>(ranks.rank())] = !info.warning.empty();
   ranks.sum(numbers);
-  std::string warnings;
+  std::string warnings, devices, executors;
+  const auto add = [](std::string& all, const std::string& one) {
+    if ((", " + all + ", ").find(", " + one + ", ") == std::string::npos) all += (all.empty() ? "" : ", ") + one;
+  };
   for (std::size_t i = 0; i < count; ++i) {
+    std::string device = info.device, executor = info.isa;
+    ranks.broadcast(device, static_cast<int>(i));
+    ranks.broadcast(executor, static_cast<int>(i));
+    add(devices, device);
+    add(executors, executor);
     if (numbers[1 + i] == 0) continue;
     std::string warning = info.warning;
     ranks.broadcast(warning, static_cast<int>(i));
     warnings += fmt::format("{}rank {}: {}", warnings.empty() ? "" : "; ", i, warning);
   }
+  info.device = devices;
+  info.isa = executors;
   info.threads = static_cast<unsigned>(numbers[0]);
   info.ranks = static_cast<unsigned>(count);
   info.warning = warnings;

@@ -28,7 +28,7 @@ Outcome outcome_of(const std::exception_ptr& error) {
   } catch (const FileInUseError& e) {
     return {75, e.what()};
   } catch (const std::bad_alloc&) {
-    return {1, "out of memory"};
+    return {1, "out of memory: more than this process may have (of the machine, ulimit -v, or a control group)"};
   } catch (const std::exception& e) {
     return {1, e.what()};
   }

@@ -10,6 +10,8 @@ namespace fryer::study {
 namespace {
 
 constexpr double kLaunchSeconds = 2;
+// A launch ends with lanes idle for about the length of a training (10 to 30 ms for CartPole's solve on a CPU).
+constexpr double kLeastSeconds = 0.1;
 // Of a cell whose replicas run one after another, to measure it by.
 constexpr std::uint64_t kReplicasToMeasure = 16;
 // Each has its settings and their tables in memory.
@@ -19,7 +21,7 @@ constexpr std::size_t kMostPieces = 1024;
 
 LaunchQueue::LaunchQueue(const Plan& plan, const Store& store, std::size_t workers, const BackendInfo& backend,
                          std::vector<Unfinished> begun)
-    : plan_(plan), workers_(workers), kind_(kinds_of_cells(plan)) {
+    : plan_(plan), kind_(kinds_of_cells(plan)), workers_(workers) {
   rates_.resize(plan.cells.size());
   at_once_.resize(plan.cells.size());
   for (std::uint64_t cell = 0; cell < plan.cells.size(); ++cell) {
@@ -41,7 +43,7 @@ LaunchQueue::LaunchQueue(const Plan& plan, const Store& store, std::size_t worke
                    [&](const Begun& a, const Begun& b) { return by_kind(a.unfinished.cell, b.unfinished.cell); });
 }
 
-std::optional<Launch> LaunchQueue::take() {
+std::optional<Launch> LaunchQueue::take(std::size_t worker) {
   const std::lock_guard lock(mutex_);
   Launch launch;
   std::uint64_t replicas = 0, wanted = std::numeric_limits<std::uint64_t>::max();
@@ -52,7 +54,7 @@ std::optional<Launch> LaunchQueue::take() {
   // All rows of a launch are as long as those of its longest cell: `wanted` is the least that any of its cells allows.
   while (!begun_.empty() && launch.pieces.size() < kMostPieces) {
     const Unfinished& next = begun_.back().unfinished;
-    wanted = std::min(wanted, launch_size(next.cell));
+    wanted = std::min(wanted, launch_size(worker, next.cell));
     if (!launch.pieces.empty() && (!may_join(launch, next.cell) || replicas + next.range.count > wanted)) break;
     add({next.cell, next.range});
     launch.begun.push_back(std::move(begun_.back().unfinished.trainings));
@@ -64,7 +66,7 @@ std::optional<Launch> LaunchQueue::take() {
       const std::uint64_t cell = order_[at_];
       if (!may_join(launch, cell)) break;
       std::vector<Range>& missing = missing_[cell];
-      if (!missing.empty()) wanted = std::min(wanted, launch_size(cell));
+      if (!missing.empty()) wanted = std::min(wanted, launch_size(worker, cell));
       while (!missing.empty() && replicas < wanted) {
         Range& range = missing.front();
         const Range taken = {range.first, std::min(range.count, wanted - replicas)};
@@ -82,13 +84,12 @@ std::optional<Launch> LaunchQueue::take() {
   return launch;
 }
 
-void LaunchQueue::took(const std::vector<Piece>& pieces, double replicas, double seconds) {
+void LaunchQueue::took(std::size_t worker, const std::vector<Piece>& pieces, double replicas, double seconds) {
   const std::lock_guard lock(mutex_);
   for (const Piece& piece : pieces) in_flight_ -= piece.range.count;
-  for (Rate* rate : {&rates_[kind_[pieces[0].cell]], &all_}) {
-    rate->replicas += replicas;
-    rate->seconds += seconds;
-  }
+  const std::uint64_t kind = kind_[pieces[0].cell];
+  if (workers_[worker].kind != kind) workers_[worker] = {kind, {}};
+  for (Rate* rate : {&workers_[worker].rate, &rates_[kind], &all_}) rate->add(replicas, seconds);
 }
 
 double LaunchQueue::begun_share() {
@@ -111,19 +112,25 @@ bool LaunchQueue::remove(const Piece& piece) {
   return false;
 }
 
-std::uint64_t LaunchQueue::launch_size(std::uint64_t cell) const {
-  const Rate& of_kind = rates_[kind_[cell]];
-  const Rate& rate = of_kind.seconds > 0 && of_kind.replicas > 0 ? of_kind : all_;
+std::uint64_t LaunchQueue::launch_size(std::size_t worker, std::uint64_t cell) const {
+  const std::uint64_t kind = kind_[cell];
+  const Rate& of_kind = rates_[kind].is_known() ? rates_[kind] : all_;
+  const auto a_second = [&](const WorkerRate& one) {
+    const Rate& rate = one.kind == kind && one.rate.is_known() ? one.rate : of_kind;
+    return rate.is_known() ? rate.a_second() : 1.0;
+  };
+  const double own = a_second(workers_[worker]);
+  double all = 0;
+  for (const WorkerRate& one : workers_) all += a_second(one);
   // No worker takes more than its share. No launch is below what runs at once otherwise: it takes as long as its longest training.
-  const double share = std::ceil(static_cast<double>(left_ + in_flight_) / static_cast<double>(workers_));
-  const double least = std::min(share, static_cast<double>(at_once_[kind_[cell]]));
-  double wanted = least;
-  if (rate.seconds > 0 && rate.replicas > 0) {
-    // Rounds of equal launches, the last of which no worker starts alone.
-    const double rounds = std::max(1.0, std::floor(share / (kLaunchSeconds * rate.replicas / rate.seconds)));
-    wanted = std::ceil(share / rounds);
+  const double share = std::ceil(static_cast<double>(left_ + in_flight_) * own / all);
+  double wanted = std::min(share, static_cast<double>(at_once_[kind]));
+  if (of_kind.is_known()) {
+    // Halves of what is left towards the end, so that workers end together however far each had come.
+    const double half = static_cast<double>(left_) * own / (2 * all);
+    wanted = std::max(wanted, std::ceil(std::min(share, std::clamp(half, kLeastSeconds * own, kLaunchSeconds * own))));
   }
-  const auto size = static_cast<std::uint64_t>(std::min(std::max(wanted, least), 1e9));
+  const auto size = static_cast<std::uint64_t>(std::min(wanted, 1e9));
   return std::min(size, largest_chunk(plan_, cell));
 }
 

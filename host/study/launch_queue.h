@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a study's file lacks, handed out launch by launch. A launch should last about two seconds, or be a worker's share of what is left,
-// by the rate that replicas of its kind had so far; its last trainings leave lanes idle, so launches are not smaller. Small cells whose
-// trainings may share lanes, or are of value learners with one network shape, make up a launch together.
+// What a study's file lacks, handed out launch by launch. A launch should last about two seconds by the rate that the worker had with
+// its kind so far, and less towards the end, when workers would wait for one another; its last trainings leave lanes idle, so none is smaller without
+// need. Small cells whose trainings may share lanes, or are of value learners with one network shape, make up a launch together.
 #pragma once
 
 #include <mutex>
@@ -21,16 +21,27 @@ class LaunchQueue {
   LaunchQueue(const Plan& plan, const Store& store, std::size_t workers, const BackendInfo& backend,
               std::vector<Unfinished> begun);
 
-  // Nothing when all is handed out.
-  std::optional<Launch> take();
-  // A launch has ended: so many replicas, less what of them had been done before it was taken, in so many seconds of a worker.
-  void took(const std::vector<Piece>& pieces, double replicas, double seconds);
+  // For this worker, from 0. Nothing when all is handed out.
+  std::optional<Launch> take(std::size_t worker);
+  // Its launch has ended: so many replicas, less what of them had been done before it was taken, in so many seconds.
+  void took(std::size_t worker, const std::vector<Piece>& pieces, double replicas, double seconds);
   // What the trainings begun by an earlier run that are not handed out yet have come to, in replicas.
   double begun_share();
 
  private:
   struct Rate {
     double replicas = 0, seconds = 0;
+    bool is_known() const { return replicas > 0 && seconds > 0; }
+    double a_second() const { return replicas / seconds; }
+    void add(double more_replicas, double more_seconds) {
+      replicas += more_replicas;
+      seconds += more_seconds;
+    }
+  };
+  // Workers may be unlike: a GPU beside a CPU. What one did of the kind that it had last.
+  struct WorkerRate {
+    std::uint64_t kind = 0;
+    Rate rate;
   };
   struct Begun {
     Unfinished unfinished;
@@ -40,17 +51,17 @@ class LaunchQueue {
     return launch.pieces.empty() || kind_[launch.pieces[0].cell] == kind_[cell];
   }
   bool remove(const Piece& piece);
-  std::uint64_t launch_size(std::uint64_t cell) const;
+  std::uint64_t launch_size(std::size_t worker, std::uint64_t cell) const;
 
   const Plan& plan_;
-  const std::size_t workers_;
   std::mutex mutex_;
   const std::vector<std::uint64_t> kind_;    // of each cell
   std::vector<std::uint64_t> order_;         // of cells: kind by kind
   std::vector<std::vector<Range>> missing_;  // by cell, ascending
-  std::vector<Rate> rates_;                  // by kind
-  std::vector<std::uint64_t> at_once_;       // by kind: replicas_at_once()
-  std::vector<Begun> begun_;                 // kind by kind
+  std::vector<WorkerRate> workers_;
+  std::vector<Rate> rates_;             // by kind, of all workers: replicas in seconds of one
+  std::vector<std::uint64_t> at_once_;  // by kind: replicas_at_once()
+  std::vector<Begun> begun_;            // kind by kind
   Rate all_;
   std::uint64_t left_ = 0, in_flight_ = 0;
   double begun_share_ = 0;

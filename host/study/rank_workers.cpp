@@ -7,6 +7,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <system_error>
 #include <thread>
 
 #include "fryer/core/error.h"
@@ -28,8 +29,6 @@ constexpr char kLaunch = 'l', kPause = 'p', kStop = 's', kDismissed = 'd';
 constexpr char kChunks = 'c', kLeft = 'b', kProgress = 'g', kStopped = 'S', kFailed = 'f';
 
 constexpr std::chrono::milliseconds kBetweenReports{200};
-// What trainings of a rank that a signal stops are given to come to the end of their update, as the root's are.
-constexpr std::chrono::seconds kToLeave{3};
 
 std::string begin(char letter, std::uint32_t worker) {
   std::string message(1, letter);
@@ -120,15 +119,22 @@ void RankWorkers::look() {
   }
 }
 
-void RankWorkers::abandon() {
+void RankWorkers::hurry() {
   const std::lock_guard lock(mutex_);
-  abandoned_ = true;
   for (Worker& worker : workers_) worker.answered.notify_one();
 }
 
+void RankWorkers::abandon() {
+  {
+    const std::lock_guard lock(mutex_);
+    abandoned_ = true;
+  }
+  hurry();
+}
+
 std::vector<Chunk> RankWorkers::run(std::size_t index, Launch& launch, const RunControl& control) {
-  // How soon a wish to pause or stop is handed on.
-  constexpr std::chrono::milliseconds kBetweenLooks{5};
+  // How soon a pause is handed on, and how often progress; an answer wakes at once.
+  constexpr std::chrono::milliseconds kBetweenWishes{200};
   Worker& worker = workers_[index];
   std::string message = begin(kLaunch, worker.number);
   put(message, std::uint64_t{launch.pieces.size()});
@@ -153,7 +159,7 @@ std::vector<Chunk> RankWorkers::run(std::size_t index, Launch& launch, const Run
       }
       constexpr std::uint64_t kWhole = 1 << 20;
       if (control.progress) control.progress(static_cast<std::uint64_t>(worker.finished * static_cast<double>(kWhole)), kWhole);
-      worker.answered.wait_for(lock, kBetweenLooks);
+      worker.answered.wait_for(lock, kBetweenWishes);
     }
     answer = std::move(worker.answers.front());
     worker.answers.pop_front();
@@ -244,7 +250,13 @@ class Serving {
       std::vector<std::jthread> threads;
       ~Ending() { serving.end(); }
     } ending{*this, {}};
-    for (std::size_t i = 0; i < workers_.size(); ++i) ending.threads.emplace_back([this, i] { work(i); });
+    stop_ = stop;
+    try {
+      for (std::size_t i = 0; i < workers_.size(); ++i) ending.threads.emplace_back([this, i] { work(i); });
+    } catch (const std::system_error& error) {
+      throw RunError(fmt::format("{} of {} workers' threads could be started ({})", ending.threads.size(), workers_.size(),
+                                 error.code().message()));
+    }
     auto last_told = std::chrono::steady_clock::now();
     std::optional<std::chrono::steady_clock::time_point> stopped_since;
     for (;;) {
@@ -254,25 +266,26 @@ class Serving {
       }
       const bool tell = std::chrono::steady_clock::now() - last_told >= kBetweenReports;
       if (tell) last_told = std::chrono::steady_clock::now();
-      {
-        std::unique_lock lock(mutex_);
-        for (std::size_t i = 0; i < workers_.size(); ++i) {
-          ServingWorker& worker = workers_[i];
-          // The root hears of it by what comes back, and lets the others leave theirs too.
-          if (is_set(stop) && worker.busy) {
-            worker.pause = true;
-            if (!stopped_since) stopped_since = std::chrono::steady_clock::now();
-            if (std::chrono::steady_clock::now() - *stopped_since > kToLeave) worker.stop = true;
-          }
-          for (std::string& answer : worker.answers) ranks_.send(0, std::move(answer));
-          worker.answers.clear();
-          if (!tell || !worker.busy) continue;
-          std::string message = begin(kProgress, static_cast<std::uint32_t>(i));
-          put(message, worker.finished.load());
-          ranks_.send(0, std::move(message));
+      std::unique_lock lock(mutex_);
+      bool busy = false;
+      for (std::size_t i = 0; i < workers_.size(); ++i) {
+        ServingWorker& worker = workers_[i];
+        // What was made comes back to the root, which hears of the stop when it hands out the next launch.
+        if (is_set(stop) && worker.busy) {
+          worker.pause = true;
+          if (!stopped_since) stopped_since = std::chrono::steady_clock::now();
+          const std::chrono::duration<double> since = std::chrono::steady_clock::now() - *stopped_since;
+          if (since.count() > RankWorkers::kSecondsToLeave) worker.stop = true;
         }
+        for (std::string& answer : worker.answers) ranks_.send(0, std::move(answer));
+        worker.answers.clear();
+        busy |= worker.busy;
+        if (!tell || !worker.busy) continue;
+        std::string message = begin(kProgress, static_cast<std::uint32_t>(i));
+        put(message, worker.finished.load());
+        ranks_.send(0, std::move(message));
       }
-      std::this_thread::sleep_for(Ranks::kBetweenLooks);
+      answered_.wait_for(lock, busy ? Ranks::kBetweenLooksBesideWork : Ranks::kBetweenLooks);
     }
   }
 
@@ -294,6 +307,10 @@ class Serving {
     if (letter == kLaunch) {
       worker.stop = worker.pause = false;
       worker.finished = 0;
+      if (is_set(stop_)) {  // what the root hears of this rank's stop
+        worker.answers.push_back(begin(kStopped, number));
+        return;
+      }
       worker.busy = true;
       worker.launch = message;
       handed_.notify_all();
@@ -317,6 +334,7 @@ class Serving {
       const std::lock_guard lock(mutex_);
       worker.busy = false;
       worker.answers.push_back(std::move(answer));
+      answered_.notify_one();
     }
   }
 
@@ -358,8 +376,9 @@ class Serving {
   Ranks& ranks_;
   std::vector<std::unique_ptr<Backend>> backends_;
   std::mutex mutex_;
-  std::condition_variable handed_;
+  std::condition_variable handed_, answered_;
   std::deque<ServingWorker> workers_;
+  const StopToken* stop_ = nullptr;
   bool over_ = false;
 };
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -28,8 +29,13 @@ class RankWorkers {
   RankWorkers& operator=(const RankWorkers&) = delete;
 
   std::size_t count() const { return workers_.size(); }
-  // Sends what is waiting and hands on what has arrived; to be called every few milliseconds while others run().
+  // Sends what is waiting and hands on what has arrived; to be called this often while others run().
   void look();
+  static constexpr std::chrono::microseconds kBetweenLooks = ranks::Ranks::kBetweenLooksBesideWork;
+  // What a training is given to come to the end of its update when the user stops a study: launchers kill ranks a second after a signal.
+  static constexpr double kSecondsToLeave = 0.5;
+  // Every run() looks at its control's tokens now, and not after a while.
+  void hurry();
   // Ends every run() with Stopped, whatever its rank does.
   void abandon();
 

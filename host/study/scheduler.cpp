@@ -62,7 +62,7 @@ class Finished {
     return true;
   }
   // The next one; nothing after `timeout`, or when all workers have left.
-  std::optional<Item> pop(std::chrono::milliseconds timeout) {
+  std::optional<Item> pop(std::chrono::microseconds timeout) {
     std::unique_lock lock(mutex_);
     filled_.wait_for(lock, timeout, [&] { return !items_.empty() || working_ == 0; });
     if (items_.empty()) return std::nullopt;
@@ -214,6 +214,7 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
     if (control.warn) control.warn(fmt::format("{}; it is kept as {}", begun.lost, kept));
   }
   RankWorkers* const others = workers.others.get();
+  const double seconds_to_leave = others != nullptr ? RankWorkers::kSecondsToLeave : kSecondsToLeave;
   const std::size_t own = workers.backends.size(), all = own + (others != nullptr ? others->count() : 0);
   LaunchQueue work(plan, store, all, workers.backends[0]->info(), std::move(begun.pieces));
   Finished finished;
@@ -242,7 +243,8 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
     for (;;) {
       const std::uint64_t made = work_made(launch);
       worker.pause = false;
-      if (may_leave) worker.deadline = seconds_since(began) + between_saves;
+      const double deadline = seconds_since(began) + between_saves;
+      if (may_leave) worker.deadline = deadline;
       const RunControl inner{&worker.stop, share_of(launch, worker.share), &worker.pause};
       std::vector<Chunk> chunks =
           index < own ? run_launch(plan, launch, *workers.backends[index], inner) : others->run(index - own, launch, inner);
@@ -258,7 +260,7 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
         const double seconds = seconds_since(start);
         for (Chunk& chunk : chunks) chunk.seconds = seconds * static_cast<double>(chunk.range.count) / replicas;
         item.chunks = std::move(chunks);
-        work.took(launch.pieces, replicas - earlier, seconds);
+        work.took(index, launch.pieces, replicas - earlier, seconds);
         worker.share = 0;
         return finished.push(std::move(item));
       }
@@ -268,7 +270,9 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
       if (!finished.push(std::move(item)) || ending_soon) return false;
       // An update that takes longer than this would never be finished.
       if (work_made(launch) == made) between_saves *= 2;
-      const double took = seconds_since(saving) * (has_value_learners(plan, launch.pieces[0].cell) ? kValueLearnersSaving : 1);
+      double took = seconds_since(saving) * (has_value_learners(plan, launch.pieces[0].cell) ? kValueLearnersSaving : 1);
+      // From another rank the trainings travel here and back.
+      if (index >= own) took = std::max(took, 2 * (seconds_since(began) - deadline));
       between_saves = std::max(between_saves, took / kSaveShare);
     }
   };
@@ -276,7 +280,7 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
     std::exception_ptr error;
     try {
       while (!ending_soon) {
-        std::optional<Launch> launch = work.take();
+        std::optional<Launch> launch = work.take(index);
         if (!launch || !run_to_the_end(*launch, index)) break;
       }
     } catch (const Stopped&) {  // asked to, or a rank was
@@ -363,11 +367,14 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
     if (ending_soon && !asked_to_stop) asked_to_stop = now;
     for (Worker& worker : states) {
       const double deadline = worker.deadline;
-      if (asked_to_stop && (deadline == 0 || now > *asked_to_stop + kSecondsToLeave)) worker.stop = true;
+      if (asked_to_stop && (deadline == 0 || now > *asked_to_stop + seconds_to_leave)) worker.stop = true;
       if (deadline != 0 && (asked_to_stop || now > deadline)) worker.pause = true;
     }
-    if (others != nullptr) others->look();
-    auto item = finished.pop(std::chrono::milliseconds(others != nullptr ? 1 : 50));
+    if (others != nullptr) {
+      if (asked_to_stop == now) others->hurry();
+      others->look();
+    }
+    auto item = finished.pop(others != nullptr ? RankWorkers::kBetweenLooks : std::chrono::milliseconds(50));
     if (item && !failure) {
       try {
         write(*item);

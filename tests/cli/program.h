@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -70,6 +71,7 @@ struct RunOptions {
   std::string stdout_path;               // instead of a file that is read back
   int signal = 0;                        // sent once stderr has its first line
   Words launcher = {};                   // a program, by its path, and words that come before ours
+  int ignored_signal = 0;                // started with it ignored, as by nohup
 };
 
 inline Outcome run_program(const Words& words, const RunOptions& options = {}) {
@@ -94,7 +96,19 @@ inline Outcome run_program(const Words& words, const RunOptions& options = {}) {
 
   Outcome outcome;
   pid_t child = 0;
-  const int failed = posix_spawn(&child, program.c_str(), &actions, nullptr, arguments.data(), environment.data());
+  posix_spawnattr_t attributes;  // not what these tests were started with, in the background of a shell for instance
+  posix_spawnattr_init(&attributes);
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    if (signal != options.ignored_signal) sigaddset(&signals, signal);
+  }
+  posix_spawnattr_setsigdefault(&attributes, &signals);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+  if (options.ignored_signal != 0) std::signal(options.ignored_signal, SIG_IGN);
+  const int failed = posix_spawn(&child, program.c_str(), &actions, &attributes, arguments.data(), environment.data());
+  if (options.ignored_signal != 0) std::signal(options.ignored_signal, SIG_DFL);
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (failed != 0) {
     ADD_FAILURE() << "cannot start " << program;

@@ -196,6 +196,17 @@ TEST(Signal, StopsARunWhichSaysHowToGoOn) {
   }
 }
 
+// nohup, and the background jobs of a shell.
+TEST(Signal, ThatWasIgnoredAtTheStartIsIgnored) {
+  for (const int signal : {SIGHUP, SIGINT}) {
+    RunOptions options;
+    options.signal = options.ignored_signal = signal;
+    const Outcome outcome = run_program({"train", "FryShack-v0", "--replicas", "1e6", "--updates", "1000"}, options);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(outcome.err.find("stopped"), std::string::npos) << outcome.err;
+  }
+}
+
 // kill -9 leaves the hidden file that was to become the output; the same output's next run removes it.
 TEST(Output, OfAKilledRunIsTidiedByTheNext) {
   const Folder folder;

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/engine/effort.h"
+#include "tests/engine/expect_equal.h"
 #include "tests/engine/reference_runs.h"
 
 namespace fryer {
@@ -117,34 +118,6 @@ TEST(Digest, OfAPopulationIsTheSumOfItsReplicas) {
   EXPECT_EQ(sum, whole);
 }
 
-void expect_equal_trainings(const TrainResult& a, const TrainResult& b) {
-  EXPECT_EQ(a.digest, b.digest);
-  ASSERT_EQ(a.table.size(), b.table.size());
-  for (std::size_t i = 0; i < a.table.size(); ++i) {
-    ASSERT_EQ(a.table.status[i], b.table.status[i]) << i;
-    ASSERT_EQ(a.table.updates[i], b.table.updates[i]) << i;
-    ASSERT_EQ(to_bits(a.table.parameters[0][i]), to_bits(b.table.parameters[0][i])) << i;
-    ASSERT_EQ(to_bits(a.table.parameters[1][i]), to_bits(b.table.parameters[1][i])) << i;
-  }
-  ASSERT_EQ(a.curve.size(), b.curve.size());
-  for (std::size_t i = 0; i < a.curve.size(); ++i) {
-    ASSERT_EQ(a.curve[i].count, b.curve[i].count) << i;
-    ASSERT_EQ(a.curve[i].mean_return, b.curve[i].mean_return) << i;
-    ASSERT_EQ(a.curve[i].sd, b.curve[i].sd) << i;
-    ASSERT_EQ(a.curve[i].quantiles, b.curve[i].quantiles) << i;
-  }
-  EXPECT_EQ(a.parameters[1].mean, b.parameters[1].mean);
-  EXPECT_EQ(a.parameters[1].sd, b.parameters[1].sd);
-  EXPECT_EQ(a.parameters[1].quantiles, b.parameters[1].quantiles);
-  EXPECT_EQ(a.solved, b.solved);
-  EXPECT_EQ(a.solved_updates.mean, b.solved_updates.mean);
-  EXPECT_EQ(a.failed.count, b.failed.count);
-  EXPECT_EQ(a.failed.seed, b.failed.seed);
-  EXPECT_EQ(a.failed.update, b.failed.update);
-  EXPECT_EQ(a.episodes, b.episodes);
-  EXPECT_EQ(a.optimizer_updates, b.optimizer_updates);
-}
-
 // Lanes that are episodes, reduced and stepped by the host, against lanes that are replicas: rows, curves, statistics, the same
 // bits. Batch 1 takes the lanes' shortcut around the integer sum.
 TEST(Spreads, GiveTheSameBits) {
@@ -163,7 +136,7 @@ TEST(Spreads, GiveTheSameBits) {
           c.problem.learn_weight = learn_weight;
           if (!adam) c.optimizer = {OptimizerSettings::Kind::sgd, OptimizerSettings::Form::torch, 3.0, 0.9, 0.999, 1e-8};
           if (until) c.until = 0.25;
-          expect_equal_trainings(train(c, *backend, {}, Spread::replicas), train(c, *backend, {}, Spread::episodes));
+          test::expect_equal(train(c, *backend, {}, Spread::replicas), train(c, *backend, {}, Spread::episodes));
         }
       }
     }
@@ -184,7 +157,7 @@ TEST(Spreads, FailAlike) {
     const TrainResult replicas = train(c, *backend, {}, Spread::replicas);
     EXPECT_GT(replicas.failed.count, 0u);
     EXPECT_LT(replicas.failed.count, 200u);
-    expect_equal_trainings(replicas, train(c, *backend, {}, Spread::episodes));
+    test::expect_equal(replicas, train(c, *backend, {}, Spread::episodes));
   }
 }
 

@@ -15,6 +15,7 @@
 #include "host/training_states.h"
 #include "host/watched_backend.h"
 #include "tests/engine/effort.h"
+#include "tests/engine/expect_equal.h"
 #include "tests/engine/hidden_reference_runs.h"
 #include "tests/engine/q_reference_runs.h"
 
@@ -61,6 +62,33 @@ TEST(Cut, IsEvenAndWhole) {
   EXPECT_TRUE(cut({7, 0}, 4).empty());
   constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
   EXPECT_EQ(pairs(cut({0, kMost}, 2)), (Pairs{{0, kMost / 2 + 1}, {kMost / 2 + 1, kMost / 2}}));
+}
+
+TEST(Cut, ForTakersIsWholeAndEndsInSmallParts) {
+  for (std::uint64_t rows = 0; rows < 2000; rows += rows < 200 ? 1 : 7) {
+    for (const std::uint64_t takers : {1u, 2u, 3u, 7u, 39u}) {
+      for (const std::uint64_t least : {0u, 1u, 2u, 10u, 100u}) {
+        SCOPED_TRACE(fmt::format("{} rows for {}, at least {}", rows, takers, least));
+        const std::vector<NumberRange> parts = cut_for_takers({11, rows}, takers, least);
+        std::uint64_t next = 11, smallest = rows;
+        for (const NumberRange& part : parts) {
+          ASSERT_EQ(part.first, next);
+          ASSERT_GT(part.count, 0u);
+          next += part.count;
+          smallest = std::min(smallest, part.count);
+        }
+        ASSERT_EQ(next, 11 + rows);
+        ASSERT_LE(parts.size(), 5 * takers);
+        ASSERT_EQ(parts.size() % takers, rows < takers ? rows : 0u);
+        if (parts.size() <= takers) continue;
+        ASSERT_GE(smallest, least);
+        if (parts.size() == 5 * takers) {
+          ASSERT_LE(parts.back().count, rows / (16 * takers) + 1);
+        }
+        ASSERT_LE(parts.front().count, rows / (2 * takers) + 1);
+      }
+    }
+  }
 }
 
 TEST(Cut, RowsKeepSeedAndSettings) {
@@ -111,42 +139,6 @@ TEST_P(Devices, GiveTheGoldenDigests) {
   check(test::q_reference_runs());
 }
 
-void expect_equal(const std::vector<float>& a, const std::vector<float>& b) {
-  ASSERT_EQ(a.size(), b.size());
-  for (std::size_t i = 0; i < a.size(); ++i) ASSERT_EQ(to_bits(a[i]), to_bits(b[i])) << i;
-}
-void expect_equal(const ReplicaTable& a, const ReplicaTable& b) {
-  EXPECT_EQ(a.first_seed, b.first_seed);
-  EXPECT_EQ(a.status, b.status);
-  EXPECT_EQ(a.updates, b.updates);
-  EXPECT_EQ(a.steps, b.steps);
-  EXPECT_EQ(a.episodes, b.episodes);
-  ASSERT_EQ(a.parameters.size(), b.parameters.size());
-  for (std::size_t i = 0; i < a.parameters.size(); ++i) expect_equal(a.parameters[i], b.parameters[i]);
-}
-void expect_equal(const Summary& a, const Summary& b) {
-  EXPECT_EQ(a.count, b.count);
-  EXPECT_EQ(a.mean, b.mean);
-  EXPECT_EQ(a.sd, b.sd);
-  EXPECT_EQ(a.min, b.min);
-  EXPECT_EQ(a.max, b.max);
-  EXPECT_EQ(a.quantiles, b.quantiles);
-}
-void expect_equal(const Population& a, const Population& b) {
-  expect_equal(a.table, b.table);
-  EXPECT_EQ(a.curve.count, b.curve.count);
-  EXPECT_TRUE(a.curve.correct == b.curve.correct);
-  EXPECT_TRUE(a.curve.squared == b.curve.squared);
-  ASSERT_EQ(a.parameters.size(), b.parameters.size());
-  for (std::size_t i = 0; i < a.parameters.size(); ++i) expect_equal(a.parameters[i], b.parameters[i]);
-  expect_equal(a.solved_updates, b.solved_updates);
-  expect_equal(a.solved_steps, b.solved_steps);
-  expect_equal(a.solved_episodes, b.solved_episodes);
-  EXPECT_EQ(a.warmup_episodes, b.warmup_episodes);
-  EXPECT_EQ(a.curve_quantiles, b.curve_quantiles);
-  EXPECT_EQ(a.outcomes, b.outcomes);
-}
-
 // Trains every request on one device and on a group, and compares all there is to ask for.
 class ComparingBackend final : public WatchedBackend {
  public:
@@ -165,7 +157,7 @@ class ComparingBackend final : public WatchedBackend {
                                      TrainDetail{false, true, false}, TrainDetail{true, true, true}}) {
       request.detail = detail;
       const Population one = WatchedBackend::train(request, {}), several = group_->train(request, {});
-      expect_equal(several, one);
+      test::expect_equal(several, one);
       EXPECT_EQ(several.outcomes.empty(), !detail.outcomes);
       EXPECT_EQ(several.curve_quantiles.empty(), !detail.curve_quantiles);
       EXPECT_EQ(several.parameters.empty(), !detail.summaries);
@@ -238,7 +230,7 @@ TEST(Group, DevicesTakeFurtherParts) {
   const auto backend = group_of(2, [&](unsigned, unsigned) { ++calls; });
   TrainConfiguration c;
   c.updates = 5;
-  for (const auto& [rows, parts] : {std::pair{3u, 2u}, std::pair{4u, 4u}, std::pair{7u, 6u}, std::pair{500u, 8u}}) {
+  for (const auto& [rows, parts] : {std::pair{3u, 2u}, std::pair{4u, 4u}, std::pair{7u, 4u}, std::pair{500u, 10u}}) {
     calls = 0;
     c.replicas = rows;
     train(c, *backend, {}, Spread::replicas);
@@ -252,7 +244,7 @@ TEST(Group, CutsNothingSmall) {
   std::vector<GroupDevice> devices = make_devices(choice_of(3));
   for (GroupDevice& device : devices)
     device.backend = std::make_unique<WatchedBackend>(std::move(device.backend), [&](unsigned) { ++calls; });
-  const auto backend = make_group_backend(std::move(devices), "cpu:3", "a test", {100, 1000});
+  const auto backend = make_group_backend(std::move(devices), "cpu:3", "a test", {100, 1, 1000});
   EvaluateConfiguration e;
   for (const auto& [episodes, parts] : {std::pair{1999u, 1u}, std::pair{2000u, 2u}, std::pair{9000u, 3u}}) {
     calls = 0;
@@ -262,7 +254,7 @@ TEST(Group, CutsNothingSmall) {
   }
   TrainConfiguration c;
   c.updates = 5;
-  for (const auto& [rows, parts] : {std::pair{90u, 3u}, std::pair{599u, 3u}, std::pair{600u, 6u}, std::pair{9000u, 12u}}) {
+  for (const auto& [rows, parts] : {std::pair{90u, 3u}, std::pair{599u, 3u}, std::pair{600u, 6u}, std::pair{9000u, 15u}}) {
     calls = 0;
     c.replicas = rows;
     EXPECT_EQ(train(c, *backend, {}, Spread::replicas).digest, train(c, *plain()).digest);
@@ -283,11 +275,6 @@ TEST(Group, SaysWhatItIs) {
 }
 
 // ---- trainings that are left
-
-void expect_equal(const TrainingStates& a, const TrainingStates& b) {
-  expect_equal(a.table, b.table);
-  EXPECT_EQ(a.outcomes, b.outcomes);
-}
 
 // Leaves the trainings after about a twelfth of them, or at once, and goes on with them on other numbers of devices. Returns how often
 // some were left.
@@ -331,7 +318,7 @@ TEST(GroupStates, AreGoneOnWithByAnyNumberOfDevices) {
     TrainingStates expected = join(std::move(parts)), states = expected;
     train_on(all, expected, *plain(), {}, Spread::replicas);
     EXPECT_GT(go_on_in_turn(all, states), 1) << units;
-    expect_equal(states, expected);
+    test::expect_equal(states, expected);
   }
 }
 
@@ -344,7 +331,7 @@ TEST(GroupStates, OfValueLearnersToo) {
     TrainingStates expected = fresh_states(c, true), states = expected;
     train_on(all, expected, *plain(), {});
     EXPECT_GT(go_on_in_turn(all, states), 1);
-    expect_equal(states, expected);
+    test::expect_equal(states, expected);
     ASSERT_EQ(states.value_learners.size(), c.replicas);
     for (const QTrainingRecord& record : states.value_learners) EXPECT_TRUE(record.weight.empty());
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How much memory a process may have, by files of control groups as machines and containers have them.
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -61,9 +62,14 @@ TEST(UsableMemory, FollowsTheLimitOfTheProcess) {
   EXPECT_LT(usable_memory(), 1e18);
   const pid_t child = ::fork();
   if (child == 0) {
-    const rlimit small{12'345'678, 12'345'678};
+    // What the process has already is taken off.
+    constexpr rlim_t kLimit = 1'000'000'000;
+    const rlimit small{kLimit, kLimit};
     ::setrlimit(RLIMIT_AS, &small);
-    ::_exit(usable_memory() == 12'345'678 ? 0 : 1);
+    const double before = usable_memory();
+    void* const more = ::mmap(nullptr, 100'000'000, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const double taken = before - usable_memory();
+    ::_exit(more != MAP_FAILED && before < kLimit && before > kLimit / 5 && taken > 99e6 && taken < 102e6 ? 0 : 1);
   }
   int status = 0;
   ::waitpid(child, &status, 0);

@@ -15,6 +15,7 @@
 
 #include "host/statistics.h"
 #include "kernels/device_backend.h"
+#include "tests/engine/expect_equal.h"
 #include "tests/kernels/host_team.h"
 
 namespace fryer::test {
@@ -354,16 +355,5 @@ class HostWarps {
   bool local_curves_;
   std::uint64_t free_bytes_;
 };
-
-// The outcomes of every update that a replica made.
-inline void expect_equal_outcomes(const Population& got, const Population& expected) {
-  const std::uint64_t replicas = expected.table.size();
-  ASSERT_EQ(got.outcomes.size(), expected.outcomes.size());
-  ASSERT_FALSE(expected.outcomes.empty());
-  for (std::uint64_t i = 0; i < expected.outcomes.size(); ++i) {
-    if (i / replicas >= expected.table.updates[i % replicas]) continue;
-    ASSERT_EQ(got.outcomes[i], expected.outcomes[i]) << "update " << i / replicas << ", replica " << i % replicas;
-  }
-}
 
 }  // namespace fryer::test

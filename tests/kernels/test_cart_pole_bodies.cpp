@@ -11,6 +11,7 @@
 #include "fryer/engine/api.h"
 #include "host/lane_executor.h"
 #include "tests/engine/effort.h"
+#include "tests/engine/expect_equal.h"
 #include "tests/kernels/host_warp.h"
 
 namespace fryer::test {
@@ -581,15 +582,6 @@ TEST(HiddenBodies, EpisodeRangesAreCutAtTheNumbersHighWord) {
 
 // ---- the CUDA backend on these warps
 
-void expect_equal(const Summary& a, const Summary& b) {
-  EXPECT_EQ(a.count, b.count);
-  EXPECT_EQ(a.mean, b.mean);
-  EXPECT_EQ(a.sd, b.sd);
-  EXPECT_EQ(a.min, b.min);
-  EXPECT_EQ(a.max, b.max);
-  EXPECT_EQ(a.quantiles, b.quantiles);
-}
-
 // Curves, summaries and quantiles too; seeds across a multiple of 2^32, in several launches.
 template <class Policy>
 void expect_the_cpus_population(TrainingCaseOf<Policy> c) {
@@ -599,25 +591,7 @@ void expect_the_cpus_population(TrainingCaseOf<Policy> c) {
   c.request.ranges = {{(std::uint64_t{1} << 32) - 41, 70, 0}};
   c.request.detail.curve_quantiles = c.request.detail.outcomes = true;
   const Population expected = scalar_backend()->train(c.request, {}), got = warp_backend(2, options)->train(c.request, {});
-  EXPECT_EQ(got.table.first_seed, expected.table.first_seed);
-  EXPECT_EQ(got.table.status, expected.table.status);
-  EXPECT_EQ(got.table.updates, expected.table.updates);
-  EXPECT_EQ(got.table.steps, expected.table.steps);
-  ASSERT_EQ(got.table.parameters.size(), expected.table.parameters.size());
-  for (std::size_t i = 0; i < expected.table.parameters.size(); ++i) {
-    for (std::size_t r = 0; r < c.request.replicas(); ++r) {
-      ASSERT_EQ(to_bits(got.table.parameters[i][r]), to_bits(expected.table.parameters[i][r])) << i << " of replica " << r;
-    }
-  }
-  EXPECT_EQ(got.curve.count, expected.curve.count);
-  for (std::size_t u = 0; u < got.curve.count.size(); ++u) {
-    EXPECT_TRUE(got.curve.correct[u] == expected.curve.correct[u] && got.curve.squared[u] == expected.curve.squared[u]) << u;
-  }
-  EXPECT_EQ(got.curve_quantiles, expected.curve_quantiles);
-  expect_equal_outcomes(got, expected);
-  for (std::size_t i = 0; i < expected.parameters.size(); ++i) expect_equal(got.parameters[i], expected.parameters[i]);
-  expect_equal(got.solved_updates, expected.solved_updates);
-  expect_equal(got.solved_steps, expected.solved_steps);
+  test::expect_equal(got, expected);
 }
 
 TEST(CartPoleWarpBackend, GivesTheCpusPopulation) {

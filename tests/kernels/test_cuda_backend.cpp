@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "host/driver.h"
+#include "tests/engine/expect_equal.h"
 #include "tests/engine/q_reference_runs.h"
 #include "tests/engine/reference_runs.h"
 
@@ -70,15 +71,6 @@ TEST_F(CudaBackend, SumsManyEpisodesAsTheCpuDoes) {
   }
 }
 
-void expect_equal(const Summary& a, const Summary& b, const std::string& what) {
-  EXPECT_EQ(a.count, b.count) << what;
-  EXPECT_EQ(a.mean, b.mean) << what;
-  EXPECT_EQ(a.sd, b.sd) << what;
-  EXPECT_EQ(a.min, b.min) << what;
-  EXPECT_EQ(a.max, b.max) << what;
-  EXPECT_EQ(a.quantiles, b.quantiles) << what;
-}
-
 // Rows, curve, summaries and quantiles of populations that fill the GPU, with and without a threshold.
 TEST_F(CudaBackend, TrainsPopulationsAsTheCpuDoes) {
   for (const bool until : {false, true}) {
@@ -92,18 +84,8 @@ TEST_F(CudaBackend, TrainsPopulationsAsTheCpuDoes) {
       if (batch == 4) c.problem.learn_weight = true;
       const TrainResult a = train(c, *gpu), b = train(c, *cpu);
       const std::string what = std::string(until ? "until" : "in step") + ", batch " + std::to_string(batch);
-      EXPECT_EQ(a.digest, b.digest) << what;
-      EXPECT_EQ(a.solved, b.solved) << what;
-      expect_equal(a.parameters[1], b.parameters[1], what + ", bias");
-      expect_equal(a.parameters[0], b.parameters[0], what + ", weight");
-      expect_equal(a.solved_updates, b.solved_updates, what + ", updates");
-      ASSERT_EQ(a.curve.size(), b.curve.size()) << what;
-      for (std::size_t u = 0; u < a.curve.size(); ++u) {
-        EXPECT_EQ(a.curve[u].count, b.curve[u].count) << what << ", update " << u;
-        EXPECT_EQ(a.curve[u].mean_return, b.curve[u].mean_return) << what << ", update " << u;
-        EXPECT_EQ(a.curve[u].sd, b.curve[u].sd) << what << ", update " << u;
-        EXPECT_EQ(a.curve[u].quantiles, b.curve[u].quantiles) << what << ", update " << u;
-      }
+      SCOPED_TRACE(what);
+      test::expect_equal(a, b);
     }
   }
 }
@@ -178,20 +160,8 @@ TEST_F(CudaBackend, TrainsCartPolePopulationsAsTheCpuDoes) {
       const TrainResult a = train(c, *gpu), b = train(c, *cpu);
       const std::string what =
           std::string(until ? "until" : "all updates") + ", baseline " + std::to_string(static_cast<int>(baseline));
-      EXPECT_EQ(a.digest, b.digest) << what;
-      EXPECT_EQ(a.solved, b.solved) << what;
-      EXPECT_EQ(a.steps, b.steps) << what;
-      ASSERT_EQ(a.parameters.size(), b.parameters.size()) << what;
-      for (std::size_t i = 0; i < a.parameters.size(); ++i) expect_equal(a.parameters[i], b.parameters[i], what);
-      expect_equal(a.solved_updates, b.solved_updates, what + ", updates");
-      expect_equal(a.solved_steps, b.solved_steps, what + ", steps");
-      ASSERT_EQ(a.curve.size(), b.curve.size()) << what;
-      for (std::size_t u = 0; u < a.curve.size(); ++u) {
-        EXPECT_EQ(a.curve[u].count, b.curve[u].count) << what << ", update " << u;
-        EXPECT_EQ(a.curve[u].mean_return, b.curve[u].mean_return) << what << ", update " << u;
-        EXPECT_EQ(a.curve[u].sd, b.curve[u].sd) << what << ", update " << u;
-        EXPECT_EQ(a.curve[u].quantiles, b.curve[u].quantiles) << what << ", update " << u;
-      }
+      SCOPED_TRACE(what);
+      test::expect_equal(a, b);
     }
   }
 }
@@ -270,14 +240,12 @@ TEST_F(CudaBackend, TrainsHiddenLayersAsTheCpuDoes) {
       if (p.environment.max_steps == 200) c.until = 30;
       const TrainResult a = train(c, *gpu), b = train(c, *cpu);
       const std::string what = name_of(p) + ", baseline " + std::to_string(static_cast<int>(baseline));
-      EXPECT_EQ(a.digest, b.digest) << what;
-      EXPECT_EQ(a.solved, b.solved) << what;
-      ASSERT_EQ(a.parameters.size(), b.parameters.size()) << what;
-      for (std::size_t i = 0; i < a.parameters.size(); ++i) expect_equal(a.parameters[i], b.parameters[i], what);
+      SCOPED_TRACE(what);
+      test::expect_equal(a, b);
       c.replicas = 1;
       c.batch = 5'000;
       c.updates = 4;
-      EXPECT_EQ(train(c, *gpu).digest, train(c, *cpu).digest) << what << ", one replica";
+      EXPECT_EQ(train(c, *gpu).digest, train(c, *cpu).digest) << "one replica";
     }
   }
 }
@@ -326,22 +294,7 @@ TEST_F(CudaBackend, TrainsPopulationsOfValueLearnersAsTheCpuDoes) {
     c.training.episodes = 130;
     c.training.environment.max_steps = 25;
     const TrainResult a = train(c, *gpu), b = train(c, *cpu);
-    EXPECT_EQ(a.digest, b.digest);
-    EXPECT_EQ(a.solved, b.solved);
-    EXPECT_EQ(a.episodes, b.episodes);
-    EXPECT_EQ(a.steps, b.steps);
-    ASSERT_EQ(a.parameters.size(), b.parameters.size());
-    for (std::size_t i = 0; i < a.parameters.size(); i += 37) expect_equal(a.parameters[i], b.parameters[i], "parameter");
-    expect_equal(a.solved_updates, b.solved_updates, "updates");
-    expect_equal(a.solved_steps, b.solved_steps, "steps");
-    expect_equal(a.solved_episodes, b.solved_episodes, "episodes");
-    ASSERT_EQ(a.curve.size(), b.curve.size());
-    for (std::size_t e = 0; e < a.curve.size(); ++e) {
-      EXPECT_EQ(a.curve[e].count, b.curve[e].count) << e;
-      EXPECT_EQ(a.curve[e].mean_return, b.curve[e].mean_return) << e;
-      EXPECT_EQ(a.curve[e].sd, b.curve[e].sd) << e;
-      EXPECT_EQ(a.curve[e].quantiles, b.curve[e].quantiles) << e;
-    }
+    test::expect_equal(a, b);
   }
 }
 

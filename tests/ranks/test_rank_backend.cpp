@@ -14,6 +14,7 @@
 #include "host/ranks/rank_backend.h"
 #include "host/watched_backend.h"
 #include "tests/engine/effort.h"
+#include "tests/engine/expect_equal.h"
 #include "tests/engine/hidden_reference_runs.h"
 #include "tests/engine/q_reference_runs.h"
 #include "tests/ranks/thread_ranks.h"
@@ -159,7 +160,7 @@ TEST(RankBackend, ReplicasGoToWhoeverIsFree) {
   EXPECT_EQ(hex(digest), hex(alone));
   EXPECT_EQ(planned, 1000 * notebooks(1).updates);
   EXPECT_EQ(finished, planned);
-  EXPECT_EQ(calls[0] + calls[1] + calls[2], 24u);
+  EXPECT_EQ(calls[0] + calls[1] + calls[2], 15u);
   EXPECT_GT(calls[2], 3u);
   EXPECT_TRUE(is_dismissed(thrown[1]) && is_dismissed(thrown[2]));
 }
@@ -183,7 +184,7 @@ TEST(RankBackend, UnlikeRanksCutAlike) {
   const std::uint64_t trained = train(policies, *one_thread(), {}).digest, played = evaluate(episodes, *one_thread(), {}).digest;
   const auto unlike = [](Ranks& ranks) {
     const auto n = static_cast<std::uint64_t>(ranks.rank());
-    return ranks::make_rank_backend(one_thread(), ranks, {5 + n, 300 + 300 * n, 2 + n});
+    return ranks::make_rank_backend(one_thread(), ranks, {5 + n, 300 + 300 * n, 300 + 300 * n, 2 + n});
   };
   std::uint64_t digest = 0;
   auto thrown = ThreadRanks::run(3, [&](Ranks& ranks) { digest = train(policies, *unlike(ranks), {}).digest; });
@@ -294,7 +295,7 @@ TEST(Ranks, EveryExceptionHasItsCode) {
   EXPECT_EQ(code_of(RunError("")), 1);
   EXPECT_EQ(code_of(Stopped()), 130);
   EXPECT_EQ(code_of(RankError({7, ""})), 7);
-  EXPECT_EQ(ranks::outcome_of(std::make_exception_ptr(std::bad_alloc())).message, "out of memory");
+  EXPECT_EQ(ranks::outcome_of(std::make_exception_ptr(std::bad_alloc())).message.substr(0, 15), "out of memory: ");
 }
 
 // ---- places
@@ -315,7 +316,11 @@ TEST(ChoiceOfRank, DividesAMachine) {
   EXPECT_EQ(gpu_of({}, 2, 4, {0, 1, 2, 3}, false), (std::vector{2}));  // cuda:all
   EXPECT_EQ(gpu_of({0}, 3, 4, {0, 1, 2, 3}), (std::vector{0}));        // cuda:0
   EXPECT_EQ(gpu_of({4, 6}, 3, 4, {0, 1, 2, 3, 4, 5, 6, 7}), (std::vector{6}));
-  EXPECT_EQ(gpu_of({}, 0, 1, {0, 1}, false), (std::vector<int>{}));  // alone on its machine: all of it
+  EXPECT_EQ(gpu_of({}, 1, 2, {0, 1, 2, 3, 4}, false), (std::vector{1, 3}));
+  EXPECT_EQ(gpu_of({}, 0, 2, {0, 1, 2, 3, 4}, false), (std::vector{0, 2, 4}));
+  EXPECT_EQ(gpu_of({3, 5, 6}, 0, 2, {0, 1, 2, 3}), (std::vector{3, 6}));
+  EXPECT_EQ(gpu_of({0}, 1, 2, {0, 1, 2, 3}, false), (std::vector{1}));  // cuda: one each
+  EXPECT_EQ(gpu_of({}, 0, 1, {0, 1}, false), (std::vector<int>{}));     // alone on its machine: all of it
   EXPECT_EQ(gpu_of({1, 2}, 0, 1, {0, 1, 2}), (std::vector{1, 2}));
 
   const auto threads_of = [](unsigned usable, unsigned given, ranks::SharedProcessors shared) {
@@ -353,6 +358,7 @@ TEST(PopulationBytes, AreReadBackAndNothingElse) {
   const auto backend = one_thread();
   Population part;
   part.table = train(c, *backend, {}).table;
+  part.table.first_seed = 0;  // which is the whole's
   part.curve.count = {5, 5, 4};
   part.curve.correct = {{1, 2}, {3, 4}, {-5, 6}};
   part.curve.squared = {{7, 8}, {9, 10}, {11, 12}};
@@ -361,15 +367,7 @@ TEST(PopulationBytes, AreReadBackAndNothingElse) {
   std::string bytes;
   ranks::put_population(bytes, part);
   const Population read = ranks::population_from(bytes);
-  EXPECT_EQ(read.table.status, part.table.status);
-  EXPECT_EQ(read.table.updates, part.table.updates);
-  EXPECT_EQ(read.table.steps, part.table.steps);
-  EXPECT_EQ(read.table.episodes, part.table.episodes);
-  EXPECT_EQ(read.table.parameters, part.table.parameters);
-  EXPECT_EQ(read.curve.count, part.curve.count);
-  EXPECT_TRUE(read.curve.correct == part.curve.correct && read.curve.squared == part.curve.squared);
-  EXPECT_EQ(read.outcomes, part.outcomes);
-  EXPECT_EQ(read.warmup_episodes, 77u);
+  test::expect_equal(read, part);
   for (std::size_t size = 0; size < bytes.size(); ++size)
     EXPECT_THROW(ranks::population_from(std::string_view(bytes).substr(0, size)), DamagedFileError) << size;
 }
