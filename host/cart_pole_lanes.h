@@ -11,18 +11,22 @@
 
 namespace fryer::FRYER_EXECUTOR {
 
-// Vectors in a bundle and bundles in flight, by the policy and what lanes keep of an episode.
+// Vectors in a bundle and bundles in flight, by the policy and what lanes keep of an episode. kTwoWays: blocks in which no lane began an
+// episode are learnt from by a program of their own, without masks.
 template <class Policy, Track kTrack>
 struct EpisodeFlight {
 #if FRYER_SCALAR_EXECUTOR
   using Real = float;
   static constexpr int kBundles = 1;
+  static constexpr bool kTwoWays = false;
 #elif defined(__AVX512F__)
   using Real = VReal<kTrack == Track::gradient_and_scores ? 1 : 3>;
   static constexpr int kBundles = kTrack == Track::gradient_and_scores ? 6 : 2;
+  static constexpr bool kTwoWays = kTrack != Track::nothing;
 #else
   using Real = VReal<1>;
   static constexpr int kBundles = 6;
+  static constexpr bool kTwoWays = false;
 #endif
 };
 // A hidden layer's traces, gradient and activations are hundreds of vectors, and its units are independent chains. AVX-512, one core,
@@ -35,6 +39,7 @@ struct EpisodeFlight<HiddenLayerPolicy, kTrack> {
   using Real = VReal<1>;
 #endif
   static constexpr int kBundles = 2;
+  static constexpr bool kTwoWays = false;
 };
 
 // Start states of the next episodes, made a vector of consecutive ones at a time; ended lanes take them in lane order.
@@ -159,6 +164,7 @@ struct EpisodeLanes {
   typename Programs::Learner learner;
   WordOf<Real> number, block_number, steps;
   MaskOf<Real> going;  // the episode began before this block
+  bool all_going;
 };
 
 // Plays episodes first .. first + count - 1 (of one high word; count < 2^31) and adds those that end to `sums`. Lanes go on with
@@ -171,7 +177,8 @@ __attribute__((noinline)) void run_episodes(const CartPoleWorkOf<Kind>& given, c
   using Vector = VectorOf<Real>;
   using Word = WordOf<Real>;
   using Mask = MaskOf<Real>;
-  constexpr int kBundles = EpisodeFlight<Kind, kTrack>::kBundles, kVectors = LaneTypes<Real>::kVectors;
+  using Flight = EpisodeFlight<Kind, kTrack>;
+  constexpr int kBundles = Flight::kBundles, kVectors = LaneTypes<Real>::kVectors;
   // Copies that no store through a pointer can change: their numbers stay where they are.
   const CartPoleWorkOf<Kind> work = given;
   const Policy policy = policy_given;
@@ -195,6 +202,7 @@ __attribute__((noinline)) void run_episodes(const CartPoleWorkOf<Kind>& given, c
       FRYER_UNROLL for (int i = 0; i < 4; ++i) set_vector(l.block.observation[0][i], g, state[i]);
     }
     l.going = negate(ended);
+    l.all_going = false;
     l.steps = select(ended, Word(0u), l.steps);
     l.block_number = select(ended, Word(0u), l.block_number);
   };
@@ -219,11 +227,16 @@ __attribute__((noinline)) void run_episodes(const CartPoleWorkOf<Kind>& given, c
     FRYER_KEEP_LOOP for (int b = 0; b < kBundles; ++b) lanes[b].block.advance(3, game, policy, words[b].w, lanes[b].steps);
     FRYER_KEEP_LOOP for (int b = 0; b < kBundles; ++b) {
       auto& l = lanes[b];
-      if constexpr (kTrack != Track::nothing) accumulate(l.learner, game, policy, l.block, l.going);
+      if (Flight::kTwoWays && l.all_going) {
+        accumulate(l.learner, game, policy, l.block);
+      } else if constexpr (kTrack != Track::nothing) {
+        accumulate(l.learner, game, policy, l.block, l.going);
+      }
       l.steps = l.block.count_steps(l.steps);
       const Mask ended = l.block.ended(game, l.steps);
       l.block.next();
       l.going = every;
+      l.all_going = true;
       if (!any(ended)) continue;
       const Mask fell = l.block.terminated();
       const bool near_the_end = finished + 2 * kLanes * kBundles >= count;  // an episode beyond the range may be among these
