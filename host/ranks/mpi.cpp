@@ -147,8 +147,12 @@ std::string mpi_library() {
   char text[MPI_MAX_LIBRARY_VERSION_STRING];
   int length = 0;
   MPI_Get_library_version(text, &length);  // may be asked before MPI is started
-  const std::string version(text, static_cast<std::size_t>(std::max(length, 0)));
-  return version.substr(0, version.find_first_of(",\n"));
+  std::string version(text, static_cast<std::size_t>(std::max(length, 0)));
+  version.resize(std::min(version.find_first_of(",\n"), version.size()));
+  const std::size_t name = version.find(" Version:");  // "MPICH Version:\t4.0.2"
+  const std::size_t number = name == std::string::npos ? name : version.find_first_not_of(" \t", name + 9);
+  if (number != std::string::npos) version.replace(name + 1, number - name - 1, "");
+  return version;
 }
 
 }  // namespace fryer::ranks
