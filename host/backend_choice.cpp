@@ -25,8 +25,9 @@ constexpr std::uint64_t kGpuLanes = 16896;
 constexpr std::uint64_t kRounds = 16;
 // Value learners, each a block's or a team's, that a large GPU has at once.
 constexpr std::uint64_t kGpuLearners = 132;
-// Some microseconds of a thread: adding up over ranks takes one or two (4,096 one-step episodes: 7.7 us alone, 4.9 on two ranks).
-constexpr std::uint64_t kThreadsEpisodes = 256, kThreadsOneStepEpisodes = 1024;
+// Of a thread: the lanes that it has in flight, about, since fewer are no faster; and of episodes of one step some microseconds, since adding up
+// over ranks takes one or two (4,096 of them: 7.7 us alone, 4.9 on two ranks).
+constexpr std::uint64_t kThreadsEpisodes = 64, kThreadsOneStepEpisodes = 1024;
 
 // The CPU instruction set that was asked for, or "".
 std::string forced_isa(const BackendChoice& choice) {

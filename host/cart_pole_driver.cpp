@@ -386,7 +386,8 @@ void train_on(const std::vector<CartPoleTrainConfiguration>& configurations, Tra
   CartPoleTrainConfiguration first = configurations[0];
   first.replicas = states.table.size();
   spread = checked_spread(first, spread);
-  if (!std::all_of(configurations.begin(), configurations.end(), lanes_can_train)) spread = Spread::episodes;
+  if (!std::all_of(configurations.begin(), configurations.end(), [](const auto& c) { return lanes_can_train(c); }))
+    spread = Spread::episodes;
   with_policy(first.problem, [&]<class Policy>(Policy*) {
     if (spread == Spread::replicas) {
       LaneRequest<Policy> lanes(configurations);

@@ -64,9 +64,6 @@ Threshold make_threshold(const TrainConfiguration& c) {
   return t;
 }
 
-// Lanes can train whole replicas where their 32-bit counters suffice.
-bool lanes_can_train(const TrainConfiguration& c) { return c.batch <= 65536 && c.updates * c.batch < (std::uint64_t{1} << 32); }
-
 // Few replicas with a large batch: the episodes of an update fill the machine better than replicas do.
 Spread choose_spread(const TrainConfiguration& c, unsigned threads) {
   if (!lanes_can_train(c)) return Spread::episodes;
@@ -274,6 +271,8 @@ TrainResult train(const TrainConfiguration& c, Backend& backend, const RunContro
 TrainResult train(const TrainConfiguration& configuration, Backend& backend, const RunControl& control) {
   return train(configuration, backend, control, Spread::automatic);
 }
+
+bool lanes_can_train(const TrainConfiguration& c) { return c.batch <= 65536 && c.updates * c.batch < (std::uint64_t{1} << 32); }
 
 TrainingStates fresh_states(const TrainConfiguration& c, bool outcomes) {
   validate(c);

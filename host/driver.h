@@ -19,6 +19,9 @@ enum class Spread {
 TrainResult train(const TrainConfiguration& configuration, Backend& backend, const RunControl& control, Spread spread);
 TrainResult train(const CartPoleTrainConfiguration& configuration, Backend& backend, const RunControl& control, Spread spread);
 
+// Lanes can train whole replicas where their 32-bit counters suffice.
+bool lanes_can_train(const TrainConfiguration& configuration);
+
 // The trainings of a configuration before their first update. outcomes: whether to keep the outcome of every update's batch. Throws
 // ConfigurationError.
 TrainingStates fresh_states(const TrainConfiguration& configuration, bool outcomes);

@@ -260,6 +260,9 @@ class GroupBackend final : public Backend {
         stop = true;
         throw RunError(
             fmt::format("{} of {} devices' threads could be started ({})", threads.size(), devices, refused.code().message()));
+      } catch (...) {
+        stop = true;
+        throw;
       }
       std::unique_lock lock(mutex);
       while (!ended.wait_for(lock, kBetweenLooks, [&] { return working == 0; })) {

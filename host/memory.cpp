@@ -74,7 +74,7 @@ static std::atomic<unsigned> sharing{1};
 void set_processes_sharing_memory(unsigned count) { sharing = std::max(count, 1u); }
 unsigned processes_sharing_memory() { return sharing; }
 
-double usable_memory() {
+double usable_memory(unsigned processes) {
   static const double of_groups = memory_of_groups(read_text("/proc/self/cgroup").value_or(""), read_text);
   const double physical = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
   rlimit limit{};
@@ -87,7 +87,7 @@ double usable_memory() {
     pages >> used;
     left = std::max(0.0, static_cast<double>(limit.rlim_cur) - used * static_cast<double>(sysconf(_SC_PAGE_SIZE)));
   }
-  return std::min({physical, of_groups, left});
+  return std::min({physical, of_groups, left * processes});
 }
 
 }  // namespace fryer

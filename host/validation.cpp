@@ -136,28 +136,15 @@ static std::string length_text(const QTrainConfiguration& c) { return fmt::forma
 
 static std::string gigabytes(double bytes) { return fmt::format("{:.3g} GB", bytes / 1e9); }
 
-// What there is for a training. Ranks of a machine each have value learners of their own; of other populations the root alone has all rows.
-struct Room {
-  double bytes;
-  std::string text;
-};
-template <class Configuration>
-static Room room_for(const Configuration&) {
-  const unsigned processes = std::is_same_v<Configuration, QTrainConfiguration> ? processes_sharing_memory() : 1;
-  const double there = usable_memory();
-  std::string text = "there are " + gigabytes(there);
-  if (processes > 1) text += fmt::format(" for {} ranks of this machine", processes);
-  return {there / processes, std::move(text)};
-}
-
 template <class Configuration>
 static void validate_memory(const Configuration& c, const WorkEstimate& work, const char* option = "--replicas") {
-  const double needed = static_cast<double>(work.memory_bytes);
-  const Room room = room_for(c);
-  if (needed > room.bytes) {
-    throw ConfigurationError(fmt::format("{}: {} replica{} of {} need{} {} of memory; {}", option, c.replicas,
+  // Value learners are at work in all ranks of this machine; of other populations the root alone has all rows.
+  const bool of_all = std::is_same_v<Configuration, QTrainConfiguration> && c.replicas > 1;
+  const double needed = static_cast<double>(work.memory_bytes), there = usable_memory(of_all ? processes_sharing_memory() : 1);
+  if (needed > there) {
+    throw ConfigurationError(fmt::format("{}: {} replica{} of {} need{} {} of memory; there are {}", option, c.replicas,
                                          c.replicas == 1 ? "" : "s", length_text(c), c.replicas == 1 ? "s" : "",
-                                         gigabytes(needed), room.text));
+                                         gigabytes(needed), gigabytes(there)));
   }
 }
 
@@ -359,10 +346,11 @@ void validate(const QTrainConfiguration& c, unsigned workers) {
     refuse("--batch", std::uint64_t{t.batch}, "1: online Q-learning learns from each transition as it is made");
   if (c.replicas == 1) {
     const double needed = static_cast<double>(memory_of_replica(c).total());
-    const Room room = room_for(c);
-    if (needed > room.bytes) {
-      refuse("--buffer", t.replay_capacity,
-             fmt::format("a smaller one: the training needs up to {} of memory; {}", gigabytes(needed), room.text));
+    const double there = usable_memory();
+    if (needed > there) {
+      refuse(
+          "--buffer", t.replay_capacity,
+          fmt::format("a smaller one: the training needs up to {} of memory; there are {}", gigabytes(needed), gigabytes(there)));
     }
   }
   validate_memory(c, estimate(c, workers));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "fryer/engine/memory.h"
 #include "fryer/engine/registry.h"
 #include "host/cli/settings.h"
 #include "host/cli/train_command.h"
@@ -70,7 +71,10 @@ class CartPoleQTrain : public TrainCommand {
   }
   void check() const override { validate(c_, workers()); }
   WorkEstimate work() const override { return estimate(c_, workers()); }
-  unsigned workers() const { return common_.backend.threads != 0 ? common_.backend.threads : usable_threads(); }
+  // Of all ranks of this machine, which divide its processors unless each is given a number of threads.
+  unsigned workers() const {
+    return common_.backend.threads != 0 ? common_.backend.threads * processes_sharing_memory() : usable_threads();
+  }
   TrainResult train_with(Backend& backend, const RunControl& control) const override { return train(c_, backend, control); }
   Plan plan() const override;
   double train_part(Backend& backend, std::uint64_t steps) const;

@@ -127,7 +127,7 @@ std::uint64_t LaunchQueue::launch_size(std::size_t worker, std::uint64_t cell) c
   double wanted = std::min(share, static_cast<double>(at_once_[kind]));
   if (of_kind.is_known()) {
     // Halves of what is left towards the end, so that workers end together however far each had come.
-    const double half = static_cast<double>(left_) * own / (2 * all);
+    const double half = static_cast<double>(left_) * own / ((workers_.size() > 1 ? 2 : 1) * all);
     wanted = std::max(wanted, std::ceil(std::min(share, std::clamp(half, kLeastSeconds * own, kLaunchSeconds * own))));
   }
   const auto size = static_cast<std::uint64_t>(std::min(wanted, 1e9));

@@ -25,10 +25,12 @@ using ranks::Ranks;
 
 // From the root: a launch; leave your trainings between two updates; leave them at once; nothing more to do.
 constexpr char kLaunch = 'l', kPause = 'p', kStop = 's', kDismissed = 'd';
-// To it: chunks; trainings that were left; how far a launch is; it was stopped; it failed (code, why).
+// To it: chunks; trainings that were left (seconds of packing, the trainings); how far a launch is; it was stopped; it failed (code, why).
 constexpr char kChunks = 'c', kLeft = 'b', kProgress = 'g', kStopped = 'S', kFailed = 'f';
 
 constexpr std::chrono::milliseconds kBetweenReports{200};
+// What trainings of a rank that a signal stops are given to come to the end of their update, as the root's are.
+constexpr double kSecondsToLeave = 3;
 
 std::string begin(char letter, std::uint32_t worker) {
   std::string message(1, letter);
@@ -173,9 +175,13 @@ std::vector<Chunk> RankWorkers::run(std::size_t index, Launch& launch, const Run
       for (auto left = reader.number<std::uint64_t>(); left != 0; --left) chunks.push_back(take_chunk(reader));
       launch.begun.clear();
       return chunks;
-    case kLeft:
+    case kLeft: {
+      const auto start = std::chrono::steady_clock::now();
+      const auto packing = reader.number<double>();
       take_begun(reader, launch);
+      worker.seconds_of_packing = packing + std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       return chunks;
+    }
     case kFailed: {
       const auto code = reader.number<std::int32_t>();
       throw ranks::RankError({code, fmt::format("rank {}: {}", worker.rank, reader.take(reader.left()))});
@@ -275,7 +281,7 @@ class Serving {
           worker.pause = true;
           if (!stopped_since) stopped_since = std::chrono::steady_clock::now();
           const std::chrono::duration<double> since = std::chrono::steady_clock::now() - *stopped_since;
-          if (since.count() > RankWorkers::kSecondsToLeave) worker.stop = true;
+          if (since.count() > kSecondsToLeave) worker.stop = true;
         }
         for (std::string& answer : worker.answers) ranks_.send(0, std::move(answer));
         worker.answers.clear();
@@ -356,7 +362,11 @@ class Serving {
           run_launch(plan_, launch, *backends_[index], {&worker.stop, progress, may_pause ? &worker.pause : nullptr});
       std::string answer = begin(chunks.empty() ? kLeft : kChunks, number);
       if (chunks.empty()) {
-        put_begun(answer, plan_, launch);
+        const auto start = std::chrono::steady_clock::now();
+        std::string begun;
+        put_begun(begun, plan_, launch);
+        put(answer, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+        answer += begun;
       } else {
         put(answer, std::uint64_t{chunks.size()});
         for (const Chunk& chunk : chunks) put_chunk(answer, chunk);

@@ -29,11 +29,8 @@ class RankWorkers {
   RankWorkers& operator=(const RankWorkers&) = delete;
 
   std::size_t count() const { return workers_.size(); }
-  // Sends what is waiting and hands on what has arrived; to be called this often while others run().
+  // Sends what is waiting and hands on what has arrived; to be called every Ranks::kBetweenLooksBesideWork while others run().
   void look();
-  static constexpr std::chrono::microseconds kBetweenLooks = ranks::Ranks::kBetweenLooksBesideWork;
-  // What a training is given to come to the end of its update when the user stops a study: launchers kill ranks a second after a signal.
-  static constexpr double kSecondsToLeave = 0.5;
   // Every run() looks at its control's tokens now, and not after a while.
   void hurry();
   // Ends every run() with Stopped, whatever its rank does.
@@ -41,6 +38,8 @@ class RankWorkers {
 
   // As run_launch(), on worker `index`; for one thread each.
   std::vector<Chunk> run(std::size_t index, Launch& launch, const RunControl& control);
+  // What it took to pack and unpack the trainings that its last run() left, in seconds.
+  double seconds_of_packing(std::size_t index) const { return workers_[index].seconds_of_packing; }
 
  private:
   struct Worker {
@@ -50,6 +49,7 @@ class RankWorkers {
     std::deque<std::string> answers;
     std::condition_variable answered;
     std::atomic<double> finished{0};  // share of its launch
+    double seconds_of_packing = 0;
   };
   const Plan& plan_;
   ranks::Ranks& ranks_;

@@ -576,8 +576,16 @@ Chunk run_chunk(const Plan& plan, std::uint64_t cell, const Range& range, Backen
   return std::move(run_launch(plan, launch, backend, {control.stop, control.progress, nullptr})[0]);
 }
 
-bool is_training(const Plan& plan, std::uint64_t cell) {
-  return std::visit([]<class Configuration>(const Configuration&) { return kIsTraining<Configuration>; }, *plan.cells[cell].run);
+bool may_be_left(const Plan& plan, std::uint64_t cell) {
+  return std::visit(
+      []<class Configuration>(const Configuration& c) {
+        if constexpr (std::is_same_v<Configuration, TrainConfiguration>) {
+          return !lanes_can_train(c);
+        } else {
+          return kIsTraining<Configuration>;
+        }
+      },
+      *plan.cells[cell].run);
 }
 
 bool fits(const Plan& plan, const Piece& piece, const TrainingStates& states) {

@@ -44,8 +44,8 @@ std::uint64_t largest_chunk(const Plan& plan, std::uint64_t cell);
 // Whether the return of each update, or episode, can be kept for curves and thresholds; false for batches of some 10^7 episodes of CartPole and more.
 bool outcomes_can_be_kept(const Cell& cell);
 
-// Whether a cell's replicas are trainings: what can be left in its middle.
-bool is_training(const Plan& plan, std::uint64_t cell);
+// Whether a cell's replicas are trainings that can be left in their middle: all but the fry shack's that lanes train (driver.h).
+bool may_be_left(const Plan& plan, std::uint64_t cell);
 
 // Whether they are trainings of value learners: each is a worker's alone, and of the same network whatever the cell.
 bool has_value_learners(const Plan& plan, std::uint64_t cell);

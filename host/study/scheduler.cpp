@@ -214,7 +214,6 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
     if (control.warn) control.warn(fmt::format("{}; it is kept as {}", begun.lost, kept));
   }
   RankWorkers* const others = workers.others.get();
-  const double seconds_to_leave = others != nullptr ? RankWorkers::kSecondsToLeave : kSecondsToLeave;
   const std::size_t own = workers.backends.size(), all = own + (others != nullptr ? others->count() : 0);
   LaunchQueue work(plan, store, all, workers.backends[0]->info(), std::move(begun.pieces));
   Finished finished;
@@ -236,15 +235,14 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
   const auto run_to_the_end = [&](Launch& launch, std::size_t index) {
     Worker& worker = states[index];
     const auto start = Clock::now();
-    const bool may_leave = is_training(plan, launch.pieces[0].cell);
+    const bool may_leave = may_be_left(plan, launch.pieces[0].cell);
     const double earlier = share_made(plan, launch);
     worker.share = earlier;
     double between_saves = control.seconds_between_saves;
     for (;;) {
       const std::uint64_t made = work_made(launch);
       worker.pause = false;
-      const double deadline = seconds_since(began) + between_saves;
-      if (may_leave) worker.deadline = deadline;
+      if (may_leave) worker.deadline = seconds_since(began) + between_saves;
       const RunControl inner{&worker.stop, share_of(launch, worker.share), &worker.pause};
       std::vector<Chunk> chunks =
           index < own ? run_launch(plan, launch, *workers.backends[index], inner) : others->run(index - own, launch, inner);
@@ -271,8 +269,7 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
       // An update that takes longer than this would never be finished.
       if (work_made(launch) == made) between_saves *= 2;
       double took = seconds_since(saving) * (has_value_learners(plan, launch.pieces[0].cell) ? kValueLearnersSaving : 1);
-      // From another rank the trainings travel here and back.
-      if (index >= own) took = std::max(took, 2 * (seconds_since(began) - deadline));
+      if (index >= own) took += 2 * others->seconds_of_packing(index - own);  // there, and again when they are back
       between_saves = std::max(between_saves, took / kSaveShare);
     }
   };
@@ -365,16 +362,17 @@ void run_study(const Plan& plan, Store& store, const Workers& workers, const Stu
     const double now = seconds_since(began);
     if (control.stop != nullptr && control.stop->load()) ending_soon = true;
     if (ending_soon && !asked_to_stop) asked_to_stop = now;
+    bool wished = false;
     for (Worker& worker : states) {
       const double deadline = worker.deadline;
-      if (asked_to_stop && (deadline == 0 || now > *asked_to_stop + seconds_to_leave)) worker.stop = true;
-      if (deadline != 0 && (asked_to_stop || now > deadline)) worker.pause = true;
+      if (asked_to_stop && (deadline == 0 || now > *asked_to_stop + kSecondsToLeave)) worker.stop = true;
+      if (deadline != 0 && (asked_to_stop || now > deadline)) wished |= !worker.pause.exchange(true);
     }
     if (others != nullptr) {
-      if (asked_to_stop == now) others->hurry();
+      if (wished || asked_to_stop == now) others->hurry();
       others->look();
     }
-    auto item = finished.pop(others != nullptr ? RankWorkers::kBetweenLooks : std::chrono::milliseconds(50));
+    auto item = finished.pop(others != nullptr ? ranks::Ranks::kBetweenLooksBesideWork : std::chrono::milliseconds(50));
     if (item && !failure) {
       try {
         write(*item);

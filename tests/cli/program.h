@@ -71,7 +71,7 @@ struct RunOptions {
   std::string stdout_path;               // instead of a file that is read back
   int signal = 0;                        // sent once stderr has its first line
   Words launcher = {};                   // a program, by its path, and words that come before ours
-  int ignored_signal = 0;                // started with it ignored, as by nohup
+  int ignored_signal = 0;                // started with it ignored, as by nohup; sent a second before the other
 };
 
 inline Outcome run_program(const Words& words, const RunOptions& options = {}) {
@@ -120,6 +120,10 @@ inline Outcome run_program(const Words& words, const RunOptions& options = {}) {
   while (waitpid(child, &status, WNOHANG) == 0) {
     if (!signalled && !read_bytes(err).empty()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      if (options.ignored_signal != 0) {
+        kill(child, options.ignored_signal);
+        std::this_thread::sleep_for(std::chrono::seconds(1));
+      }
       kill(child, options.signal);
       signalled = true;
     }

@@ -6,9 +6,10 @@ namespace fryer {
 
 // Bytes that this process may have at most: the machine's, or less where `ulimit -v` or a control group (a container, a batch system's job)
 // says so. What others have already is not taken off, and what this process has only from the limit of `ulimit -v`.
-double usable_memory();
+// processes: what so many together may have, this one among them; the limit of `ulimit -v` is each one's own.
+double usable_memory(unsigned processes = 1);
 
-// How many processes of this machine share such memory and do the same, this one among them: ranks. 1 unless set.
+// How many processes of this machine work together, this one among them: ranks. 1 unless set.
 void set_processes_sharing_memory(unsigned count);
 unsigned processes_sharing_memory();
 
