@@ -62,15 +62,10 @@ class BenchCommand : public Command {
 BenchCommand::BenchCommand() : Command(kDescription) {
   table_.choice<Suite>("suite", suite_, {{"quick", Suite::quick}, {"full", Suite::full}},
                        "less than a minute, or less than five with more rows and repetitions");
-  Option filter;
-  filter.name = "filter";
-  filter.placeholder = "NAME";
-  filter.accepted = "part of a row's name";
-  filter.help = "rows whose name contains NAME alone; --dry-run lists them all";
+  Option& filter = table_.text("filter", "NAME", filter_, "part of a row's name",
+                               "rows whose name contains NAME alone; --dry-run lists them all");
   filter.default_text = "every row";
-  filter.read = [this](const std::string& text) { filter_ = text; };
-  filter.value = [this] { return Json(filter_); };
-  table_.add(filter);
+  filter.setting = true;
   table_.text("compare", "FILE", compare_, "a file that bench --json wrote",
               "tell each rate as a ratio to that of an earlier run, and exit with 1 if one is slower");
   Option& tolerance = table_.number("tolerance", "SHARE", tolerance_, "a number above 0 and below 1", "",

@@ -100,7 +100,7 @@ void Command::add_output_options() {
 void Command::add_device_options() {
   Option device;
   device.name = "device";
-  device.placeholder = "auto|cpu|cuda[:I,J,...]";
+  device.placeholder = "auto|cpu[:N]|cuda[:I,J,...|:all]";
   device.accepted = kDevices;
   device.help =
       "where to run; auto takes one GPU if there is one and the work fills it, else the CPU. Several GPUs share the work where "

@@ -6,16 +6,15 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <numeric>
 #include <random>
-#include <thread>
 
 #include "host/driver.h"
 #include "tests/engine/effort.h"
 #include "tests/engine/q_reference_runs.h"
+#include "tests/engine/stopped.h"
 #include "tests/lane/q_training_cases.h"
 
 namespace fryer {
@@ -168,13 +167,7 @@ TEST(QPopulation, StopsSoonWhereUpdatesFollowAShortWarmUp) {
   c.training.episodes = 100'000;
   for (const bool whole_episodes : {false, true}) {
     c.training.warmup_in_whole_episodes = whole_episodes;
-    StopToken stop{false};
-    std::thread later([&] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(300));
-      stop = true;
-    });
-    EXPECT_THROW(train(c, *backend_on("scalar", 1), {&stop, nullptr}), Stopped);
-    later.join();
+    test::expect_stopped([&](const RunControl& control) { train(c, *backend_on("scalar", 1), control); });
   }
 }
 
@@ -188,13 +181,7 @@ TEST(QPopulation, StopsWithinAPieceOfAnEvaluation) {
   c.episodes = 100'000;
   c.problem.environment.max_steps = 5000;
   c.problem.environment.position_limit = c.problem.environment.angle_limit = 1e4;  // which no episode reaches
-  StopToken stop{false};
-  std::thread later([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
-    stop = true;
-  });
-  EXPECT_THROW(evaluate(c, *backend_on("scalar", 2), {&stop, nullptr}), Stopped);
-  later.join();
+  test::expect_stopped([&](const RunControl& control) { evaluate(c, *backend_on("scalar", 2), control); });
 }
 
 // Left again and again, on other executors and numbers of threads.

@@ -8,12 +8,10 @@
 #include <xmmintrin.h>
 #endif
 
-#include <chrono>
-#include <thread>
-
 #include "fryer/engine/api.h"
 #include "host/cpu_features.h"
 #include "host/driver.h"
+#include "tests/engine/stopped.h"
 
 namespace fryer {
 namespace {
@@ -66,17 +64,11 @@ TEST(CpuBackend, ThresholdsThatAreExactReturnsAreReached) {
 
 // A lone bundle with a huge batch must not keep Ctrl-C waiting for its end (minutes): the lanes themselves ask.
 TEST(CpuBackend, StopsWithinAPiece) {
-  StopToken stop{false};
   TrainConfiguration c;
   c.replicas = 128;
   c.batch = 65'535;
   c.updates = 60'000;
-  std::thread later([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    stop = true;
-  });
-  EXPECT_THROW(train(c, *backend(2), {&stop, nullptr}, Spread::replicas), Stopped);
-  later.join();
+  test::expect_stopped([&](const RunControl& control) { train(c, *backend(2), control, Spread::replicas); });
 }
 
 TEST(CpuBackend, RefusesParametersThatAreNotFinite) {

@@ -9,6 +9,7 @@
 #include "host/driver.h"
 #include "kernels/q_plan.h"
 #include "tests/engine/effort.h"
+#include "tests/engine/expect_equal.h"
 #include "tests/engine/q_reference_runs.h"
 #include "tests/kernels/host_warp.h"
 #include "tests/lane/q_training_cases.h"
@@ -336,23 +337,7 @@ TEST(TeamBackend, PopulationsAreTheCpus) {
   all[0].training.episodes = 130;
   all[0].training.environment.max_steps = 25;
   for (const QTrainConfiguration& c : all) {
-    const TrainResult a = train(c, *team_backend(3, 3000)), b = train(c, *cpu_backend());
-    EXPECT_EQ(a.digest, b.digest);
-    EXPECT_EQ(a.solved, b.solved);
-    EXPECT_EQ(a.episodes, b.episodes);
-    EXPECT_EQ(a.steps, b.steps);
-    EXPECT_EQ(a.table.episodes, b.table.episodes);
-    EXPECT_EQ(a.solved_episodes.count, b.solved_episodes.count);
-    EXPECT_EQ(a.solved_episodes.mean, b.solved_episodes.mean);
-    ASSERT_EQ(a.parameters.size(), b.parameters.size());
-    EXPECT_EQ(a.parameters[3].sd, b.parameters[3].sd);
-    ASSERT_EQ(a.curve.size(), b.curve.size());
-    for (std::size_t e = 0; e < a.curve.size(); ++e) {
-      EXPECT_EQ(a.curve[e].count, b.curve[e].count);
-      EXPECT_EQ(a.curve[e].mean_return, b.curve[e].mean_return);
-      EXPECT_EQ(a.curve[e].sd, b.curve[e].sd);
-      EXPECT_EQ(a.curve[e].quantiles, b.curve[e].quantiles);
-    }
+    expect_equal(train(c, *team_backend(3, 3000)), train(c, *cpu_backend()));
   }
 }
 
