@@ -11,22 +11,25 @@
 
 namespace fryer::FRYER_EXECUTOR {
 
-// Vectors in a bundle and bundles in flight, by the policy and what lanes keep of an episode. kTwoWays: blocks in which no lane began an
-// episode are learnt from by a program of their own, without masks.
+// Whether an operation under a mask is more than one instruction: then blocks in which no episode ended are learnt from without.
+#if defined(__AVX512F__)
+inline constexpr bool kMasksCost = false;
+#else
+inline constexpr bool kMasksCost = true;
+#endif
+
+// Vectors in a bundle and bundles in flight, by the policy and what lanes keep of an episode.
 template <class Policy, Track kTrack>
 struct EpisodeFlight {
 #if FRYER_SCALAR_EXECUTOR
   using Real = float;
   static constexpr int kBundles = 1;
-  static constexpr bool kTwoWays = false;
 #elif defined(__AVX512F__)
   using Real = VReal<kTrack == Track::gradient_and_scores ? 1 : 3>;
   static constexpr int kBundles = kTrack == Track::gradient_and_scores ? 6 : 2;
-  static constexpr bool kTwoWays = kTrack != Track::nothing;
 #else
   using Real = VReal<1>;
   static constexpr int kBundles = 6;
-  static constexpr bool kTwoWays = false;
 #endif
 };
 // A hidden layer's traces, gradient and activations are hundreds of vectors, and its units are independent chains. AVX-512, one core,
@@ -39,7 +42,6 @@ struct EpisodeFlight<HiddenLayerPolicy, kTrack> {
   using Real = VReal<1>;
 #endif
   static constexpr int kBundles = 2;
-  static constexpr bool kTwoWays = false;
 };
 
 // Start states of the next episodes, made a vector of consecutive ones at a time; ended lanes take them in lane order.
@@ -108,23 +110,22 @@ struct EpisodeSums {
   template <class Learner, class Word, class Mask>
   FRYER_LANE void add(const CartPoleFixedPointOf<Policy>& f, MaskOf<Vector> m, int g, const Learner& learner, const Word& made,
                       const Mask& fell) {
-    const Vector zero = Vector(0.0f);
     for_each_parameter(shape, [&](int i) FRYER_INLINE_LAMBDA {
-      const Vector x = select(m, vector_of(learner.gradient[i], g), zero);
+      const Vector x = keep_if(m, vector_of(learner.gradient[i], g));
       gradient[i].add(x, f.parameter[i].gradient_scale);
       if constexpr (kSquares) squared[i].add(x, f.square_scale[i]);
     });
     if constexpr (kTrack == Track::gradient_and_scores) {
       for_each_parameter(shape, [&](int i) FRYER_INLINE_LAMBDA {
-        score[i].add(select(m, vector_of(learner.score[i], g), zero), f.parameter[i].score_scale);
+        score[i].add(keep_if(m, vector_of(learner.score[i], g)), f.parameter[i].score_scale);
       });
-      return_sum.add(select(m, vector_of(learner.moments.sum, g), zero), f.returns.sum_scale);
-      return_square.add(select(m, vector_of(learner.moments.square, g), zero), f.returns.square_scale);
+      return_sum.add(keep_if(m, vector_of(learner.moments.sum, g)), f.returns.sum_scale);
+      return_square.add(keep_if(m, vector_of(learner.moments.square, g)), f.returns.square_scale);
     }
-    const Vector length = select(m, to_real<Vector>(vector_of(made, g)), zero);  // < 2^24: exact
+    const Vector length = keep_if(m, to_real<Vector>(made));  // < 2^24: exact
     steps.add(length, 1.0);
     if constexpr (kSquares) steps_squared.add(length, 1.0);
-    terminated += static_cast<std::uint32_t>(__builtin_popcount(mask_bits(both(m, vector_of(fell, g)))));
+    terminated += static_cast<std::uint32_t>(__builtin_popcount(mask_bits(both(m, fell))));
   }
   FRYER_LANE void total(CartPoleSumsOf<Policy>& sums) const {
     for (int i = 0; i < kParameters; ++i) {
@@ -146,11 +147,11 @@ struct EpisodeSums {
 struct OutcomeCounts {
   std::uint64_t* counts;
   template <class FixedPoint, class Learner, class Word, class Mask, class VectorMask>
-  FRYER_LANE void add(const FixedPoint&, VectorMask m, int g, const Learner&, const Word& made, const Mask& fell) {
-    const std::uint32_t terminated = mask_bits(vector_of(fell, g));
+  FRYER_LANE void add(const FixedPoint&, VectorMask m, int, const Learner&, const Word& made, const Mask& fell) {
+    const std::uint32_t terminated = mask_bits(fell);
     for (std::uint32_t bits = mask_bits(m); bits != 0; bits &= bits - 1) {
       const auto lane = static_cast<std::uint32_t>(__builtin_ctz(bits));
-      const auto length = get_lane<std::uint32_t>(made, static_cast<std::uint32_t>(g * kVectorLanes) + lane);
+      const auto length = get_lane<std::uint32_t>(made, lane);
       ++counts[2 * length + (terminated >> lane & 1)];
     }
   }
@@ -162,9 +163,19 @@ struct EpisodeLanes {
   using Programs = EpisodePrograms<Policy, Real, kGeneral, kTrack>;
   typename Programs::Block block;
   typename Programs::Learner learner;
-  WordOf<Real> number, block_number, steps;
-  MaskOf<Real> going;  // the episode began before this block
+  WordOf<Real> number, blocks;  // of the episode; played of it
+  MaskOf<Real> ended;           // with this block
+  MaskOf<Real> going;           // the episode began before this block
   bool all_going;
+
+  // Of vector g's episodes that ended in this block.
+  FRYER_LANE auto steps(int g) const {
+    const auto whole = static_cast<std::uint32_t>(kStepsPerBlock);
+    auto made = steps_of(vector_of(blocks, g)) - WordOf<VectorOf<Real>>(whole);
+    FRYER_UNROLL for (int k = 0; k < kStepsPerBlock; ++k) made = increment_if(vector_of(block.live[k], g), made);
+    return made;
+  }
+  FRYER_LANE auto fell(int g) const { return vector_of(block.terminated(), g); }
 };
 
 // Plays episodes first .. first + count - 1 (of one high word; count < 2^31) and adds those that end to `sums`. Lanes go on with
@@ -190,67 +201,73 @@ __attribute__((noinline)) void run_episodes(const CartPoleWorkOf<Kind>& given, c
   const Mask every = less(Real(0.0f), Real(1.0f));
   std::uint64_t finished = 0;
 
-  const auto refill = [&](Lanes& l, Mask ended) FRYER_INLINE_LAMBDA {
-    FRYER_UNROLL for (int g = 0; g < kVectors; ++g) {
-      const auto m = vector_of(ended, g);
-      if (mask_bits(m) == 0) continue;
-      Vector state[4];
-      FRYER_UNROLL for (int i = 0; i < 4; ++i) state[i] = vector_of(l.block.observation[0][i], g);
-      auto number = vector_of(l.number, g);
-      starts.take(m, number, state);
-      set_vector(l.number, g, number);
-      FRYER_UNROLL for (int i = 0; i < 4; ++i) set_vector(l.block.observation[0][i], g, state[i]);
-    }
-    l.going = negate(ended);
+  // The lanes of m in vector g of a bundle take the next episodes.
+  const auto refill = [&](Lanes& l, int g, MaskOf<Vector> m) FRYER_INLINE_LAMBDA {
+    Vector state[4];
+    FRYER_UNROLL for (int i = 0; i < 4; ++i) state[i] = vector_of(l.block.observation[0][i], g);
+    auto number = vector_of(l.number, g);
+    starts.take(m, number, state);
+    set_vector(l.number, g, number);
+    FRYER_UNROLL for (int i = 0; i < 4; ++i) set_vector(l.block.observation[0][i], g, state[i]);
+    set_vector(l.blocks, g, select(m, WordOf<Vector>(0u), vector_of(l.blocks, g)));
+    set_vector(l.going, g, negate(m));
     l.all_going = false;
-    l.steps = select(ended, Word(0u), l.steps);
-    l.block_number = select(ended, Word(0u), l.block_number);
   };
   for (auto& l : lanes) {
     l.block.live[0] = every;
     FRYER_UNROLL for (int i = 0; i < 4; ++i) l.block.observation[0][i] = Real(0.0f);
-    l.number = l.steps = l.block_number = Word(0u);
+    l.number = l.blocks = Word(0u);
     if constexpr (kTrack != Track::nothing) clear_if(l.learner, work.policy, every);
-    refill(l, every);
+    l.going = every;
+    for (int g = 0; g < kVectors; ++g) refill(l, g, vector_of(every, g));
   }
 
   constexpr std::uint64_t kLanes = LaneTypes<Real>::kLanes;
   while (finished < count) {
     FRYER_KEEP_LOOP for (int b = 0; b < kBundles; ++b) {
       auto& l = lanes[b];
-      words[b] = philox<Real>(l.block_number, game.action_word, l.number, high, work.key);
-      l.block_number = l.block_number + Word(1u);
+      words[b] = philox<Real>(l.blocks, game.action_word, l.number, high, work.key);
     }
-    FRYER_KEEP_LOOP for (int b = 0; b < kBundles; ++b) lanes[b].block.advance(0, game, policy, words[b].x, lanes[b].steps);
-    FRYER_KEEP_LOOP for (int b = 0; b < kBundles; ++b) lanes[b].block.advance(1, game, policy, words[b].y, lanes[b].steps);
-    FRYER_KEEP_LOOP for (int b = 0; b < kBundles; ++b) lanes[b].block.advance(2, game, policy, words[b].z, lanes[b].steps);
-    FRYER_KEEP_LOOP for (int b = 0; b < kBundles; ++b) lanes[b].block.advance(3, game, policy, words[b].w, lanes[b].steps);
+    FRYER_KEEP_LOOP for (int b = 0; b < kBundles; ++b) lanes[b].block.advance(0, game, policy, words[b].x,
+                                                                              steps_of(lanes[b].blocks));
+    FRYER_KEEP_LOOP for (int b = 0; b < kBundles; ++b) lanes[b].block.advance(1, game, policy, words[b].y,
+                                                                              steps_of(lanes[b].blocks));
+    FRYER_KEEP_LOOP for (int b = 0; b < kBundles; ++b) lanes[b].block.advance(2, game, policy, words[b].z,
+                                                                              steps_of(lanes[b].blocks));
+    FRYER_KEEP_LOOP for (int b = 0; b < kBundles; ++b) lanes[b].block.advance(3, game, policy, words[b].w,
+                                                                              steps_of(lanes[b].blocks));
+    // One question whether any episode ended, after the learning: that all bundles' last steps be done where a wrong guess is found out.
+    std::uint32_t vectors = 0;  // bit b kVectors + g: in vector g of bundle b one did
     FRYER_KEEP_LOOP for (int b = 0; b < kBundles; ++b) {
       auto& l = lanes[b];
-      if (Flight::kTwoWays && l.all_going) {
-        accumulate(l.learner, game, policy, l.block);
-      } else if constexpr (kTrack != Track::nothing) {
-        accumulate(l.learner, game, policy, l.block, l.going);
+      l.blocks = l.blocks + Word(1u);
+      l.ended = l.block.ended(game, l.blocks);
+      if constexpr (kTrack != Track::nothing) {
+        if (!l.all_going) {
+          accumulate(l.learner, game, policy, l.block, l.going);
+        } else if (kMasksCost && !any(l.ended)) {
+          accumulate_whole(l.learner, game, policy, l.block, Everywhere());
+        } else {
+          accumulate(l.learner, game, policy, l.block, Everywhere());
+        }
       }
-      l.steps = l.block.count_steps(l.steps);
-      const Mask ended = l.block.ended(game, l.steps);
+      vectors |= vectors_with(l.ended) << (b * kVectors);
       l.block.next();
       l.going = every;
       l.all_going = true;
-      if (!any(ended)) continue;
-      const Mask fell = l.block.terminated();
-      const bool near_the_end = finished + 2 * kLanes * kBundles >= count;  // an episode beyond the range may be among these
-      FRYER_UNROLL for (int g = 0; g < kVectors; ++g) {
-        auto m = vector_of(ended, g);
-        if (mask_bits(m) == 0) continue;
-        if (near_the_end) {
-          const auto position = vector_of(l.number, g) - WordOf<Vector>(low);
-          m = both(m, less(position, WordOf<Vector>(static_cast<std::uint32_t>(count))));
-        }
-        sums.add(work.fixed_point, m, g, l.learner, l.steps, fell);
-        finished += static_cast<std::uint32_t>(__builtin_popcount(mask_bits(m)));
+    }
+    for (; vectors != 0; vectors &= vectors - 1) {
+      const int v = __builtin_ctz(vectors), g = v % kVectors;
+      auto& l = lanes[v / kVectors];
+      const auto ended = vector_of(l.ended, g);
+      auto m = ended;
+      if (finished + 2 * kLanes * kBundles >= count) {  // an episode beyond the range may be among these
+        const auto position = vector_of(l.number, g) - WordOf<Vector>(low);
+        m = both(m, less(position, WordOf<Vector>(static_cast<std::uint32_t>(count))));
       }
-      refill(l, ended);
+      sums.add(work.fixed_point, m, g, l.learner, l.steps(g), l.fell(g));
+      finished += static_cast<std::uint32_t>(__builtin_popcount(mask_bits(m)));
+      refill(l, g, ended);
     }
   }
 }
@@ -310,7 +327,8 @@ struct ReplicaBundle {
   typename Programs::Learner learner;
   typename Policy::template With<Real> policy;
   LaneKey<Real> key;
-  WordOf<Real> number, block_number, steps;
+  WordOf<Real> number, blocks;  // of the episode; played of it
+  MaskOf<Real> ended;           // with this block
   // A lane's own from here on, since episodes and updates end at different times.
   struct Batch {  // so far
     std::int64_t gradient[kParameters], score[kParameters], returns[2];
@@ -350,7 +368,7 @@ class ReplicaTrainer {
     for (Bundle& r : bundles_) {
       if (lanes == 0) return;
       r.block.live[0] = every;
-      r.number = r.steps = r.block_number = ReplicaWord(0u);
+      r.number = r.blocks = ReplicaWord(0u);
       FRYER_UNROLL for (int i = 0; i < 4; ++i) r.block.observation[0][i] = ReplicaReal(0.0f);
       clear_if(r.learner, r.policy, every);
       if constexpr (!Policy::Shape::kFixed) r.policy.network = work.shape;
@@ -382,52 +400,62 @@ class ReplicaTrainer {
       const int n = count_;
       FRYER_KEEP_LOOP for (int b = 0; b < n; ++b) {
         Bundle& r = *active_[b];
-        r.words = philox<ReplicaReal>(r.block_number, game.action_word, r.number, 0u, r.key);
-        r.block_number = r.block_number + ReplicaWord(1u);
+        r.words = philox<ReplicaReal>(r.blocks, game.action_word, r.number, 0u, r.key);
       }
       FRYER_KEEP_LOOP for (int b = 0; b < n; ++b) step(*active_[b], 0, game, active_[b]->words.x);
       FRYER_KEEP_LOOP for (int b = 0; b < n; ++b) step(*active_[b], 1, game, active_[b]->words.y);
       FRYER_KEEP_LOOP for (int b = 0; b < n; ++b) step(*active_[b], 2, game, active_[b]->words.z);
       FRYER_KEEP_LOOP for (int b = 0; b < n; ++b) step(*active_[b], 3, game, active_[b]->words.w);
-      bool idle = false;
+      bool some_ended = false;  // asked once, as in run_episodes
       FRYER_KEEP_LOOP for (int b = 0; b < n; ++b) {
         Bundle& r = *active_[b];
-        accumulate(r.learner, game, r.policy, r.block);
-        r.steps = r.block.count_steps(r.steps);
-        const ReplicaMask ended = r.block.ended(game, r.steps);
+        r.blocks = r.blocks + ReplicaWord(1u);
+        r.ended = r.block.ended(game, r.blocks);
+        if (kMasksCost && !any(r.ended)) {
+          accumulate_whole(r.learner, game, r.policy, r.block, Everywhere());
+        } else {
+          accumulate(r.learner, game, r.policy, r.block, Everywhere());
+        }
+        some_ended |= any(r.ended);
         r.block.next();
-        if (!any(ended)) continue;
-        end_episodes(r, ended);
-        idle |= r.busy_lanes == 0;
       }
-      if (idle) drop_idle_bundles();
+      if (some_ended) end_episodes();
     }
   }
 
  private:
   static FRYER_LANE void step(Bundle& r, int k, const CartPoleGame& game, ReplicaWord word) {
-    r.block.advance(k, game, r.policy, word, r.steps);
+    r.block.advance(k, game, r.policy, word, steps_of(r.blocks));
   }
 
   // One lane at a time, beside the other bundles' vectors: in 32 lanes one ends every third block, and vectors would do all of this, a start
   // state's random numbers above all, for 32 (16 % of the time instead of 8).
-  __attribute__((noinline)) void end_episodes(Bundle& r, ReplicaMask ended) {
-    const ReplicaMask fell = r.block.terminated();
-    bool renewed = false;
-    for (int g = 0; g < kReplicaVectors; ++g) {
-      const std::uint32_t terminated = mask_bits(vector_of(fell, g));
-      for (std::uint32_t bits = mask_bits(vector_of(ended, g)); bits != 0; bits &= bits - 1) {
-        const auto at = static_cast<std::uint32_t>(__builtin_ctz(bits)), lane = static_cast<std::uint32_t>(g * kVectorLanes) + at;
-        add_episode(r, lane, terminated >> at & 1);
+  __attribute__((noinline)) void end_episodes() {
+    bool idle = false;
+    for (int b = 0; b < count_; ++b) {
+      Bundle& r = *active_[b];
+      std::uint32_t lanes = lane_bits(r.ended);
+      if (lanes == 0) continue;
+      const std::uint32_t fell = lane_bits(r.block.terminated());
+      std::uint32_t live[kStepsPerBlock];
+      FRYER_UNROLL for (int k = 0; k < kStepsPerBlock; ++k) live[k] = lane_bits(r.block.live[k]);
+      bool renewed = false;
+      for (; lanes != 0; lanes &= lanes - 1) {
+        const auto lane = static_cast<std::uint32_t>(__builtin_ctz(lanes));
+        std::uint32_t steps = steps_of(get_lane<std::uint32_t>(r.blocks, lane) - 1);
+        FRYER_UNROLL for (int k = 0; k < kStepsPerBlock; ++k) steps += live[k] >> lane & 1;
+        add_episode(r, lane, steps, fell >> lane & 1);
         set_lane(r.number, lane, get_lane<std::uint32_t>(r.number, lane) + 1);
         if (r.batch[lane].episodes == work_.batch) renewed |= end_batch(r, lane);
         begin_episode(r, lane);
       }
+      if (renewed) schedule_keys(r);
+      idle |= r.busy_lanes == 0;
     }
-    if (renewed) schedule_keys(r);
+    if (idle) drop_idle_bundles();
   }
 
-  FRYER_LANE void add_episode(Bundle& r, std::uint32_t lane, std::uint32_t terminated) {
+  FRYER_LANE void add_episode(Bundle& r, std::uint32_t lane, std::uint32_t steps, std::uint32_t terminated) {
     const CartPoleFixedPointOf<Policy>& f = work_.fixed_point;
     auto& batch = r.batch[lane];
     const auto add = [&](std::int64_t& sum, ReplicaReal& x, double scale)
@@ -441,17 +469,16 @@ class ReplicaTrainer {
       add(batch.returns[1], r.learner.moments.square, f.returns.square_scale);
     }
     ++batch.episodes;
-    batch.steps += get_lane<std::uint32_t>(r.steps, lane);
+    batch.steps += steps;
     batch.terminated += terminated;
   }
 
   // A fresh episode in a lane.
   FRYER_LANE void begin_episode(Bundle& r, std::uint32_t lane) {
     const std::uint64_t seed = std::uint64_t{seed_high_} << 32 | r.seed_low[lane];
+    const auto number = get_lane<std::uint32_t>(r.number, lane);
     float state[4];
-    CartPole::start<float>(
-        work_.game.rules,
-        philox<float>(0u, work_.game.reset_word, get_lane<std::uint32_t>(r.number, lane), 0u, make_uniform_key(seed)), state);
+    CartPole::start<float>(work_.game.rules, philox<float>(0u, work_.game.reset_word, number, 0u, make_uniform_key(seed)), state);
     FRYER_UNROLL for (int i = 0; i < 4; ++i) set_lane(r.block.observation[0][i], lane, state[i]);
     const auto clear = [&](ReplicaReal& x) FRYER_INLINE_LAMBDA { set_lane(x, lane, 0.0f); };
     for_each_parameter(work_.shape, [&](int i) FRYER_INLINE_LAMBDA {
@@ -463,8 +490,7 @@ class ReplicaTrainer {
       ReturnMoments<ReplicaReal>& m = r.learner.moments;
       for (ReplicaReal* const x : {&m.c, &m.q, &m.h, &m.sum, &m.square}) clear(*x);
     }
-    set_lane(r.steps, lane, std::uint32_t{0});
-    set_lane(r.block_number, lane, std::uint32_t{0});
+    set_lane(r.blocks, lane, std::uint32_t{0});
   }
 
   // Rare: an update is 16 episodes, say. Whether another training is in the lane now.

@@ -38,6 +38,7 @@ FRYER_LANE void set_vector(T& x, int, T part) {
   x = part;
 }
 FRYER_LANE std::uint32_t mask_bits(bool m) { return m ? 1u : 0u; }
+FRYER_LANE std::uint32_t vectors_with(bool m) { return m ? 1u : 0u; }
 FRYER_LANE float expand(bool m, const float* from, float old) { return m ? *from : old; }
 FRYER_LANE std::uint32_t expand_numbers(bool m, std::uint32_t first, std::uint32_t old) { return m ? first : old; }
 #else
@@ -57,6 +58,16 @@ template <class Number, class Bundle>
 FRYER_LANE void set_lane(Bundle& bundle, std::uint32_t lane, Number x) {
   static_assert(sizeof(Bundle) % sizeof(Number) == 0);
   __builtin_memcpy(reinterpret_cast<char*>(&bundle) + lane * sizeof(Number), &x, sizeof(Number));
+}
+
+// Bit i: lane i of a bundle of 32 lanes at most.
+template <class Mask>
+FRYER_LANE std::uint32_t lane_bits(const Mask& m) {
+  constexpr int kVectors = static_cast<int>(sizeof(Mask) / sizeof(vector_of(m, 0)));
+  static_assert(kVectors * kVectorLanes <= 32);
+  std::uint32_t bits = 0;
+  FRYER_UNROLL for (int g = 0; g < kVectors; ++g) bits |= mask_bits(vector_of(m, g)) << (g * kVectorLanes);
+  return bits;
 }
 
 // Calls body(lane) for each lane where m holds, in order.

@@ -41,7 +41,7 @@ struct CartPoleLane {
     block.advance(1, game, policy, words.y, steps);
     block.advance(2, game, policy, words.z, steps);
     block.advance(3, game, policy, words.w, steps);
-    accumulate(learner, game, policy, block);
+    accumulate(learner, game, policy, block, Everywhere());
     block.next();
     ++blocks;
   }
@@ -49,9 +49,6 @@ struct CartPoleLane {
   // Of an episode that has ended. A counter in the loop would cost 8 instructions a block.
   FRYER_LANE std::uint32_t steps() const { return block.count_steps(kStepsPerBlock * (blocks - 1)); }
 };
-
-// Blocks after which an episode has ended in any case.
-FRYER_LANE std::uint32_t most_blocks(const CartPoleGame& game) { return (game.max_steps + kStepsPerBlock - 1) / kStepsPerBlock; }
 
 // ---- episodes under one policy
 

@@ -65,21 +65,20 @@ Counts count_block(Recording& recording, const Key& key, const Policy& policy) {
   }
   for (int i = 0; i < 4; ++i) block.observation[0][i] = varying(0.01f);
   block.live[0] = varying(true);
-  const CountedWord number = varying(3u), steps = varying(8u), block_number = varying(2u);
+  const CountedWord number = varying(3u), block_number = varying(2u);
   const auto words = philox<Counted>(block_number, game.action_word, number, 0u, key);
-  result(block_number + CountedWord(1u));
+  const CountedWord blocks = block_number + CountedWord(1u);
+  result(blocks);
   const CountedWord word[kStepsPerBlock] = {words.x, words.y, words.z, words.w};
-  for (int k = 0; k < kStepsPerBlock; ++k) block.advance(k, game, policy, word[k], steps);
-  learner.accumulate(game, block);
+  for (int k = 0; k < kStepsPerBlock; ++k) block.advance(k, game, policy, word[k], steps_of(block_number));
+  accumulate_whole(learner, game, policy, block, Everywhere());
   if (kTrack != Track::nothing) {
     for (int i = 0; i < kCartPoleParameters; ++i) {
       result(learner.trace[i]);
       result(learner.gradient[i]);
     }
   }
-  const CountedWord made = block.count_steps(steps);
-  result(made);
-  any(block.ended(game, made));
+  any(block.ended(game, blocks));
   for (int i = 0; i < 4; ++i) result(block.observation[kStepsPerBlock][i]);
   return recording.counts() * (1.0 / kStepsPerBlock);
 }

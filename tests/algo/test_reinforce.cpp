@@ -41,9 +41,9 @@ LaneEpisode play_in_lane(const CartPoleGame& game, const SigmoidPolicy<float, 4>
     block.advance(1, game, policy, words.y, episode.steps);
     block.advance(2, game, policy, words.z, episode.steps);
     block.advance(3, game, policy, words.w, episode.steps);
-    learner.accumulate(game, block);
+    accumulate(learner, game, policy, block, Everywhere());
     episode.steps = block.count_steps(episode.steps);
-    if (block.ended(game, episode.steps)) break;
+    if (block.ended(game, number_of_block + 1)) break;
     block.next();
   }
   for (std::size_t i = 0; i < 5; ++i) {

@@ -207,8 +207,8 @@ TraceResult lane_episode(const TraceConfiguration& c) {
       TraceResult::Step& step = r.steps.emplace_back();
       for (std::size_t i = 0; i < 4; ++i) step.state[i] = static_cast<double>(block.observation[k + 1][i]);
     }
+    block.live[0] = !block.ended(game, steps / 4 + 1);
     steps = block.count_steps(steps);
-    block.live[0] = !block.ended(game, steps);
     block.next();
     r.steps.back().terminated = block.terminated();
   }

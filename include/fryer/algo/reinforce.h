@@ -36,7 +36,8 @@ struct ReturnMoments {
     square = select(m, zero, square);
   }
   // A step whose reward is 1. `live`: whether it is one of the episode.
-  FRYER_LANE void add(MaskOf<Real> live, Real gamma, Real gamma_squared) {
+  template <class Live>
+  FRYER_LANE void add(Live live, Real gamma, Real gamma_squared) {
     c = fma(gamma, c, Real(1.0f));
     q = fma(gamma_squared, q, Real(1.0f));
     sum = add_if(live, sum, c);
@@ -45,7 +46,8 @@ struct ReturnMoments {
     h = before + q;
   }
   // The same for any reward: sum G += r c; sum G^2 += 2 r gamma h + r^2 q; h <- gamma h + r q. Equal bits for a reward of 1.
-  FRYER_LANE void add(MaskOf<Real> live, Real gamma, Real gamma_squared, Real reward) {
+  template <class Live>
+  FRYER_LANE void add(Live live, Real gamma, Real gamma_squared, Real reward) {
     c = fma(gamma, c, Real(1.0f));
     q = fma(gamma_squared, q, Real(1.0f));
     sum = fma_if(live, reward, c, sum);

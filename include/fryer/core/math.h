@@ -234,7 +234,7 @@ FRYER_LANE Real sigmoid24_between(Real z) {
 template <class Real>
 FRYER_LANE Real sigmoid24(Real logit) {
   using C = math_detail::ConstantsOf<Real>;
-  return select(less(logit, Real(C::kSigmoidZeroBelow)), Real(0), sigmoid24_between(minimum(Real(kSigmoidOneFrom), logit)));
+  return keep_if(not_less(logit, Real(C::kSigmoidZeroBelow)), sigmoid24_between(minimum(Real(kSigmoidOneFrom), logit)));
 }
 
 // 1 / (1 + exp(-z)): sigmoid24 times 2^-24, exactly.

@@ -166,8 +166,13 @@ FRYER_LANE double divide_normal(double a, double d) { return a / d; }
 FRYER_LANE float select(bool m, float a, float b) { return m ? a : b; }
 FRYER_LANE double select(bool m, double a, double b) { return m ? a : b; }
 FRYER_LANE std::uint32_t select(bool m, std::uint32_t a, std::uint32_t b) { return m ? a : b; }
+// x where m holds, else +0.
+FRYER_LANE float keep_if(bool m, float x) { return m ? x : 0.0f; }
+FRYER_LANE double keep_if(bool m, double x) { return m ? x : 0.0; }
 FRYER_LANE bool less(float a, float b) { return a < b; }
 FRYER_LANE bool less(double a, double b) { return a < b; }
+FRYER_LANE bool not_less(float a, float b) { return !(a < b); }  // true for NaN
+FRYER_LANE bool not_less(double a, double b) { return !(a < b); }
 FRYER_LANE bool less(std::uint32_t a, std::uint32_t b) { return a < b; }  // words below 2^31 (SIMD compares them as signed)
 FRYER_LANE bool both(bool a, bool b) { return a && b; }
 FRYER_LANE bool either(bool a, bool b) { return a || b; }
@@ -193,6 +198,21 @@ FRYER_LANE std::uint32_t increment_if(bool m, std::uint32_t n) {
 #else
   return m ? n + 1 : n;
 #endif
+}
+
+// Instead of a mask, where it is known to hold in all lanes.
+struct Everywhere {};
+template <class Real>
+FRYER_LANE Real keep_if(Everywhere, Real x) {
+  return x;
+}
+template <class Real>
+FRYER_LANE Real add_if(Everywhere, Real a, Real b) {
+  return a + b;
+}
+template <class Real>
+FRYER_LANE Real fma_if(Everywhere, Real a, Real b, Real c) {
+  return fma(a, b, c);
 }
 
 // True in lanes whose value is neither infinite nor NaN.

@@ -5,6 +5,8 @@
 // need words of two blocks. Shared by every executor; what differs is who numbers episodes and refills lanes.
 #pragma once
 
+#include <type_traits>
+
 #include "fryer/algo/optimizer.h"
 #include "fryer/algo/reinforce.h"
 #include "fryer/env/cart_pole.h"
@@ -30,6 +32,17 @@ struct CartPoleGame {
   bool general;
   bool greedy;  // evaluations: the more probable action instead of a sampled one
 };
+
+// Blocks after which an episode has ended in any case.
+FRYER_LANE std::uint32_t most_blocks(const CartPoleGame& game) { return (game.max_steps + kStepsPerBlock - 1) / kStepsPerBlock; }
+
+// Steps of whole blocks.
+FRYER_LANE std::uint32_t steps_of(std::uint32_t blocks) { return kStepsPerBlock * blocks; }
+template <class Word>
+FRYER_LANE Word steps_of(Word blocks) {
+  const Word twice = blocks + blocks;
+  return twice + twice;
+}
 
 // Four steps of an episode in each lane. Dead lanes compute rubbish that nobody reads.
 template <class Real, bool kGeneral>
@@ -66,16 +79,17 @@ struct CartPoleBlock {
     }
   }
 
-  // steps: made so far, this block's included.
-  FRYER_LANE MaskOf<Real> ended(const CartPoleGame& game, WordOf<Real> steps) const {
+  // blocks: of the episode, this one included.
+  FRYER_LANE MaskOf<Real> ended(const CartPoleGame& game, WordOf<Real> blocks) const {
     if constexpr (kGeneral) return negate(live[kStepsPerBlock]);
-    return negate(both(live[kStepsPerBlock], less(steps, WordOf<Real>(game.max_steps))));
+    return negate(both(live[kStepsPerBlock], less(blocks, WordOf<Real>(most_blocks(game)))));
   }
   // Of an episode that ended in this block: whether it was terminated (else it was only truncated).
   FRYER_LANE MaskOf<Real> terminated() const {
     if constexpr (kGeneral) return fell;
     return negate(live[kStepsPerBlock]);
   }
+  // steps: made before the block.
   FRYER_LANE WordOf<Real> count_steps(WordOf<Real> steps) const {
     FRYER_UNROLL for (int k = 0; k < kStepsPerBlock; ++k) steps = increment_if(live[k], steps);
     return steps;
@@ -104,14 +118,11 @@ struct EpisodeLearner {
     }
   }
 
-  // A linear policy's parameters: d logit / d weight_i is observation i, d logit / d bias is 1.
-  template <bool kGeneral>
-  FRYER_LANE void accumulate(const CartPoleGame& game, const CartPoleBlock<Real, kGeneral>& block) {
-    accumulate(game, block, [](Real x) FRYER_INLINE_LAMBDA { return x; });
-  }
-  // before(x): what a lane had of x before this block, 0 where the episode began with it.
-  template <bool kGeneral, class Before>
-  FRYER_LANE void accumulate(const CartPoleGame& game, const CartPoleBlock<Real, kGeneral>& block, const Before& before) {
+  // A linear policy's parameters: d logit / d weight_i is observation i, d logit / d bias is 1. live(k): where step k is one of its
+  // episode. before(x): what a lane had of x before this block, 0 where the episode began with it.
+  template <bool kGeneral, class Live, class Before>
+  FRYER_LANE void accumulate(const CartPoleGame& game, const CartPoleBlock<Real, kGeneral>& block, const Live& live,
+                             const Before& before) {
     if constexpr (kTrack == Track::nothing) return;
     const Real gamma = Real(game.gamma), reward = Real(game.reward_inside);
     FRYER_UNROLL for (int i = 0; i < kParameters; ++i) {
@@ -120,13 +131,13 @@ struct EpisodeLearner {
         const Real f = i < 4 ? block.error24[k] * block.observation[k][i < 4 ? i : 0] : block.error24[k];
         t = fma(gamma, t, f);
         if constexpr (kGeneral) {
-          g = fma_if(block.live[k], block.reward[k], t, g);
+          g = fma_if(live(k), block.reward[k], t, g);
           if (game.entropy_bonus != 0) {
             const Real one = Real(1.0f);
-            g = fma_if(block.live[k], block.entropy24[k], i < 4 ? block.observation[k][i < 4 ? i : 0] : one, g);
+            g = fma_if(live(k), block.entropy24[k], i < 4 ? block.observation[k][i < 4 ? i : 0] : one, g);
           }
         } else {
-          g = fma_if(block.live[k], reward, t, g);
+          g = fma_if(live(k), reward, t, g);
         }
       }
       trace[i] = t;
@@ -136,17 +147,16 @@ struct EpisodeLearner {
       FRYER_UNROLL for (int i = 0; i < kParameters; ++i) {
         Real s = before(score[i]);
         FRYER_UNROLL for (int k = 0; k < kStepsPerBlock; ++k) {
-          s = i < 4 ? add_if(block.live[k], s, block.error24[k] * block.observation[k][i < 4 ? i : 0])
-                    : add_if(block.live[k], s, block.error24[k]);
+          s = add_if(live(k), s, i < 4 ? block.error24[k] * block.observation[k][i < 4 ? i : 0] : block.error24[k]);
         }
         score[i] = s;
       }
       ReturnMoments<Real> m{before(moments.c), before(moments.q), before(moments.h), before(moments.sum), before(moments.square)};
       FRYER_UNROLL for (int k = 0; k < kStepsPerBlock; ++k) {
         if constexpr (kGeneral) {
-          m.add(block.live[k], gamma, Real(game.gamma_squared), block.unit_reward[k]);
+          m.add(live(k), gamma, Real(game.gamma_squared), block.unit_reward[k]);
         } else {
-          m.add(block.live[k], gamma, Real(game.gamma_squared));
+          m.add(live(k), gamma, Real(game.gamma_squared));
         }
       }
       moments = m;
@@ -290,27 +300,35 @@ template <class Real, Track kTrack, class Policy>
 FRYER_LANE void clear_if(HiddenLearner<Real, kTrack>& learner, const Policy& policy, MaskOf<Real> m) {
   learner.clear_if(policy.shape(), m);
 }
-template <class Real, int kParameters, Track kTrack, class Policy, bool kGeneral>
+// A block's steps, learnt from. going: where the episode goes on from an earlier block; in other lanes it begins with this one, and what
+// the learner has of the last is not cleared. Everywhere: in all lanes.
+template <class Real, int kParameters, Track kTrack, class Policy, bool kGeneral, class Going>
 FRYER_LANE void accumulate(EpisodeLearner<Real, kParameters, kTrack>& learner, const CartPoleGame& game, const Policy&,
-                           const CartPoleBlock<Real, kGeneral>& block) {
-  learner.accumulate(game, block);
+                           const CartPoleBlock<Real, kGeneral>& block, Going going) {
+  learner.accumulate(
+      game, block, [&](int k) FRYER_INLINE_LAMBDA { return block.live[k]; },
+      [&](Real x) FRYER_INLINE_LAMBDA { return keep_if(going, x); });
 }
-template <class Real, Track kTrack, class Policy, bool kGeneral>
+// The same where every step of the block is one of its episode, in all lanes.
+template <class Real, int kParameters, Track kTrack, class Policy, bool kGeneral, class Going>
+FRYER_LANE void accumulate_whole(EpisodeLearner<Real, kParameters, kTrack>& learner, const CartPoleGame& game, const Policy&,
+                                 const CartPoleBlock<Real, kGeneral>& block, Going going) {
+  learner.accumulate(
+      game, block, [](int) FRYER_INLINE_LAMBDA { return Everywhere(); },
+      [&](Real x) FRYER_INLINE_LAMBDA { return keep_if(going, x); });
+}
+template <class Real, Track kTrack, class Policy, bool kGeneral, class Going>
 FRYER_LANE void accumulate(HiddenLearner<Real, kTrack>& learner, const CartPoleGame& game, const Policy& policy,
-                           const HiddenBlock<Real, kGeneral>& block) {
+                           const HiddenBlock<Real, kGeneral>& block, Going going) {
+  if constexpr (!std::is_same_v<Going, Everywhere>) {
+    if (!all(going)) learner.clear_if(policy.shape(), negate(going));
+  }
   learner.accumulate(game, policy, block);
 }
-// The same where in some lanes an episode began with this block, and theirs was not cleared: all but `going`.
-template <class Real, int kParameters, Track kTrack, class Policy, bool kGeneral>
-FRYER_LANE void accumulate(EpisodeLearner<Real, kParameters, kTrack>& learner, const CartPoleGame& game, const Policy&,
-                           const CartPoleBlock<Real, kGeneral>& block, MaskOf<Real> going) {
-  learner.accumulate(game, block, [&](Real x) FRYER_INLINE_LAMBDA { return select(going, x, Real(0.0f)); });
-}
-template <class Real, Track kTrack, class Policy, bool kGeneral>
-FRYER_LANE void accumulate(HiddenLearner<Real, kTrack>& learner, const CartPoleGame& game, const Policy& policy,
-                           const HiddenBlock<Real, kGeneral>& block, MaskOf<Real> going) {
-  if (!all(going)) learner.clear_if(policy.shape(), negate(going));
-  learner.accumulate(game, policy, block);
+template <class Real, Track kTrack, class Policy, bool kGeneral, class Going>
+FRYER_LANE void accumulate_whole(HiddenLearner<Real, kTrack>& learner, const CartPoleGame& game, const Policy& policy,
+                                 const HiddenBlock<Real, kGeneral>& block, Going going) {
+  accumulate(learner, game, policy, block, going);
 }
 
 // Calls body(i) for each parameter; unrolled where their number is known beforehand.
