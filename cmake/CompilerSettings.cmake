@@ -25,6 +25,12 @@ if(FRYER_SANITIZE)
   add_link_options(-fsanitize=${FRYER_SANITIZE})
 endif()
 
+# For a target whose own code does little work (tests, the command line): -O1 instead of a release's -O3 compiles two to three times as fast,
+# and tests that call the library run as fast.
+function(fryer_quick_to_compile target)
+  target_compile_options(${target} PRIVATE $<$<AND:$<CONFIG:Release>,$<COMPILE_LANGUAGE:CXX>>:-O1>)
+endfunction()
+
 # For every target of ours. Third-party headers are SYSTEM includes and stay silent.
 function(fryer_warnings target)
   set(warnings -Wall -Wextra -Wconversion -Wshadow -Wdouble-promotion)
