@@ -25,8 +25,7 @@ if(FRYER_SANITIZE)
   add_link_options(-fsanitize=${FRYER_SANITIZE})
 endif()
 
-# For a target whose own code does little work (tests, the command line): -O1 instead of a release's -O3 compiles two to three times as fast,
-# and tests that call the library run as fast.
+# For tests: -O1 instead of a release's -O3 compiles two to three times as fast, and they run as fast (those with kernels' bodies too).
 function(fryer_quick_to_compile target)
   target_compile_options(${target} PRIVATE $<$<AND:$<CONFIG:Release>,$<COMPILE_LANGUAGE:CXX>>:-O1>)
 endfunction()

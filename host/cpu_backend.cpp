@@ -437,11 +437,13 @@ Population CpuBackend::cart_pole_train(TrainFunction<Policy> program, std::uint3
 
 std::unique_ptr<Backend> make_cpu_backend(const LaneExecutor& executor, unsigned threads, std::uint64_t chunk,
                                           const std::string& reason, unsigned threads_of_all) {
-  const StartableThreads startable = startable_threads(threads);
-  auto backend = std::make_unique<CpuBackend>(executor, startable.threads, chunk, reason, threads_of_all);
+  const unsigned all = std::max(threads, threads_of_all);
+  const StartableThreads startable = startable_threads(all);
+  const unsigned granted = std::max(1u, static_cast<unsigned>(std::uint64_t{threads} * startable.threads / all));
+  auto backend = std::make_unique<CpuBackend>(executor, granted, chunk, reason, threads_of_all);
   if (!startable.refusal.empty()) {
-    backend->warn(fmt::format("{} of {} threads are used: so many cannot be started here ({})", startable.threads, threads,
-                              startable.refusal));
+    backend->warn(
+        fmt::format("{} of {} threads are used: so many cannot be started here ({})", granted, threads, startable.refusal));
   }
   return backend;
 }

@@ -38,7 +38,7 @@ FRYER_LANE void set_vector(T& x, int, T part) {
   x = part;
 }
 FRYER_LANE std::uint32_t mask_bits(bool m) { return m ? 1u : 0u; }
-FRYER_LANE std::uint32_t vectors_with(bool m) { return m ? 1u : 0u; }
+FRYER_LANE std::uint32_t vectors_with_any(bool m) { return m ? 1u : 0u; }
 FRYER_LANE float expand(bool m, const float* from, float old) { return m ? *from : old; }
 FRYER_LANE std::uint32_t expand_numbers(bool m, std::uint32_t first, std::uint32_t old) { return m ? first : old; }
 #else
@@ -61,23 +61,12 @@ FRYER_LANE void set_lane(Bundle& bundle, std::uint32_t lane, Number x) {
 }
 
 // Bit i: lane i of a bundle of 32 lanes at most.
-template <class Mask>
+template <int kVectors, class Mask>
 FRYER_LANE std::uint32_t lane_bits(const Mask& m) {
-  constexpr int kVectors = static_cast<int>(sizeof(Mask) / sizeof(vector_of(m, 0)));
   static_assert(kVectors * kVectorLanes <= 32);
   std::uint32_t bits = 0;
   FRYER_UNROLL for (int g = 0; g < kVectors; ++g) bits |= mask_bits(vector_of(m, g)) << (g * kVectorLanes);
   return bits;
-}
-
-// Calls body(lane) for each lane where m holds, in order.
-template <class Mask, class Body>
-FRYER_LANE void for_each_lane(const Mask& m, int vectors, Body body) {
-  for (int g = 0; g < vectors; ++g) {
-    for (std::uint32_t bits = mask_bits(vector_of(m, g)); bits != 0; bits &= bits - 1) {
-      body(static_cast<std::uint32_t>(g * kVectorLanes + __builtin_ctz(bits)));
-    }
-  }
 }
 
 }  // namespace fryer::FRYER_EXECUTOR

@@ -80,6 +80,9 @@ class GroupBackend final : public Backend {
       const BackendInfo& one = device.backend->info();
       info_.threads += one.threads;
       if (info_.isa.find(one.isa) == std::string::npos) info_.isa += (info_.isa.empty() ? "" : ", ") + one.isa;
+      if (one.warning.empty()) continue;
+      info_.warning += info_.warning.empty() ? "" : "; ";
+      info_.warning += devices_.size() == 1 ? one.warning : device.name + ": " + one.warning;
     }
   }
 

@@ -90,14 +90,18 @@ FRYER_OPERATION(VReal, exponent_of, (VReal<G> x),
 FRYER_OPERATION(VReal, significand_of, (VReal<G> x),
                 hn::BitCast(FloatTag(), hn::Or(hn::And(hn::BitCast(WordTag(), x.v[g]), hn::Set(WordTag(), 0x007fffffu)),
                                                hn::Set(WordTag(), 0x3f800000u))))
-// a < b ? a : b and a > b ? a : b, the second argument where either is NaN: exactly what minps and maxps do.
+// a < b ? a : b and a > b ? a : b, the second argument where either is NaN: exactly what minps and maxps do. not_less is
+// true for NaN: Highway has only the comparison that is false.
 #if defined(__AVX512F__)
 FRYER_OPERATION(VReal, minimum, (VReal<G> bound, VReal<G> x), FloatVector{_mm512_min_ps(bound.v[g].raw, x.v[g].raw)})
 FRYER_OPERATION(VReal, maximum, (VReal<G> bound, VReal<G> x), FloatVector{_mm512_max_ps(bound.v[g].raw, x.v[g].raw)})
+FRYER_OPERATION(VMask, not_less, (VReal<G> a, VReal<G> b), MaskVector{_mm512_cmp_ps_mask(a.v[g].raw, b.v[g].raw, _CMP_NLT_UQ)})
 #else
 FRYER_OPERATION(VReal, minimum, (VReal<G> bound, VReal<G> x), FloatVector{_mm256_min_ps(bound.v[g].raw, x.v[g].raw)})
 FRYER_OPERATION(VReal, maximum, (VReal<G> bound, VReal<G> x), FloatVector{_mm256_max_ps(bound.v[g].raw, x.v[g].raw)})
+FRYER_OPERATION(VMask, not_less, (VReal<G> a, VReal<G> b), MaskVector{_mm256_cmp_ps(a.v[g].raw, b.v[g].raw, _CMP_NLT_UQ)})
 #endif
+FRYER_OPERATION(VReal, keep_if, (VMask<G> m, VReal<G> x), hn::IfThenElseZero(m.v[g], x.v[g]))
 FRYER_OPERATION(VReal, select, (VMask<G> m, VReal<G> a, VReal<G> b), hn::IfThenElse(m.v[g], a.v[g], b.v[g]))
 FRYER_OPERATION(VWord, select, (VMask<G> m, VWord<G> a, VWord<G> b),
                 hn::IfThenElse(hn::RebindMask(WordTag(), m.v[g]), a.v[g], b.v[g]))
@@ -112,8 +116,6 @@ FRYER_OPERATION(VMask, same, (VMask<G> a, VMask<G> b), hn::Not(hn::Xor(a.v[g], b
 FRYER_OPERATION(VMask, is_finite, (VReal<G> a), hn::Le(hn::Abs(a.v[g]), hn::Set(FloatTag(), 0x1.fffffep127f)))
 // Masked forms: one AVX-512 instruction each, which Highway 1.0.3 does not offer (g++ gains 3 to 5 %).
 #if defined(__AVX512F__)
-FRYER_OPERATION(VReal, keep_if, (VMask<G> m, VReal<G> x), FloatVector{_mm512_maskz_mov_ps(m.v[g].raw, x.v[g].raw)})
-FRYER_OPERATION(VMask, not_less, (VReal<G> a, VReal<G> b), MaskVector{_mm512_cmp_ps_mask(a.v[g].raw, b.v[g].raw, _CMP_NLT_UQ)})
 FRYER_OPERATION(VReal, subtract_if, (VMask<G> m, VReal<G> a, VReal<G> b),
                 FloatVector{_mm512_mask_sub_ps(a.v[g].raw, m.v[g].raw, a.v[g].raw, b.v[g].raw)})
 FRYER_OPERATION(VReal, add_if, (VMask<G> m, VReal<G> a, VReal<G> b),
@@ -125,8 +127,6 @@ FRYER_OPERATION(VWord, increment_if, (VMask<G> m, VWord<G> n),
 FRYER_OPERATION(VMask, and_at_most, (VMask<G> m, VReal<G> a, VReal<G> bound),
                 MaskVector{_mm512_mask_cmp_ps_mask(m.v[g].raw, a.v[g].raw, bound.v[g].raw, _CMP_LE_OQ)})
 #else
-FRYER_OPERATION(VReal, keep_if, (VMask<G> m, VReal<G> x), hn::IfThenElseZero(m.v[g], x.v[g]))
-FRYER_OPERATION(VMask, not_less, (VReal<G> a, VReal<G> b), MaskVector{_mm256_cmp_ps(a.v[g].raw, b.v[g].raw, _CMP_NLT_UQ)})
 FRYER_OPERATION(VReal, subtract_if, (VMask<G> m, VReal<G> a, VReal<G> b), hn::Sub(a.v[g], hn::IfThenElseZero(m.v[g], b.v[g])))
 FRYER_OPERATION(VReal, add_if, (VMask<G> m, VReal<G> a, VReal<G> b), hn::IfThenElse(m.v[g], hn::Add(a.v[g], b.v[g]), a.v[g]))
 FRYER_OPERATION(VReal, fma_if, (VMask<G> m, VReal<G> a, VReal<G> b, VReal<G> c),
@@ -142,7 +142,7 @@ FRYER_TEMPLATE_G bool any(VMask<G> a) {
   return !hn::AllFalse(FloatTag(), r);
 }
 // Bit g: some lane of vector g.
-FRYER_TEMPLATE_G std::uint32_t vectors_with(VMask<G> a) {
+FRYER_TEMPLATE_G std::uint32_t vectors_with_any(VMask<G> a) {
   std::uint32_t r = 0;
   FRYER_EACH r |= static_cast<std::uint32_t>(!hn::AllFalse(FloatTag(), a.v[g])) << g;
   return r;

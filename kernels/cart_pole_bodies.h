@@ -35,7 +35,7 @@ struct CartPoleLane {
   template <class Policy, class Key>
   FRYER_LANE void play(const CartPoleGame& game, const Policy& policy, const Key& key) {
     const RandomBlock<std::uint32_t> words = random.block(blocks, key);
-    const std::uint32_t steps = kStepsPerBlock * blocks;
+    const std::uint32_t steps = steps_of(blocks);
     block.live[0] = true;
     block.advance(0, game, policy, words.x, steps);
     block.advance(1, game, policy, words.y, steps);
@@ -47,7 +47,7 @@ struct CartPoleLane {
   }
   FRYER_LANE bool goes_on() const { return block.live[kStepsPerBlock]; }
   // Of an episode that has ended. A counter in the loop would cost 8 instructions a block.
-  FRYER_LANE std::uint32_t steps() const { return block.count_steps(kStepsPerBlock * (blocks - 1)); }
+  FRYER_LANE std::uint32_t steps() const { return block.steps_of_ended(blocks); }
 };
 
 // ---- episodes under one policy

@@ -116,7 +116,10 @@ void Command::add_device_options() {
   threads.placeholder = "N";
   threads.accepted = "a whole number from 1 to 1024";
   threads.unit = "CPU workers";
-  threads.help = "CPU workers; all that this process may use unless given. cpu:N has one a device at least";
+  threads.help =
+      "CPU workers, of each rank under an MPI launcher; unless given all that this process may use, which ranks that share "
+      "processors divide. "
+      "cpu:N has one a device at least";
   threads.read = [this, accepted = threads.accepted](const std::string& text) {
     const std::optional<std::uint64_t> n = parse_integer(text);
     if (!n || *n < 1 || *n > 1024) not_accepted(text, accepted);

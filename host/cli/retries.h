@@ -22,7 +22,7 @@ class Retries {
  public:
   Retries();
   void add_option(OptionTable& table);
-  bool wanted() const { return most_ != 0; }
+  std::uint64_t wanted() const { return most_; }  // tries
   // Whether an earlier process failed, in whose place this one goes on.
   bool is_retry() const { return made_ != 0; }
   // Replaces this process by one with the same words, a little later; returns where no try is left. Nothing of the study may be open.

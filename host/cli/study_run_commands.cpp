@@ -285,9 +285,11 @@ class RunningCommand : public StudyCommand {
  public:
   bool runs_on_ranks() const override { return !common_.dry_run; }
   int run(const Console& console) override {
-    if (shared_ranks != nullptr && retries_.wanted())
-      throw ConfigurationError(
-          "--retry: a rank cannot be started again on its own; accepted where no MPI launcher started fryer");
+    if (shared_ranks != nullptr && retries_.wanted() != 0)
+      throw ConfigurationError(fmt::format(
+          "--retry: {} is not accepted under an MPI launcher, since a rank cannot be started again on its own; give 0, or start "
+          "fryer without the launcher",
+          retries_.wanted()));
     if (!is_root()) study::serve_study(*shared_ranks, common_.backend, &stop_requested, make_runnable);
     try {
       return attempt(console);

@@ -131,8 +131,10 @@ std::unique_ptr<Ranks> join_ranks(int& count, char**& words) {
         "the launcher started {} ranks, of which {} sees {}: it is the launcher of another MPI; start fryer with its own",
         launched, mpi_library(), place.ranks));
   }
-  if (threads < MPI_THREAD_FUNNELED)
+  if (threads < MPI_THREAD_FUNNELED) {
+    MPI_Finalize();
     throw ConfigurationError(fmt::format("{} cannot run beside other threads (MPI_THREAD_FUNNELED)", mpi_library()));
+  }
   MPI_Comm machine;
   MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, place.rank, MPI_INFO_NULL, &machine);
   MPI_Comm_rank(machine, &place.local_rank);

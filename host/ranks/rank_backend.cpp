@@ -209,7 +209,7 @@ class RankBackend final : public Backend {
     const auto own = static_cast<std::size_t>(ranks_.rank());
     Sums sums = zero;
     std::exception_ptr error;
-    bool stopped = false;
+    bool stopped = own >= parts.size() && is_set(control.stop);  // a rank without a part of its own is asked too
     if (own < parts.size()) {
       const bool is_long = parts[own].count >= how.lasting;
       try {

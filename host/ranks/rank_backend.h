@@ -12,12 +12,13 @@
 
 namespace fryer::ranks {
 
-// A rank's own with the threads and warnings of all; of all ranks, as what follows.
+// A rank's own with the devices, executors, threads and warnings of all; of all ranks, as what follows.
 BackendInfo info_of_ranks(BackendInfo info, Ranks& ranks);
 
 // local: this rank's devices. least: as for devices of a group; the root's counts. `ranks` must outlive it. Of all ranks: each makes it.
 //
-// What ends one rank ends all: with the RankError, or Stopped, on each of them. Policies are compared over the ranks at their first batch and
+// What ends one rank ends all: with the RankError, or Stopped, on each of them (while replicas are handed out on the root; the others are
+// Dismissed). Policies are compared over the ranks at their first batch and
 // every 64th: a difference, which only a defect or broken hardware could make, is a RankError too.
 std::unique_ptr<Backend> make_rank_backend(std::unique_ptr<Backend> local, Ranks& ranks, const LeastPart& least);
 

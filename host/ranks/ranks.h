@@ -101,7 +101,7 @@ class Ranks {
 // ConfigurationError where there are several and this program is built without MPI.
 std::unique_ptr<Ranks> join_ranks(int& count, char**& words);
 
-// "Open MPI 4.1.4", or "none" where it is built without.
+// "Open MPI v4.1.4", or "none" where it is built without.
 std::string mpi_library();
 
 }  // namespace fryer::ranks

@@ -151,7 +151,8 @@ inline Counted select(CountedMask m, Counted a, Counted b) {
 inline CountedWord select(CountedMask m, CountedWord a, CountedWord b) {
   return {m.value ? a.value : b.value, note_select(m, a.node, b.node)};
 }
-inline Counted keep_if(CountedMask m, Counted x) { return select(m, x, Counted(0)); }
+inline Counted keep_if(CountedMask m, Counted x) { return select(m, x, Counted()); }
+// One comparison with `less`: its opposite.
 inline CountedMask not_less(Counted a, Counted b) { return {!(a.value < b.value), note_by(1, Operation::compare, a, b)}; }
 inline CountedMask less(Counted a, Counted b) { return {a.value < b.value, note_by(1, Operation::compare, a, b)}; }
 inline CountedMask less(CountedWord a, CountedWord b) { return {a.value < b.value, note_by(2, Operation::compare, a, b)}; }

@@ -71,7 +71,7 @@ Counts count_block(Recording& recording, const Key& key, const Policy& policy) {
   result(blocks);
   const CountedWord word[kStepsPerBlock] = {words.x, words.y, words.z, words.w};
   for (int k = 0; k < kStepsPerBlock; ++k) block.advance(k, game, policy, word[k], steps_of(block_number));
-  accumulate_whole(learner, game, policy, block, Everywhere());
+  accumulate_whole_block(learner, game, block);
   if (kTrack != Track::nothing) {
     for (int i = 0; i < kCartPoleParameters; ++i) {
       result(learner.trace[i]);

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "tests/engine/cart_pole_trajectory.h"
@@ -37,13 +38,20 @@ LaneEpisode play_in_lane(const CartPoleGame& game, const SigmoidPolicy<float, 4>
   LaneEpisode episode;
   for (std::uint32_t number_of_block = 0;; ++number_of_block) {
     const RandomBlock<std::uint32_t> words = philox<float>(number_of_block, game.action_word, low, high, key);
-    block.advance(0, game, policy, words.x, episode.steps);
-    block.advance(1, game, policy, words.y, episode.steps);
-    block.advance(2, game, policy, words.z, episode.steps);
-    block.advance(3, game, policy, words.w, episode.steps);
+    const std::uint32_t steps = steps_of(number_of_block);
+    block.advance(0, game, policy, words.x, steps);
+    block.advance(1, game, policy, words.y, steps);
+    block.advance(2, game, policy, words.z, steps);
+    block.advance(3, game, policy, words.w, steps);
+    const bool ended = block.ended(game, number_of_block + 1);
+    auto without_masks = learner;
     accumulate(learner, game, policy, block, Everywhere());
-    episode.steps = block.count_steps(episode.steps);
-    if (block.ended(game, number_of_block + 1)) break;
+    if (ended) {
+      episode.steps = block.steps_of_ended(number_of_block + 1);
+      break;
+    }
+    accumulate_whole_block(without_masks, game, block);
+    EXPECT_EQ(std::memcmp(&without_masks, &learner, sizeof learner), 0);
     block.next();
   }
   for (std::size_t i = 0; i < 5; ++i) {

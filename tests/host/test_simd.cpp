@@ -202,6 +202,16 @@ TEST(Simd, SignsAndChoices) {
         "select", Nan::exact, [](auto a, auto b, auto c, auto d) { return select(less(a, b), c, d); }, x, x, x, x);
     compare<G>(
         "subtract_if", Nan::any, [](auto a, auto b, auto c, auto d) { return subtract_if(less(a, b), c, d); }, x, x, x, x);
+    compare<G>(
+        "not_less", Nan::exact, [](auto a, auto b) { return not_less(a, b); }, x, x);
+    compare<G>(
+        "keep_if", Nan::exact, [](auto a, auto b, auto c) { return keep_if(less(a, b), c); }, x, x, x);
+    compare<G>(
+        "add_if", Nan::any, [](auto a, auto b, auto c, auto d) { return add_if(less(a, b), c, d); }, x, x, x, x);
+    compare<G>(
+        "fma_if", Nan::any, [](auto a, auto b, auto c, auto d) { return fma_if(less(a, b), a, c, d); }, x, x, x, x);
+    compare<G>(
+        "and_at_most", Nan::exact, [](auto a, auto b, auto c) { return and_at_most(less(a, b), c, a); }, x, x, x);
   });
 }
 
@@ -235,6 +245,13 @@ TEST(Simd, Masks) {
       ASSERT_EQ(count(mask), set);
       ASSERT_EQ(any(mask), set != 0);
       ASSERT_EQ(all(mask), set == B::kLanes);
+      VMask<G> copy = less(VReal<G>(0.0f), VReal<G>(0.0f));
+      for (int g = 0; g < G; ++g) {
+        ASSERT_EQ(vectors_with_any(mask) >> g & 1, mask_bits(vector_of(mask, g)) != 0 ? 1u : 0u);
+        set_vector(copy, g, vector_of(mask, g));
+      }
+      ASSERT_EQ(vectors_with_any(mask) >> G, 0u);
+      ASSERT_TRUE(all(same(copy, mask)));
     }
   });
 }

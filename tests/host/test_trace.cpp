@@ -194,8 +194,9 @@ TraceResult lane_episode(const TraceConfiguration& c) {
   TraceResult r;
   for (std::size_t i = 0; i < 4; ++i) r.initial_state[i] = static_cast<double>(block.observation[0][i]);
   block.live[0] = true;
-  for (std::uint32_t steps = 0; block.live[0];) {
-    const auto words = random_block(c.seed, Purpose::evaluation_action, 0, steps / 4);
+  for (std::uint32_t blocks = 0; block.live[0]; ++blocks) {
+    const auto words = random_block(c.seed, Purpose::evaluation_action, 0, blocks);
+    const std::uint32_t steps = steps_of(blocks);
     const std::uint32_t word[4] = {words.x, words.y, words.z, words.w};
     for (int k = 0; k < 4; ++k) {
       if (c.greedy) {
@@ -207,8 +208,7 @@ TraceResult lane_episode(const TraceConfiguration& c) {
       TraceResult::Step& step = r.steps.emplace_back();
       for (std::size_t i = 0; i < 4; ++i) step.state[i] = static_cast<double>(block.observation[k + 1][i]);
     }
-    block.live[0] = !block.ended(game, steps / 4 + 1);
-    steps = block.count_steps(steps);
+    block.live[0] = !block.ended(game, blocks + 1);
     block.next();
     r.steps.back().terminated = block.terminated();
   }

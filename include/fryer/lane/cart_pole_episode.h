@@ -5,8 +5,6 @@
 // need words of two blocks. Shared by every executor; what differs is who numbers episodes and refills lanes.
 #pragma once
 
-#include <type_traits>
-
 #include "fryer/algo/optimizer.h"
 #include "fryer/algo/reinforce.h"
 #include "fryer/env/cart_pole.h"
@@ -36,12 +34,20 @@ struct CartPoleGame {
 // Blocks after which an episode has ended in any case.
 FRYER_LANE std::uint32_t most_blocks(const CartPoleGame& game) { return (game.max_steps + kStepsPerBlock - 1) / kStepsPerBlock; }
 
-// Steps of whole blocks.
+// Steps of whole blocks. Vectors of words are slow to multiply.
 FRYER_LANE std::uint32_t steps_of(std::uint32_t blocks) { return kStepsPerBlock * blocks; }
 template <class Word>
 FRYER_LANE Word steps_of(Word blocks) {
+  static_assert(kStepsPerBlock == 4);
   const Word twice = blocks + blocks;
   return twice + twice;
+}
+// Steps of an episode that ended in its last of `blocks` blocks. live(k): whether step k of that one is the episode's.
+template <class Word, class Live>
+FRYER_LANE Word steps_of_ended(Word blocks, const Live& live) {
+  Word steps = steps_of(blocks - Word(1u));
+  FRYER_UNROLL for (int k = 0; k < kStepsPerBlock; ++k) steps = increment_if(live(k), steps);
+  return steps;
 }
 
 // Four steps of an episode in each lane. Dead lanes compute rubbish that nobody reads.
@@ -89,10 +95,9 @@ struct CartPoleBlock {
     if constexpr (kGeneral) return fell;
     return negate(live[kStepsPerBlock]);
   }
-  // steps: made before the block.
-  FRYER_LANE WordOf<Real> count_steps(WordOf<Real> steps) const {
-    FRYER_UNROLL for (int k = 0; k < kStepsPerBlock; ++k) steps = increment_if(live[k], steps);
-    return steps;
+  // Steps of an episode that ended in this block. blocks: as above.
+  FRYER_LANE WordOf<Real> steps_of_ended(WordOf<Real> blocks) const {
+    return fryer::steps_of_ended(blocks, [this](int k) FRYER_INLINE_LAMBDA { return live[k]; });
   }
   FRYER_LANE void next() { FRYER_UNROLL for (int i = 0; i < 4; ++i) observation[0][i] = observation[kStepsPerBlock][i]; }
 };
@@ -118,8 +123,8 @@ struct EpisodeLearner {
     }
   }
 
-  // A linear policy's parameters: d logit / d weight_i is observation i, d logit / d bias is 1. live(k): where step k is one of its
-  // episode. before(x): what a lane had of x before this block, 0 where the episode began with it.
+  // A linear policy's parameters: d logit / d weight_i is observation i, d logit / d bias is 1. live(k): where step k is one of the
+  // episode's. before(x): what a lane had of x before this block, 0 where the episode began with it.
   template <bool kGeneral, class Live, class Before>
   FRYER_LANE void accumulate(const CartPoleGame& game, const CartPoleBlock<Real, kGeneral>& block, const Live& live,
                              const Before& before) {
@@ -300,8 +305,8 @@ template <class Real, Track kTrack, class Policy>
 FRYER_LANE void clear_if(HiddenLearner<Real, kTrack>& learner, const Policy& policy, MaskOf<Real> m) {
   learner.clear_if(policy.shape(), m);
 }
-// A block's steps, learnt from. going: where the episode goes on from an earlier block; in other lanes it begins with this one, and what
-// the learner has of the last is not cleared. Everywhere: in all lanes.
+// A block's steps, learnt from. going: where what the learner holds is this episode's, be it cleared when that began; in other lanes the
+// episode begins with this block, and what it holds counts as 0.
 template <class Real, int kParameters, Track kTrack, class Policy, bool kGeneral, class Going>
 FRYER_LANE void accumulate(EpisodeLearner<Real, kParameters, kTrack>& learner, const CartPoleGame& game, const Policy&,
                            const CartPoleBlock<Real, kGeneral>& block, Going going) {
@@ -309,26 +314,23 @@ FRYER_LANE void accumulate(EpisodeLearner<Real, kParameters, kTrack>& learner, c
       game, block, [&](int k) FRYER_INLINE_LAMBDA { return block.live[k]; },
       [&](Real x) FRYER_INLINE_LAMBDA { return keep_if(going, x); });
 }
-// The same where every step of the block is one of its episode, in all lanes.
-template <class Real, int kParameters, Track kTrack, class Policy, bool kGeneral, class Going>
-FRYER_LANE void accumulate_whole(EpisodeLearner<Real, kParameters, kTrack>& learner, const CartPoleGame& game, const Policy&,
-                                 const CartPoleBlock<Real, kGeneral>& block, Going going) {
-  learner.accumulate(
-      game, block, [](int) FRYER_INLINE_LAMBDA { return Everywhere(); },
-      [&](Real x) FRYER_INLINE_LAMBDA { return keep_if(going, x); });
-}
-template <class Real, Track kTrack, class Policy, bool kGeneral, class Going>
+template <class Real, Track kTrack, class Policy, bool kGeneral>
 FRYER_LANE void accumulate(HiddenLearner<Real, kTrack>& learner, const CartPoleGame& game, const Policy& policy,
-                           const HiddenBlock<Real, kGeneral>& block, Going going) {
-  if constexpr (!std::is_same_v<Going, Everywhere>) {
-    if (!all(going)) learner.clear_if(policy.shape(), negate(going));
-  }
+                           const HiddenBlock<Real, kGeneral>& block, Everywhere) {
   learner.accumulate(game, policy, block);
 }
-template <class Real, Track kTrack, class Policy, bool kGeneral, class Going>
-FRYER_LANE void accumulate_whole(HiddenLearner<Real, kTrack>& learner, const CartPoleGame& game, const Policy& policy,
-                                 const HiddenBlock<Real, kGeneral>& block, Going going) {
-  accumulate(learner, game, policy, block, going);
+template <class Real, Track kTrack, class Policy, bool kGeneral>
+FRYER_LANE void accumulate(HiddenLearner<Real, kTrack>& learner, const CartPoleGame& game, const Policy& policy,
+                           const HiddenBlock<Real, kGeneral>& block, MaskOf<Real> going) {
+  learner.clear_if(policy.shape(), negate(going));
+  learner.accumulate(game, policy, block);
+}
+// The same, without a mask, of a block in which no lane's episode ended and what the learner holds is every lane's episode's.
+template <class Real, int kParameters, Track kTrack, bool kGeneral>
+FRYER_LANE void accumulate_whole_block(EpisodeLearner<Real, kParameters, kTrack>& learner, const CartPoleGame& game,
+                                       const CartPoleBlock<Real, kGeneral>& block) {
+  learner.accumulate(
+      game, block, [](int) FRYER_INLINE_LAMBDA { return Everywhere(); }, [](Real x) FRYER_INLINE_LAMBDA { return x; });
 }
 
 // Calls body(i) for each parameter; unrolled where their number is known beforehand.
