@@ -10,8 +10,10 @@
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <type_traits>
 
 #include "fryer/core/error.h"
+#include "host/forwarding_backend.h"
 #include "host/split_work.h"
 #include "host/statistics.h"
 #include "host/training_states.h"
@@ -71,7 +73,7 @@ class JoinedProgress {
   std::mutex telling_;
 };
 
-class GroupBackend final : public Backend {
+class GroupBackend final : public ForwardingBackend<GroupBackend> {
  public:
   GroupBackend(std::vector<GroupDevice> devices, const std::string& name, const std::string& reason, const LeastPart& least)
       : devices_(std::move(devices)), least_(least) {
@@ -88,72 +90,32 @@ class GroupBackend final : public Backend {
 
   const BackendInfo& info() const override { return info_; }
 
-  GradientSums gradient(const EpisodeWork& work, std::uint64_t first, std::uint64_t count, bool weight, Moments moments,
-                        const RunControl& control) override {
-    return over_episodes<GradientSums>({first, count}, least_.one_step_episodes, control,
-                                       [&](Backend& device, NumberRange part, const RunControl& inner) {
-                                         return device.gradient(work, part.first, part.count, weight, moments, inner);
-                                       });
+ private:
+  friend ForwardingBackend<GroupBackend>;
+  template <class Work, class Play>
+  auto gradient_of(const Work&, NumberRange episodes, const RunControl& control, const Play& play) {
+    return over_episodes<Work>(episodes, control, play);
   }
-  CartPoleSums gradient(const CartPoleWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task,
-                        const RunControl& control) override {
-    return cart_pole_gradient(work, {first, count}, task, control);
+  template <class Work, class Play>
+  auto counts_of(const Work&, NumberRange episodes, const RunControl& control, const Play& play) {
+    return over_episodes<Work>(episodes, control, play);
   }
-  HiddenSums gradient(const HiddenWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task,
-                      const RunControl& control) override {
-    return cart_pole_gradient(work, {first, count}, task, control);
-  }
-
-  std::array<std::uint64_t, FryShack::kOutcomes> evaluate(const EpisodeWork& work, std::uint64_t first, std::uint64_t count,
-                                                          const RunControl& control) override {
-    return evaluate_parts<std::array<std::uint64_t, FryShack::kOutcomes>>(work, {first, count}, least_.one_step_episodes,
-                                                                          control);
-  }
-  std::vector<std::uint64_t> evaluate(const CartPoleWork& work, std::uint64_t first, std::uint64_t count,
-                                      const RunControl& control) override {
-    return evaluate_parts<std::vector<std::uint64_t>>(work, {first, count}, least_.episodes, control);
-  }
-  std::vector<std::uint64_t> evaluate(const HiddenWork& work, std::uint64_t first, std::uint64_t count,
-                                      const RunControl& control) override {
-    return evaluate_parts<std::vector<std::uint64_t>>(work, {first, count}, least_.episodes, control);
-  }
-  std::vector<std::uint64_t> evaluate(const QEpisodeWork& work, std::uint64_t first, std::uint64_t count,
-                                      const RunControl& control) override {
-    return evaluate_parts<std::vector<std::uint64_t>>(work, {first, count}, least_.episodes, control);
-  }
-
-  Population train(const TrainRequest& request, const RunControl& control) override {
+  Population train_all(const TrainRequest& request, const RunControl& control) {
     return train_parts(request, nullptr, least_.rows, control);
   }
-  Population train(const CartPoleTrainRequest& request, const RunControl& control) override {
+  template <class Policy>
+  Population train_all(const CartPoleTrainRequestOf<Policy>& request, const RunControl& control) {
     return train_parts(request, request.states, least_.rows, control);
   }
-  Population train(const HiddenTrainRequest& request, const RunControl& control) override {
-    return train_parts(request, request.states, least_.rows, control);
-  }
-  Population train(const QTrainRequest& request, const RunControl& control) override {
+  Population train_all(const QTrainRequest& request, const RunControl& control) {
     return train_parts(request, request.states, least_.learners, control);
   }
 
- private:
-  template <class Policy>
-  CartPoleSumsOf<Policy> cart_pole_gradient(const CartPoleWorkOf<Policy>& work, NumberRange episodes, CartPoleTask task,
-                                            const RunControl& control) {
-    return over_episodes<CartPoleSumsOf<Policy>>(episodes, least_.episodes, control,
-                                                 [&](Backend& device, NumberRange part, const RunControl& inner) {
-                                                   return device.gradient(work, part.first, part.count, task, inner);
-                                                 });
-  }
-  template <class Counts, class Work>
-  Counts evaluate_parts(const Work& work, NumberRange episodes, std::uint64_t least, const RunControl& control) {
-    return over_episodes<Counts>(episodes, least, control, [&](Backend& device, NumberRange part, const RunControl& inner) {
-      return device.evaluate(work, part.first, part.count, inner);
-    });
-  }
-
   // Sums of play(device, part, its control) over the parts.
-  template <class Sums, class Play>
-  Sums over_episodes(NumberRange episodes, std::uint64_t least, const RunControl& control, const Play& play) {
+  template <class Work, class Play>
+  auto over_episodes(NumberRange episodes, const RunControl& control, const Play& play) {
+    using Sums = std::invoke_result_t<Play, Backend&, NumberRange, const RunControl&>;
+    const std::uint64_t least = std::is_same_v<Work, EpisodeWork> ? least_.one_step_episodes : least_.episodes;
     const std::vector<NumberRange> parts = cut(episodes, std::clamp<std::uint64_t>(episodes.count / least, 1, devices_.size()));
     if (parts.size() <= 1) return on_one<Sums>([&](Backend& device) { return play(device, episodes, control); });
     std::vector<Sums> sums(parts.size());

@@ -70,9 +70,9 @@ double memory_of_groups(std::string_view own, const ReadText& read) {
   return least;
 }
 
-static std::atomic<unsigned> sharing{1};
-void set_processes_sharing_memory(unsigned count) { sharing = std::max(count, 1u); }
-unsigned processes_sharing_memory() { return sharing; }
+static std::atomic<RanksOfMachine> ranks_here{RanksOfMachine{}};
+void set_ranks_of_machine(const RanksOfMachine& ranks) { ranks_here = ranks; }
+RanksOfMachine ranks_of_machine() { return ranks_here; }
 
 double usable_memory(unsigned processes) {
   static const double of_groups = memory_of_groups(read_text("/proc/self/cgroup").value_or(""), read_text);

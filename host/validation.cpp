@@ -140,7 +140,7 @@ template <class Configuration>
 static void validate_memory(const Configuration& c, const WorkEstimate& work, const char* option = "--replicas") {
   // Value learners are at work in all ranks of this machine; of other populations the root alone has all rows.
   const bool of_all = std::is_same_v<Configuration, QTrainConfiguration> && c.replicas > 1;
-  const double needed = static_cast<double>(work.memory_bytes), there = usable_memory(of_all ? processes_sharing_memory() : 1);
+  const double needed = static_cast<double>(work.memory_bytes), there = usable_memory(of_all ? ranks_of_machine().count : 1);
   if (needed > there) {
     throw ConfigurationError(fmt::format("{}: {} replica{} of {} need{} {} of memory; there are {}", option, c.replicas,
                                          c.replicas == 1 ? "" : "s", length_text(c), c.replicas == 1 ? "s" : "",

@@ -7,55 +7,32 @@
 #include <memory>
 #include <utility>
 
-#include "fryer/engine/backend.h"
+#include "host/forwarding_backend.h"
 
 namespace fryer {
 
-class WatchedBackend : public Backend {
+class WatchedBackend : public ForwardingBackend<WatchedBackend> {
  public:
   using Before = std::function<void(unsigned call)>;  // from 1
   WatchedBackend(std::unique_ptr<Backend> inner, Before before) : inner_(std::move(inner)), before_(std::move(before)) {}
 
   const BackendInfo& info() const override { return inner_->info(); }
 
-  GradientSums gradient(const EpisodeWork& work, std::uint64_t first, std::uint64_t count, bool weight, Moments moments,
-                        const RunControl& control) override {
-    return watched().gradient(work, first, count, weight, moments, control);
-  }
-  CartPoleSums gradient(const CartPoleWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task,
-                        const RunControl& control) override {
-    return watched().gradient(work, first, count, task, control);
-  }
-  HiddenSums gradient(const HiddenWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task,
-                      const RunControl& control) override {
-    return watched().gradient(work, first, count, task, control);
-  }
-  std::array<std::uint64_t, FryShack::kOutcomes> evaluate(const EpisodeWork& work, std::uint64_t first, std::uint64_t count,
-                                                          const RunControl& control) override {
-    return watched().evaluate(work, first, count, control);
-  }
-  std::vector<std::uint64_t> evaluate(const CartPoleWork& work, std::uint64_t first, std::uint64_t count,
-                                      const RunControl& control) override {
-    return watched().evaluate(work, first, count, control);
-  }
-  std::vector<std::uint64_t> evaluate(const HiddenWork& work, std::uint64_t first, std::uint64_t count,
-                                      const RunControl& control) override {
-    return watched().evaluate(work, first, count, control);
-  }
-  std::vector<std::uint64_t> evaluate(const QEpisodeWork& work, std::uint64_t first, std::uint64_t count,
-                                      const RunControl& control) override {
-    return watched().evaluate(work, first, count, control);
-  }
-  Population train(const TrainRequest& request, const RunControl& control) override { return watched().train(request, control); }
-  Population train(const CartPoleTrainRequest& request, const RunControl& control) override {
-    return watched().train(request, control);
-  }
-  Population train(const HiddenTrainRequest& request, const RunControl& control) override {
-    return watched().train(request, control);
-  }
-  Population train(const QTrainRequest& request, const RunControl& control) override { return watched().train(request, control); }
-
  private:
+  friend ForwardingBackend<WatchedBackend>;
+  template <class Work, class Play>
+  auto gradient_of(const Work&, NumberRange episodes, const RunControl& control, const Play& play) {
+    return play(watched(), episodes, control);
+  }
+  template <class Work, class Play>
+  auto counts_of(const Work&, NumberRange episodes, const RunControl& control, const Play& play) {
+    return play(watched(), episodes, control);
+  }
+  template <class Request>
+  Population train_all(const Request& request, const RunControl& control) {
+    return watched().train(request, control);
+  }
+
   Backend& watched() {
     before_(++calls_);
     return *inner_;

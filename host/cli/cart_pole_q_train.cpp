@@ -71,9 +71,10 @@ class CartPoleQTrain : public TrainCommand {
   }
   void check() const override { validate(c_, workers()); }
   WorkEstimate work() const override { return estimate(c_, workers()); }
-  // Of all ranks of this machine, which divide its processors unless each is given a number of threads.
+  // Of all ranks of this machine: they divide its processors, or their launcher has, unless each is given a number of threads.
   unsigned workers() const {
-    return common_.backend.threads != 0 ? common_.backend.threads * processes_sharing_memory() : usable_threads();
+    const RanksOfMachine ranks = ranks_of_machine();
+    return common_.backend.threads != 0 ? common_.backend.threads * ranks.count : std::max(usable_threads(), ranks.processors);
   }
   TrainResult train_with(Backend& backend, const RunControl& control) const override { return train(c_, backend, control); }
   Plan plan() const override;

@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "host/cli/run_support.h"
+#include "host/cli/signals.h"
 
 namespace fryer::cli {
 namespace {
@@ -35,8 +36,8 @@ void close_on_exec() {
   }
 }
 
-// Returns only where that failed.
-void replace_process() {
+// Returns only where that failed: errno.
+int replace_process() {
   std::ifstream file("/proc/self/cmdline", std::ios::binary);  // each word with a zero behind it
   std::string words(std::istreambuf_iterator<char>(file), {});
   std::vector<char*> arguments;
@@ -44,6 +45,7 @@ void replace_process() {
   arguments.push_back(nullptr);
   close_on_exec();
   ::execv("/proc/self/exe", arguments.data());
+  return errno;
 }
 
 }  // namespace
@@ -67,17 +69,19 @@ void Retries::try_again(const Console& console, const InterruptedStudy& failure)
       std::min(kFirstWait * static_cast<double>(std::uint64_t{1} << std::min<std::uint64_t>(made_, 10)), kLongestWait);
   console.note(
       fmt::format("fryer: {}. A fresh process goes on in {:g} s (try {} of {})", failure.happened, wait, made_ + 1, most_));
-  const Stopwatch waiting;
-  while (waiting.seconds() < wait) {
-    if (is_set(&stop_requested)) {
-      console.note(fmt::format("fryer: stopped: {}", failure.what()));
-      throw Stopped();
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
+  const auto leave_if_stopped = [&] {
+    if (!is_set(&stop_requested)) return;
+    console.note(fmt::format("fryer: stopped: {}", failure.what()));
+    throw Stopped();
+  };
+  for (const Stopwatch waiting; waiting.seconds() < wait; std::this_thread::sleep_for(std::chrono::milliseconds(20)))
+    leave_if_stopped();
   ::setenv(kTriesMade, std::to_string(made_ + 1).c_str(), 1);
-  replace_process();
-  console.note(fmt::format("fryer: warning: no fresh process could be started: {}", std::strerror(errno)));
+  remove_stop_handlers();  // from here on a signal ends this process, or the one that takes its place
+  leave_if_stopped();
+  const int reason = replace_process();
+  install_signal_handlers();
+  console.note(fmt::format("fryer: warning: no fresh process could be started: {}", std::strerror(reason)));
 }
 
 }  // namespace fryer::cli

@@ -30,7 +30,8 @@ void check_same(const std::vector<std::string>& words, const Command& command, r
 }  // namespace
 
 int run_on_ranks(const std::vector<std::string>& words, ranks::Ranks& ranks, const std::function<int(Command&)>& run) {
-  set_processes_sharing_memory(static_cast<unsigned>(ranks.place().local_ranks));
+  const ranks::Ranks::Place& place = ranks.place();
+  set_ranks_of_machine({static_cast<unsigned>(place.local_ranks), static_cast<unsigned>(place.local_processors)});
   std::unique_ptr<Command> command;
   ranks::Outcome read;
   try {

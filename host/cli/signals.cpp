@@ -15,6 +15,8 @@
 namespace fryer::cli {
 namespace {
 
+constexpr int kStopSignals[] = {SIGINT, SIGTERM, SIGHUP};
+
 volatile std::sig_atomic_t received = 0;
 static_assert(StopToken::is_always_lock_free, "a signal handler may set it");
 
@@ -55,7 +57,7 @@ void install_signal_handlers() {
   action.sa_handler = request_stop;
   action.sa_flags = 0;  // no SA_RESTART: a read that waits must end
   sigemptyset(&action.sa_mask);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+  for (const int signal : kStopSignals) {
     struct sigaction inherited {};
     sigaction(signal, nullptr, &inherited);
     if (inherited.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);  // nohup, a shell's background jobs
@@ -63,6 +65,14 @@ void install_signal_handlers() {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is a write error
   std::set_terminate(end_at_once);
+}
+
+void remove_stop_handlers() {
+  for (const int signal : kStopSignals) {
+    struct sigaction action {};
+    sigaction(signal, nullptr, &action);
+    if (action.sa_handler == request_stop) std::signal(signal, SIG_DFL);
+  }
 }
 
 int stop_signal() { return received; }

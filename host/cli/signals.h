@@ -6,6 +6,8 @@
 namespace fryer::cli {
 
 void install_signal_handlers();
+// What install_signal_handlers() made ask ends the process again: for the last moments before another program takes its place.
+void remove_stop_handlers();
 int stop_signal();  // the signal that asked to stop, or 0
 
 }  // namespace fryer::cli

@@ -3,6 +3,7 @@
 // any order. MPI's own errors end all ranks, as is its default.
 #include <fmt/format.h>
 #include <mpi.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <list>
@@ -141,6 +142,11 @@ std::unique_ptr<Ranks> join_ranks(int& count, char**& words) {
   MPI_Comm_size(machine, &place.local_ranks);
   place.machine = place.rank;
   MPI_Bcast(&place.machine, 1, MPI_INT, 0, machine);
+  cpu_set_t processors;
+  CPU_ZERO(&processors);
+  ::sched_getaffinity(0, sizeof processors, &processors);  // of more processors than a mask has: none
+  MPI_Allreduce(MPI_IN_PLACE, &processors, sizeof processors, MPI_BYTE, MPI_BOR, machine);
+  place.local_processors = CPU_COUNT(&processors);
   MPI_Comm_free(&machine);
   return std::make_unique<MpiRanks>(place);
 }

@@ -17,6 +17,7 @@
 
 #include "host/bytes.h"
 #include "host/digest.h"
+#include "host/forwarding_backend.h"
 #include "host/ranks/beside.h"
 #include "host/ranks/population_bytes.h"
 #include "host/split_work.h"
@@ -89,7 +90,7 @@ inline std::vector<std::uint64_t> sums_from(const std::int64_t* numbers, std::ve
   return zero;
 }
 
-class RankBackend final : public Backend {
+class RankBackend final : public ForwardingBackend<RankBackend> {
  public:
   RankBackend(std::unique_ptr<Backend> local, Ranks& ranks, const LeastPart& least)
       : local_(std::move(local)), ranks_(ranks), info_(info_of_ranks(local_->info(), ranks)) {
@@ -106,81 +107,41 @@ class RankBackend final : public Backend {
 
   const BackendInfo& info() const override { return info_; }
 
-  GradientSums gradient(const EpisodeWork& work, std::uint64_t first, std::uint64_t count, bool weight, Moments moments,
-                        const RunControl& control) override {
-    compare(work, first);
-    return over_episodes(GradientSums(), {first, count}, one_step_parts(), control,
-                         [&](NumberRange part, const RunControl& inner) {
-                           return local_->gradient(work, part.first, part.count, weight, moments, inner);
-                         });
-  }
-  CartPoleSums gradient(const CartPoleWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task,
-                        const RunControl& control) override {
-    return cart_pole_gradient(work, {first, count}, task, control);
-  }
-  HiddenSums gradient(const HiddenWork& work, std::uint64_t first, std::uint64_t count, CartPoleTask task,
-                      const RunControl& control) override {
-    return cart_pole_gradient(work, {first, count}, task, control);
-  }
-
-  std::array<std::uint64_t, FryShack::kOutcomes> evaluate(const EpisodeWork& work, std::uint64_t first, std::uint64_t count,
-                                                          const RunControl& control) override {
-    return evaluate_parts(std::array<std::uint64_t, FryShack::kOutcomes>{}, work, {first, count}, one_step_parts(), control);
-  }
-  std::vector<std::uint64_t> evaluate(const CartPoleWork& work, std::uint64_t first, std::uint64_t count,
-                                      const RunControl& control) override {
-    return evaluate_parts(no_outcomes(work.game.max_steps), work, {first, count}, parts_of(work), control);
-  }
-  std::vector<std::uint64_t> evaluate(const HiddenWork& work, std::uint64_t first, std::uint64_t count,
-                                      const RunControl& control) override {
-    return evaluate_parts(no_outcomes(work.game.max_steps), work, {first, count}, parts_of(work), control);
-  }
-  std::vector<std::uint64_t> evaluate(const QEpisodeWork& work, std::uint64_t first, std::uint64_t count,
-                                      const RunControl& control) override {
-    const EpisodeParts parts = {least_.episodes, lasting_episodes(work.episodes.max_steps, work.shape.parameters())};
-    return evaluate_parts(no_outcomes(work.episodes.max_steps), work, {first, count}, parts, control);
-  }
-
-  Population train(const TrainRequest& request, const RunControl& control) override {
-    return train_parts(request, least_.rows, control);
-  }
-  Population train(const CartPoleTrainRequest& request, const RunControl& control) override {
-    return train_parts(request, least_.rows, control);
-  }
-  Population train(const HiddenTrainRequest& request, const RunControl& control) override {
-    return train_parts(request, least_.rows, control);
-  }
-  Population train(const QTrainRequest& request, const RunControl& control) override {
-    return train_parts(request, least_.learners, control);
-  }
-
  private:
-  static std::vector<std::uint64_t> no_outcomes(std::uint32_t max_steps) {
-    return std::vector<std::uint64_t>(outcome_count(max_steps));
+  friend ForwardingBackend<RankBackend>;
+  template <class Work, class Play>
+  auto gradient_of(const Work& work, NumberRange episodes, const RunControl& control, const Play& play) {
+    using Sums = std::invoke_result_t<Play, Backend&, NumberRange, const RunControl&>;
+    compare(work, episodes.first);
+    return over_episodes(Sums(), episodes, parts_of(work), control, play);
+  }
+  template <class Work, class Play>
+  auto counts_of(const Work& work, NumberRange episodes, const RunControl& control, const Play& play) {
+    return over_episodes(no_outcomes(work), episodes, parts_of(work), control, play);
+  }
+  template <class Request>
+  Population train_all(const Request& request, const RunControl& control) {
+    return train_parts(request, std::is_same_v<Request, QTrainRequest> ? least_.learners : least_.rows, control);
+  }
+
+  static std::array<std::uint64_t, FryShack::kOutcomes> no_outcomes(const EpisodeWork&) { return {}; }
+  template <class Policy>
+  static std::vector<std::uint64_t> no_outcomes(const CartPoleWorkOf<Policy>& work) {
+    return std::vector<std::uint64_t>(outcome_count(work.game.max_steps));
+  }
+  static std::vector<std::uint64_t> no_outcomes(const QEpisodeWork& work) {
+    return std::vector<std::uint64_t>(outcome_count(work.episodes.max_steps));
   }
 
   // ---- episodes: every rank plays a part, and gets the sums of all
 
-  EpisodeParts one_step_parts() const { return {least_.one_step_episodes, kLastingOneStepEpisodes}; }
+  EpisodeParts parts_of(const EpisodeWork&) const { return {least_.one_step_episodes, kLastingOneStepEpisodes}; }
   template <class Policy>
   EpisodeParts parts_of(const CartPoleWorkOf<Policy>& work) const {
     return {least_.episodes, lasting_episodes(work.game.max_steps, work.policy.shape().parameters())};
   }
-
-  template <class Policy>
-  CartPoleSumsOf<Policy> cart_pole_gradient(const CartPoleWorkOf<Policy>& work, NumberRange episodes, CartPoleTask task,
-                                            const RunControl& control) {
-    compare(work, episodes.first);
-    return over_episodes(
-        CartPoleSumsOf<Policy>(), episodes, parts_of(work), control,
-        [&](NumberRange part, const RunControl& inner) { return local_->gradient(work, part.first, part.count, task, inner); });
-  }
-  template <class Counts, class Work>
-  Counts evaluate_parts(const Counts& zero, const Work& work, NumberRange episodes, const EpisodeParts& how,
-                        const RunControl& control) {
-    return over_episodes(zero, episodes, how, control, [&](NumberRange part, const RunControl& inner) {
-      return local_->evaluate(work, part.first, part.count, inner);
-    });
+  EpisodeParts parts_of(const QEpisodeWork& work) const {
+    return {least_.episodes, lasting_episodes(work.episodes.max_steps, work.shape.parameters())};
   }
 
   // Ranks that step the same optimizer must have the same policy.
@@ -203,7 +164,7 @@ class RankBackend final : public Backend {
   template <class Sums, class Play>
   Sums over_episodes(const Sums& zero, NumberRange episodes, const EpisodeParts& how, const RunControl& control,
                      const Play& play) {
-    if (!ranks_.together()) return play(episodes, control);
+    if (!ranks_.together()) return play(*local_, episodes, control);
     const auto count = static_cast<std::uint64_t>(ranks_.count());
     const std::vector<NumberRange> parts = cut(episodes, std::clamp<std::uint64_t>(episodes.count / how.least, 1, count));
     const auto own = static_cast<std::size_t>(ranks_.rank());
@@ -214,7 +175,7 @@ class RankBackend final : public Backend {
       const bool is_long = parts[own].count >= how.lasting;
       try {
         sums = is_long ? beside_messages<Sums>(parts[own], episodes.count, control, play)
-                       : play(parts[own], RunControl{control.stop, nullptr, nullptr});
+                       : play(*local_, parts[own], RunControl{control.stop, nullptr, nullptr});
       } catch (const Stopped&) {
         stopped = true;
       } catch (...) {
@@ -245,7 +206,7 @@ class RankBackend final : public Backend {
     Sums sums;
     beside(
         [&] {
-          sums = play(part, RunControl{&stop, [&](std::uint64_t n, std::uint64_t) { finished = n; }, nullptr});
+          sums = play(*local_, part, RunControl{&stop, [&](std::uint64_t n, std::uint64_t) { finished = n; }, nullptr});
         },
         [&] {
           if (is_set(control.stop)) stop = true;

@@ -10,13 +10,15 @@
 
 namespace fryer::ranks {
 
+static constexpr int kStoppedCode = 130;
+
 Outcome outcome_of(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const RankError& e) {
     return {e.code(), e.what()};
   } catch (const Stopped& e) {
-    return {130, e.what()};
+    return {kStoppedCode, e.what()};
   } catch (const ConfigurationError& e) {
     return {2, e.what()};
   } catch (const DeviceError& e) {
@@ -45,6 +47,7 @@ void Ranks::agree(const Outcome& own) {
     std::string message = own.message;
     broadcast(message, i);
     part();
+    if (code == kStoppedCode) throw Stopped();
     throw RankError({code, i == 0 ? message : fmt::format("rank {}: {}", i, message)});
   }
 }

@@ -45,6 +45,7 @@ class Ranks {
     int rank = 0, ranks = 1;
     int local_rank = 0, local_ranks = 1;  // among those on this machine
     int machine = 0;                      // the lowest rank on it
+    int local_processors = 0;             // on which any of these may run; 0: not known
   };
   explicit Ranks(const Place& place) : place_(place) {}
   virtual ~Ranks() = default;
@@ -62,7 +63,7 @@ class Ranks {
   virtual void sum(std::span<std::int64_t> numbers) = 0;
   // Rank `from` gives, the others get.
   virtual void broadcast(std::string& bytes, int from) = 0;
-  // Throws RankError on all of them unless all ended well.
+  // Throws RankError on all of them unless all ended well; or Stopped, where the first that did not was stopped.
   void agree(const Outcome& own);
   int agreements() const { return agreements_; }  // so far
 

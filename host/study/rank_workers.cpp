@@ -86,13 +86,16 @@ Chunk take_chunk(Reader& reader) {
 // ---- the root
 
 RankWorkers::RankWorkers(const Plan& plan, Ranks& ranks, const std::vector<unsigned>& of_rank) : plan_(plan), ranks_(ranks) {
+  first_of_.push_back(0);
   for (std::size_t rank = 1; rank < of_rank.size(); ++rank) {
+    first_of_.push_back(workers_.size());
     for (std::uint32_t i = 0; i < of_rank[rank]; ++i) {
       Worker& worker = workers_.emplace_back();
       worker.rank = static_cast<int>(rank);
       worker.number = i;
     }
   }
+  first_of_.push_back(workers_.size());
 }
 
 RankWorkers::~RankWorkers() {
@@ -104,16 +107,18 @@ void RankWorkers::look() {
     Reader reader(message->bytes, "a rank's message");
     const char letter = reader.number<char>();
     const auto number = reader.number<std::uint32_t>();
-    const std::lock_guard lock(mutex_);
-    for (Worker& worker : workers_) {
-      if (worker.rank != message->from || worker.number != number) continue;
-      if (letter == kProgress) {
-        worker.finished = reader.number<double>();
-      } else {
-        worker.answers.push_back(message->bytes);
-        worker.answered.notify_one();
-      }
+    const auto from = static_cast<std::size_t>(message->from);
+    const std::size_t index = first_of_[from] + number;
+    if (index >= first_of_[from + 1])
+      throw RunError(fmt::format("rank {} tells of worker {}, which it lacks: a defect of the program", from, number));
+    Worker& worker = workers_[index];
+    if (letter == kProgress) {
+      worker.finished = reader.number<double>();
+      continue;
     }
+    const std::lock_guard lock(mutex_);
+    worker.answers.push_back(message->bytes);
+    worker.answered.notify_one();
   }
   const std::lock_guard lock(mutex_);
   for (Worker& worker : workers_) {

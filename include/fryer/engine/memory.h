@@ -9,8 +9,13 @@ namespace fryer {
 // processes: what so many together may have, this one among them; the limit of `ulimit -v` is each one's own.
 double usable_memory(unsigned processes = 1);
 
-// How many processes of this machine work together, this one among them: ranks. 1 unless set.
-void set_processes_sharing_memory(unsigned count);
-unsigned processes_sharing_memory();
+// Processes of this machine that work together, this one among them.
+struct RanksOfMachine {
+  unsigned count = 1;
+  unsigned processors = 0;  // on which any of them may run; 0: not known
+};
+// Of this process; none but itself unless set.
+void set_ranks_of_machine(const RanksOfMachine& ranks);
+RanksOfMachine ranks_of_machine();
 
 }  // namespace fryer
