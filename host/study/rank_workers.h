@@ -53,8 +53,8 @@ class RankWorkers {
   };
   const Plan& plan_;
   ranks::Ranks& ranks_;
-  std::mutex mutex_;                  // of the queues
-  std::deque<Worker> workers_;        // which have addresses; a rank's one after the other
+  std::mutex mutex_;                   // of the queues
+  std::deque<Worker> workers_;         // which have addresses; a rank's one after the other
   std::vector<std::size_t> first_of_;  // of each rank: its worker 0; and one more
   bool abandoned_ = false;
 };
