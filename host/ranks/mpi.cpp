@@ -87,9 +87,9 @@ class MpiRanks final : public Ranks {
     return message;
   }
 
-  void abort(int code) override { MPI_Abort(MPI_COMM_WORLD, code); }
-
  private:
+  void end_all(int code) override { MPI_Abort(MPI_COMM_WORLD, code); }
+
   struct Sending {
     std::uint64_t size = 0;
     std::string bytes;

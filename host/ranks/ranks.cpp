@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <new>
 #include <thread>
 #include <vector>
@@ -50,6 +51,11 @@ void Ranks::agree(const Outcome& own) {
     if (code == kStoppedCode) throw Stopped();
     throw RankError({code, i == 0 ? message : fmt::format("rank {}: {}", i, message)});
   }
+}
+
+void Ranks::abort(int code) {
+  end_all(code);
+  std::_Exit(code);
 }
 
 Ranks::Message Ranks::wait() {

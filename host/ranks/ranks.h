@@ -85,14 +85,17 @@ class Ranks {
   // Whether others may be waiting for this rank: until the root goes on alone, or all have ended.
   bool together() const { return together_; }
   void part() { together_ = false; }
-  // Ends all ranks, wherever they are, and does not return; unless they are a test's.
-  virtual void abort(int code) = 0;
+  // Ends all ranks, wherever they are.
+  [[noreturn]] void abort(int code);
 
   // How often messages are looked for: by one that has nothing else to do, and beside work. (Each look takes a core from the work: of 500 us
   // between them that was a twentieth of it.)
   static constexpr std::chrono::microseconds kBetweenLooks{500}, kBetweenLooksBesideWork{4000};
 
  private:
+  // A test's throw something; this process ends in any case.
+  virtual void end_all(int code) = 0;
+
   Place place_;
   bool together_ = true;
   int agreements_ = 0;

@@ -71,6 +71,24 @@ class RanksOf : public testing::TestWithParam<int> {
 };
 INSTANTIATE_TEST_SUITE_P(Count, RanksOf, testing::Values(1, 2, 3, 5), [](const auto& n) { return fmt::format("Of{}", n.param); });
 
+TEST_P(RanksOf, AgreeOnTheFirstThatDidNotEndWell) {
+  const int last = GetParam() - 1;
+  const auto outcome = [&](const ranks::Outcome& of_last) {
+    return ThreadRanks::run(GetParam(), [&](Ranks& ranks) {
+      ranks.agree({});
+      EXPECT_TRUE(ranks.together());
+      ranks.agree(ranks.rank() == last ? of_last : ranks::Outcome());
+    });
+  };
+  for (const std::exception_ptr& error : outcome({4, "no room"})) {
+    EXPECT_EQ(ranks::outcome_of(error).code, 4);
+    EXPECT_EQ(what(error), last == 0 ? "no room" : fmt::format("rank {}: no room", last));
+  }
+  // A stop stays one: the program knows the signal, and what to print.
+  for (const std::exception_ptr& error : outcome(ranks::outcome_of(std::make_exception_ptr(Stopped()))))
+    EXPECT_THROW(std::rethrow_exception(error), Stopped);
+}
+
 TEST_P(RanksOf, GiveTheGoldenDigests) {
   const auto check = [&](const auto& references) {
     for (const auto& reference : references) {

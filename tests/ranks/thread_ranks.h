@@ -93,9 +93,8 @@ class ThreadRanks {
       inbox.pop_front();
       return message;
     }
-    void abort(int code) override { throw Aborted{code}; }
-
    private:
+    void end_all(int code) override { throw Aborted{code}; }
     // Waits until all have come; the last does something first.
     template <class Last>
     void meet(std::unique_lock<std::mutex>& lock, const Last& last) {
