@@ -70,9 +70,12 @@ double memory_of_groups(std::string_view own, const ReadText& read) {
   return least;
 }
 
-static std::atomic<RanksOfMachine> ranks_here{RanksOfMachine{}};
-void set_ranks_of_machine(const RanksOfMachine& ranks) { ranks_here = ranks; }
-RanksOfMachine ranks_of_machine() { return ranks_here; }
+static std::atomic<unsigned> rank_count{1}, rank_processors{0};
+void set_ranks_of_machine(const RanksOfMachine& ranks) {
+  rank_count = ranks.count;
+  rank_processors = ranks.processors;
+}
+RanksOfMachine ranks_of_machine() { return {rank_count, rank_processors}; }
 
 double usable_memory(unsigned processes) {
   static const double of_groups = memory_of_groups(read_text("/proc/self/cgroup").value_or(""), read_text);

@@ -9,13 +9,14 @@ namespace {
 
 // 20 warps a multiprocessor: a block of four steps waits about 700 clocks for its own results and has 330 instructions to issue, so
 // three warps a scheduler keep it busy (stall counts, sm_90); more only take registers away.
-inline constexpr int kThreads = 128, kWarpsPerBlock = kThreads / static_cast<int>(kWarpLanes);
+inline constexpr int kThreads = block_threads(128), kBlocks = blocks_of(kThreads, 128, 4);
+inline constexpr int kWarpsPerBlock = kThreads / static_cast<int>(kWarpLanes);
 // What ptxas may use, not what it does: the gradient takes 88 registers, so that five blocks fit; told five, it takes 84 and loads constants
 // anew in every block of steps (323 instructions instead of 321). Scores, squares and the general program need more than five leave.
-inline constexpr int kBlocks = 4;
 
 // Outcome counts of a block in shared memory: up to what a block has without asking for more, beside the start states.
-inline constexpr std::size_t kMostCountBytes = 48 * 1024 - kWarpsPerBlock * sizeof(StartMemory);
+inline constexpr std::size_t kStartBytes = kWarpsPerBlock * sizeof(StartMemory);
+inline constexpr std::size_t kMostCountBytes = 48 * 1024 - std::min<std::size_t>(48 * 1024, kStartBytes);
 
 template <bool kGeneral, Track kTrack, bool kSquares, class Policy>
 __global__ void __launch_bounds__(kThreads, kBlocks)

@@ -11,10 +11,12 @@ namespace {
 
 // Small blocks, since a block's local memory is large: all of a network of 16 units are 2 to 6 KB a lane. 16 warps a multiprocessor leave
 // 128 registers, so that nothing is spilled.
-inline constexpr int kThreads = 64, kBlocks = 8, kWarpsPerBlock = kThreads / static_cast<int>(kWarpLanes);
+inline constexpr int kThreads = block_threads(64), kBlocks = blocks_of(kThreads, 64, 8);
+inline constexpr int kWarpsPerBlock = kThreads / static_cast<int>(kWarpLanes);
 
 // Outcome counts of a block in shared memory: up to a block's share of the smallest multiprocessor's 64 KB.
-inline constexpr std::size_t kMostCountBytes = 8 * 1024 - kWarpsPerBlock * sizeof(StartMemory);
+inline constexpr std::size_t kStartBytes = kWarpsPerBlock * sizeof(StartMemory);
+inline constexpr std::size_t kMostCountBytes = 8 * 1024 - std::min<std::size_t>(8 * 1024, kStartBytes);
 
 template <bool kGeneral, Track kTrack, bool kSquares>
 __global__ void __launch_bounds__(kThreads, kBlocks)

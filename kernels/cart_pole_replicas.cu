@@ -8,7 +8,7 @@ namespace fryer {
 namespace {
 
 // As for episodes: 96 registers at most, so that five blocks fit, but for the general program.
-inline constexpr int kThreads = 128, kBlocks = 4;
+inline constexpr int kThreads = block_threads(128), kBlocks = blocks_of(kThreads, 128, 4);
 
 // With fewer replicas a lane than this the last ones to end decide, and a lane alone runs 1.7 times as fast among 12 warps a
 // multiprocessor as among 20, at the same throughput (stall counts, sm_90).

@@ -9,7 +9,7 @@ namespace {
 
 // 20 warps a multiprocessor: three a scheduler hide an episode's latencies, more buy nothing (stall counts, sm_90). A minimum of
 // blocks also keeps ptxas from squeezing the loop into 32 registers, which costs 5 instructions an episode.
-inline constexpr int kThreads = 128, kBlocks = 5;
+inline constexpr int kThreads = block_threads(128), kBlocks = blocks_of(kThreads, 128, 5);
 
 template <bool kWeight, Moments kMoments>
 __global__ void __launch_bounds__(kThreads, kBlocks)

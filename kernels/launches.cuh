@@ -10,6 +10,16 @@
 
 namespace fryer {
 
+// Threads of a block whose warps are on their own: as the kernel's file says, unless all have this number (a multiple of 32 up to 1024). For
+// bench/gpu/verify.sh, which compares launch shapes: no result depends on it.
+#ifndef FRYER_CUDA_BLOCK_THREADS
+#define FRYER_CUDA_BLOCK_THREADS 0
+#endif
+static_assert(FRYER_CUDA_BLOCK_THREADS >= 0 && FRYER_CUDA_BLOCK_THREADS <= 1024 && FRYER_CUDA_BLOCK_THREADS % 32 == 0);
+constexpr int block_threads(int usual) { return FRYER_CUDA_BLOCK_THREADS != 0 ? FRYER_CUDA_BLOCK_THREADS : usual; }
+// Blocks of so many threads that make up the warps of `usual_blocks` blocks of `usual` threads.
+constexpr int blocks_of(int threads, int usual, int usual_blocks) { return std::max(1, usual * usual_blocks / threads); }
+
 // What launches are made for.
 struct Grid {
   int multiprocessors;

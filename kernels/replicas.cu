@@ -8,7 +8,8 @@ namespace fryer {
 namespace {
 
 // As for episodes: 20 warps a multiprocessor. All of a replica stays in registers.
-inline constexpr int kThreads = 128, kBlocks = 5, kWarpsPerBlock = kThreads / static_cast<int>(kWarpLanes);
+inline constexpr int kThreads = block_threads(128), kBlocks = blocks_of(kThreads, 128, 5);
+inline constexpr int kWarpsPerBlock = kThreads / static_cast<int>(kWarpLanes);
 
 // Curves of a launch in shared memory, one a warp: up to what a block has without asking for more.
 inline constexpr std::size_t kMostCurveBytes = 48 * 1024;
