@@ -93,6 +93,7 @@ class ThreadRanks {
       inbox.pop_front();
       return message;
     }
+
    private:
     void end_all(int code) override { throw Aborted{code}; }
     // Waits until all have come; the last does something first.
