@@ -8,6 +8,7 @@
 #include <string>
 
 #include "fryer/engine/api.h"
+#include "host/throughput/gpu_instructions.h"
 #include "kernels/device_buffer.cuh"
 #ifdef FRYER_HAVE_CURAND
 #include <curand.h>
@@ -29,11 +30,6 @@ constexpr std::uint64_t kPoleEvaluationDigest = 0x98eea5f00a0bb3d7, kSolveDigest
 constexpr std::uint64_t kDqnDigest = 0xd48d5f668301c208, kOnlineDigest = 0x967b8637b86233f5;
 constexpr std::array<double, 5> kBalancing = {0.3, 0.8, 9, 3, 0.05};
 
-// Instructions an episode in the hot loops, by bench/gpu/count_sass.py for sm_90.
-constexpr double kBiasGradientInstructions = 71.7, kFullGradientInstructions = 91.5, kEvaluationInstructions = 68.5;
-// The same for a step of CartPole: gradient with squares, evaluation, replicas with a baseline. Ended episodes cost more (sass_sm90.md).
-constexpr double kPoleGradientInstructions = 81.5, kPoleEvaluationInstructions = 66.25, kPoleTrainingInstructions = 93.5;
-
 // null, and the benchmark marked as skipped, where there is no GPU.
 std::unique_ptr<Backend> gpu(benchmark::State& state) {
   const std::string missing = cuda_unavailable_reason();
@@ -51,13 +47,13 @@ bool check(benchmark::State& state, std::uint64_t digest, std::uint64_t expected
 void count_work(benchmark::State& state, const char* what, double per_iteration) {
   state.counters[what] = benchmark::Counter(per_iteration * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
 }
-// The share of what 128 lanes of issue a multiprocessor and clock allow at the GPU's highest clock.
+// The share of what a multiprocessor's schedulers issue at the GPU's highest clock. instructions: a unit's, of a warp.
 void count_units(benchmark::State& state, const char* what, double units, double instructions) {
   count_work(state, what, units);
   int multiprocessors = 0, kilohertz = 0;
   if (cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0) != cudaSuccess) return;
   if (cudaDeviceGetAttribute(&kilohertz, cudaDevAttrClockRate, 0) != cudaSuccess) return;
-  const double roof = 128.0 * multiprocessors * (1e3 * kilohertz) / instructions;
+  const double roof = throughput::gpu::kSchedulers * multiprocessors * (1e3 * kilohertz) / instructions;
   state.counters["roof"] = roof;
   state.counters["of roof"] =
       benchmark::Counter(units * static_cast<double>(state.iterations()) / roof, benchmark::Counter::kIsRate);
@@ -79,7 +75,7 @@ void bias_gradient(benchmark::State& state) {
   const auto episodes = static_cast<std::uint64_t>(state.range(0));
   work.fixed_point = make_fixed_point(episodes, 0.99f, -0.99f);
   for (auto _ : state) benchmark::DoNotOptimize(sum(episodes));
-  count_episodes(state, static_cast<double>(episodes), kBiasGradientInstructions);
+  count_episodes(state, static_cast<double>(episodes), throughput::gpu::kFryShackBiasGradient);
 }
 
 void full_gradient(benchmark::State& state) {
@@ -90,7 +86,7 @@ void full_gradient(benchmark::State& state) {
   if (!check(state, gradient(c, *backend).digest, kGradientDigest)) return;
   c.episodes = static_cast<std::uint64_t>(state.range(0));
   for (auto _ : state) benchmark::DoNotOptimize(gradient(c, *backend).digest);
-  count_episodes(state, static_cast<double>(c.episodes), kFullGradientInstructions);
+  count_episodes(state, static_cast<double>(c.episodes), throughput::gpu::kFryShackGradient);
 }
 
 void evaluation(benchmark::State& state) {
@@ -101,7 +97,7 @@ void evaluation(benchmark::State& state) {
   if (!check(state, evaluate(c, *backend).digest, kEvaluationDigest)) return;
   c.episodes = static_cast<std::uint64_t>(state.range(0));
   for (auto _ : state) benchmark::DoNotOptimize(evaluate(c, *backend).digest);
-  count_episodes(state, static_cast<double>(c.episodes), kEvaluationInstructions);
+  count_episodes(state, static_cast<double>(c.episodes), throughput::gpu::kFryShackEvaluation);
 }
 
 // Notebooks, results and statistics included; until > 0: with a threshold, in hundredths.
@@ -132,7 +128,7 @@ void pole_gradient(benchmark::State& state) {
   c.episodes = static_cast<std::uint64_t>(state.range(0));
   double steps = 0;
   for (auto _ : state) steps = static_cast<double>(gradient(c, *backend).steps);
-  count_units(state, "steps/s", steps, kPoleGradientInstructions);
+  count_units(state, "steps/s", steps, throughput::gpu::kCartPoleGradient);
 }
 
 void pole_evaluation(benchmark::State& state) {
@@ -145,7 +141,7 @@ void pole_evaluation(benchmark::State& state) {
   c.episodes = static_cast<std::uint64_t>(state.range(0));
   double steps = 0;
   for (auto _ : state) steps = static_cast<double>(evaluate(c, *backend).steps);
-  count_units(state, "steps/s", steps, kPoleEvaluationInstructions);
+  count_units(state, "steps/s", steps, throughput::gpu::kCartPoleEvaluation);
 }
 
 // Trainings until CartPole is solved, results and statistics included.
@@ -159,7 +155,7 @@ void pole_population(benchmark::State& state) {
   double steps = 0;
   for (auto _ : state) steps = static_cast<double>(train(c, *backend).steps);
   count_work(state, "trainings/s", static_cast<double>(c.replicas));
-  count_units(state, "steps/s", steps, kPoleTrainingInstructions);
+  count_units(state, "steps/s", steps, throughput::gpu::kCartPoleTraining);
 }
 
 // ---- value learners

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Everything that only a GPU can confirm, in one command, for whoever has one:
 #   sh bench/gpu/verify.sh [--built DIR] [--minutes N] [FOLDER]      (FOLDER: verify-<GPU>-<date> if none is given)
-# Builds for the GPU that is here (or takes what was built elsewhere, in DIR, for a machine without a compiler), runs every CUDA
-# test, compares the program's digests on CPU and GPU, those of studies too, one of them killed and resumed, one on a GPU that is made to
-# fail, runs compute-sanitizer where it is installed, and the benchmarks where their library is. FOLDER gets one log a step and
-# summary.txt, a line `PASS|FAIL|SKIP step: detail` each; the exit status is 1 if a line says FAIL. Needs nvcc, cmake and what the project builds with (`sh cmake/bootstrap.sh test` installs that). Changes nothing on
-# the GPU. About ten minutes. In parts: with --minutes no step begins after so many, and the exit status is 75 if none
-# has failed; the same FOLDER again goes on after the steps that passed, for the same sources.
+# Builds for the GPU that is here, runs every CUDA test, compares the program's digests on CPU and GPU, compiled for blocks of 32 to 1,024 threads
+# too, and those of studies, one of them killed and resumed, one on a GPU that is made to fail; runs compute-sanitizer where it is installed, and
+# the benchmarks. FOLDER gets one log a step and summary.txt, a line `PASS|FAIL|SKIP step: detail` each; the exit status is 1 if a line
+# says FAIL. Needs nvcc, cmake and what the project builds with (`sh cmake/bootstrap.sh test` installs that); or, on a machine
+# without a compiler, libraries or a network, --built DIR: what `sh bench/gpu/pack.sh` built elsewhere. Changes nothing on the GPU.
+# In parts: with --minutes no step begins after so many, and the exit status is 75 if none has failed. The same FOLDER again, for the same
+# sources, goes on after the steps that passed, also where the verification was killed.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 built='' minutes=1000000
@@ -39,16 +40,16 @@ mkdir -p "$out" || exit 1
 out=$(cd "$out" && pwd) || exit 1
 cd "$root" || exit 1
 build=${built:-$root/build/verify}
+[ -d "$build/lib" ] && [ -n "$built" ] && export LD_LIBRARY_PATH="$build/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 summary=$out/summary.txt
 # Steps that passed in earlier parts of the same verification: of these sources and programs, on this GPU.
 earlier=$out/earlier.txt
 tested=$({
-  git rev-parse HEAD
-  git diff HEAD
-  echo "$gpu" "$built"
-  [ -z "$built" ] || cat "$built/fryer"
+  find CMakeLists.txt cmake include host kernels tests bench -type f ! -name '*.pyc' ! -path 'bench/results/*' | LC_ALL=C sort | xargs cat
+  echo "$gpu"
+  [ -z "$built" ] || cat "$built"/fryer* "$built"/tests/test_*
 } 2>/dev/null | cksum)
-if [ "$(cat "$out/tested.txt" 2>/dev/null)" = "$tested" ] && grep -q '^LEFT' "$summary" 2>/dev/null; then
+if [ "$(cat "$out/tested.txt" 2>/dev/null)" = "$tested" ] && ! grep -q ' skipped; everything is in ' "$summary" 2>/dev/null; then
   grep -h '^PASS' "$summary" "$earlier" 2>/dev/null | sort -u >"$earlier.new"
   mv "$earlier.new" "$earlier"
 else
@@ -95,16 +96,23 @@ if [ -n "$(find /usr/include /usr/local/include -name benchmark.h -path '*benchm
 fi
 generator=''
 command -v ninja >/dev/null && generator='-G Ninja'
+# configure OPTION...
 configure() { # shellcheck disable=SC2086
-  cmake -S "$root" -B "$build" $generator -DCMAKE_BUILD_TYPE=Release -DFRYER_CUDA=ON -DFRYER_CUDA_ARCHITECTURES="$capability" \
-    -DFRYER_BUILD_TESTS=ON -DFRYER_BUILD_BENCHMARKS="$benchmarks"
+  cmake -S "$root" $generator -DCMAKE_BUILD_TYPE=Release -DFRYER_CUDA=ON -DFRYER_CUDA_ARCHITECTURES="$capability" "$@"
 }
-targets='fryer_program test_cuda_kernels test_cuda_backend test_warp_bodies test_cart_pole_bodies test_q_training_bodies test_digests'
+# The program with blocks of $1 threads, as fryer-block-$1.
+build_shape() {
+  configure -B "$build-shapes" -DFRYER_BUILD_TESTS=OFF -DFRYER_CUDA_BLOCK_THREADS="$1" &&
+    cmake --build "$build-shapes" -j "$(nproc)" --target fryer_program && cp "$build-shapes/fryer" "$build/fryer-block-$1"
+}
+# shellcheck source=bench/gpu/targets.sh
+. bench/gpu/targets.sh
 [ "$benchmarks" = ON ] && targets="$targets fryer_bench"
 if [ -z "$built" ]; then
-  step configure configure || exit 1
+  step configure configure -B "$build" -DFRYER_BUILD_TESTS=ON -DFRYER_BUILD_BENCHMARKS="$benchmarks" || exit 1
   # shellcheck disable=SC2086
   step build cmake --build "$build" -j "$(nproc)" --target $targets || exit 1
+  for threads in $shapes; do step "build_block_$threads" build_shape "$threads"; done
 else
   say "SKIP build: the programs in $build are run"
   [ -x "$build/fryer_bench" ] && benchmarks=ON || benchmarks=OFF
@@ -155,6 +163,53 @@ step program_dqn_population same_digest train CartPole-v1 --algorithm dqn --epis
 step program_dqn_workshop same_digest train CartPole-v0 --preset workshop --episodes 40 --replicas 40
 step program_dqn_large same_digest train CartPole-v1 --preset zoo --episodes 60 --replicas 40
 step program_online_population same_digest train CartPole-v1 --preset tensorflow --replicas 5e3
+
+# ---- blocks of other sizes, whose grids differ too: the same digests (value learners' blocks are teams of one size)
+
+same_shape() {
+  usual=$fryer fryer=$build/fryer-block-$1 status=0
+  same_digest train FryShack-v0 --replicas 1e5 --batch 2 || status=1
+  same_digest train FryShack-v0 --replicas 1e5 --until 0.4 || status=1
+  same_digest gradient FryShack-v0 --episodes 1e8 --bias -7 || status=1
+  same_digest evaluate FryShack-v0 --episodes 1e8 || status=1
+  same_digest train CartPole-v1 --preset solve --replicas 3e3 || status=1
+  same_digest train CartPole-v0 --updates 20 --replicas 7 || status=1
+  same_digest gradient CartPole-v1 --episodes 1e6 || status=1
+  same_digest evaluate CartPole-v1 --episodes 1e6 || status=1
+  same_digest train CartPole-v1 --hidden 8 --updates 10 --replicas 500 || status=1
+  same_digest gradient CartPole-v1 --hidden 1 --parameters 0.1,0.5,3,1,0,2,0 --episodes 1e5 || status=1
+  same_digest evaluate CartPole-v1 --hidden 1 --parameters 0.1,0.5,3,1,0,2,0 --episodes 1e5 || status=1
+  fryer=$usual
+  return $status
+}
+for threads in $shapes; do
+  if [ -x "$build/fryer-block-$threads" ]; then
+    step "block_$threads" same_shape "$threads"
+  else
+    say "SKIP block_$threads: there is no $build/fryer-block-$threads"
+  fi
+done
+
+# ---- from the start of the process to its exit, the CUDA context included
+
+# milliseconds COMMAND...: the best of five
+milliseconds() {
+  for _ in 1 2 3 4 5; do
+    from=$(date +%s%N)
+    "$@" >/dev/null || return 1
+    echo $((($(date +%s%N) - from) / 1000000))
+  done | sort -n | head -n 1
+}
+start_up() {
+  on_gpu=$(milliseconds "$fryer" train FryShack-v0 --device cuda:0 --quiet --json)
+  on_cpu=$(milliseconds "$fryer" train FryShack-v0 --device cpu --quiet --json)
+  # shellcheck disable=SC2016
+  refused=$(milliseconds sh -c '"$0" train FryShack-v0 --device cuda:0 --batch 0 2>/dev/null; [ $? -eq 2 ]' "$fryer")
+  echo "$on_gpu ms on the GPU, $on_cpu on the CPU, $refused to refuse bad input" >"$out/start_up.times"
+  cat "$out/start_up.times"
+  [ -n "$on_gpu" ] && [ -n "$on_cpu" ] && [ -n "$refused" ]
+}
+step start_up start_up && say "a single training from start to exit: $(cat "$out/start_up.times")"
 
 # ---- studies: the same digest on both, killed or not
 
@@ -285,9 +340,12 @@ step study_time timed_study bench/studies/notebook_luck.toml &&
 
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null)
 if [ -n "$sanitizer" ]; then
+  # Every kernel: of the fry shack, CartPole, hidden layers, value learners; and trainings that fail.
   for tool in memcheck racecheck synccheck initcheck; do
-    step "sanitizer_$tool" timeout 900 "$sanitizer" --tool "$tool" --error-exitcode 9 "$build/tests/test_cuda_backend" \
-      --gtest_filter='*GivesTheReferenceDigests*:*FailsCartPoleTrainings*'
+    for runs in ReferenceDigests ReferenceDigestsOfCartPole ReferenceDigestsOfHiddenLayers ReferenceDigestsOfValueLearners FailsCartPoleTrainingsAsTheCpuDoes; do
+      step "sanitizer_${tool}_$runs" timeout 300 "$sanitizer" --tool "$tool" --error-exitcode 9 "$build/tests/test_cuda_backend" \
+        --gtest_filter="*$runs"
+    done
   done
 else
   say "SKIP sanitizer: compute-sanitizer is not installed"
@@ -305,6 +363,8 @@ fi
 step bench_command sh -c "'$fryer' bench --device cuda:0 --suite full --json >'$out/bench.json'"
 if ! command -v python3 >/dev/null; then
   say "SKIP count_sass: python3 is not installed"
+elif ! command -v nvcc >/dev/null && [ ! -x /usr/local/cuda/bin/nvcc ]; then
+  say "SKIP count_sass: nvcc is not installed"
 elif disassembler=$(sh bench/gpu/cuobjdump.sh 2>"$out/cuobjdump.log"); then
   step count_sass sh -c "CUOBJDUMP='$disassembler' python3 bench/gpu/count_sass.py --arch $capability --check >'$out/sass.json'"
 else

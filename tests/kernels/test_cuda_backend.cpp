@@ -5,6 +5,7 @@
 
 #include "host/driver.h"
 #include "tests/engine/expect_equal.h"
+#include "tests/engine/hidden_reference_runs.h"
 #include "tests/engine/q_reference_runs.h"
 #include "tests/engine/reference_runs.h"
 
@@ -37,6 +38,12 @@ TEST_F(CudaBackend, SaysWhatItIs) {
 
 TEST_F(CudaBackend, GivesTheReferenceDigests) {
   for (const ReferenceRun& run : reference_runs()) EXPECT_EQ(run.run(*gpu), run.digest) << run.name;
+}
+TEST_F(CudaBackend, GivesTheReferenceDigestsOfCartPole) {
+  for (const CartPoleReferenceRun& run : cart_pole_reference_runs()) EXPECT_EQ(run.run(*gpu), run.digest) << run.name;
+}
+TEST_F(CudaBackend, GivesTheReferenceDigestsOfHiddenLayers) {
+  for (const CartPoleReferenceRun& run : hidden_reference_runs()) EXPECT_EQ(run.run(*gpu), run.digest) << run.name;
 }
 
 // Sums of many episodes: every lane of the grid, several launches, counts across a multiple of 2^32.

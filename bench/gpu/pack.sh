@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Builds what bench/gpu/verify.sh runs, on a machine with nvcc but without that GPU, for one with that GPU but without compilers and libraries:
+#   sh bench/gpu/pack.sh ARCHITECTURE DIR       (90: compute capability 9.0; DIR gets the programs and, in DIR/lib, their libraries)
+# There, with this repository and DIR: sh bench/gpu/verify.sh --built DIR. Its glibc and libstdc++ must not be older than this machine's.
+set -eu
+root=$(cd "$(dirname "$0")/../.." && pwd)
+architecture=${1:-} pack=${2:-}
+case $architecture in '' | *[!0-9]*) echo "pack.sh: '$architecture' is no architecture; a number like 90" >&2; exit 2 ;; esac
+[ -n "$pack" ] || { echo "pack.sh: needs a folder" >&2; exit 2; }
+mkdir -p "$pack/tests" "$pack/lib"
+pack=$(cd "$pack" && pwd)
+cd "$root"
+# shellcheck source=bench/gpu/targets.sh
+. bench/gpu/targets.sh
+build=build/pack-$architecture
+benchmarks=OFF
+if [ -n "$(find /usr/include /usr/local/include -name benchmark.h -path '*benchmark/benchmark.h' 2>/dev/null | head -n 1)" ]; then
+  benchmarks=ON targets="$targets fryer_bench"
+fi
+generator=''
+command -v ninja >/dev/null && generator='-G Ninja'
+# Without MPI, which that machine need not have. Blocks of other sizes first, so that what stays is the usual program.
+for threads in $shapes 0; do
+  # shellcheck disable=SC2086
+  cmake -S . -B "$build" $generator -DCMAKE_BUILD_TYPE=Release -DFRYER_CUDA=ON -DFRYER_CUDA_ARCHITECTURES="$architecture" \
+    -DFRYER_MPI=OFF -DFRYER_BUILD_TESTS=ON -DFRYER_BUILD_BENCHMARKS="$benchmarks" -DFRYER_CUDA_BLOCK_THREADS="$threads"
+  [ "$threads" -eq 0 ] && break
+  cmake --build "$build" -j "$(nproc)" --target fryer_program
+  cp "$build/fryer" "$pack/fryer-block-$threads"
+done
+# shellcheck disable=SC2086
+cmake --build "$build" -j "$(nproc)" --target $targets
+cp "$build/fryer" "$pack"
+[ "$benchmarks" = OFF ] || cp "$build/fryer_bench" "$pack"
+for target in $targets; do
+  case $target in test_*) cp "$build/tests/$target" "$pack/tests" ;; esac
+done
+# All shared libraries but the C and C++ ones, and the driver's.
+find "$pack" -maxdepth 2 -type f -perm -u+x ! -path '*/lib/*' -exec ldd {} \; 2>/dev/null |
+  awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
+  grep -Ev '/(ld-linux[^/]*|lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+|cuda))\.so' |
+  while read -r library; do cp -L "$library" "$pack/lib"; done
+echo "in $pack: $(find "$pack" -type f | wc -l) files, $(du -sh "$pack" | cut -f 1)"
