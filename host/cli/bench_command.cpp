@@ -30,8 +30,10 @@ const Description kDescription = {
     "much less than 100 % where other work had the rest, and then rates say little. Its limit is what the operations of the "
     "work, "
     "counted, would take at the peaks of the same run: fma, multiply (32 x 32 bits, as random numbers are made of), divide (and "
-    "square root) or issue (instructions on registers), whichever binds; on a GPU by its clock. A row whose result does not have "
-    "the scalar reference's bits has no rate, and the exit code is 1.",
+    "square root) or issue (instructions on registers), whichever binds; on a GPU by its clock and what its loops have of "
+    "instructions on compute capability 9.0. A row has no rate, "
+    "and the exit code is 1, if its result does not have the scalar reference's bits, or for the work that was timed another "
+    "executor's (on a GPU: for as much of it as the CPU does in that time).",
     {{"everything, in less than a minute", "bench"},
      {"one row, for programs", "bench --filter cart-pole-train --json"},
      {"whether a new version is slower than what an earlier run wrote", "bench --compare before.json"}}};
@@ -72,9 +74,13 @@ BenchCommand::BenchCommand() : Command(kDescription) {
                                     "by how much a row may be slower than the earlier one before it counts as slower");
   tolerance.setting = false;
   add_backend_options();
-  table_.find("device")->help =
-      "cpu: its executors alone; cuda: the GPU alone; auto: both, where there is a GPU. FRYER_ISA chooses one executor";
+  Option& device = *table_.find("device");
+  device.placeholder = "auto|cpu|cuda[:I]";
+  device.accepted = "auto, cpu, cuda, or cuda:I with I from 0";
+  device.help = "cpu: its executors alone; cuda: the GPU alone; auto: both, where there is a GPU. FRYER_ISA chooses one executor";
   table_.find("verbose")->help = "print the measured peaks too, and what each row needs of them";
+  table_.find("dry-run")->help = "check everything, list the rows, say how long it takes, and stop";
+  table_.find("threads")->default_text = "1, 2, 4, ... and all";
   table_.find("threads")->help = "with so many CPU workers alone, instead of 1, 2, 4, ... and all that this process may use";
 }
 
@@ -240,8 +246,9 @@ int BenchCommand::run(const Console& console) {
     if (m.ok()) continue;
     code = 1;
     console.note(fmt::format("fryer: error: {}: {}", text_of(key_of(m)),
-                             m.repeats ? fmt::format("digest {} instead of {}", hex16(m.digest), hex16(m.expected))
-                                       : "the same work gave different bits"));
+                             m.digest != m.expected ? fmt::format("digest {} instead of {}", hex16(m.digest), hex16(m.expected))
+                             : m.repeats            ? "other bits than another executor's, for the work that was timed"
+                                                    : "the same work gave different bits"));
   }
   if (!report.gpu_failure.empty()) {
     code = 1;

@@ -62,7 +62,14 @@ Counts count_block(Recording& recording, const Key& key, const Policy& policy) {
   for (int i = 0; i < kCartPoleParameters; ++i) {
     learner.trace[i] = varying(0.0f);
     learner.gradient[i] = varying(0.0f);
+    if (kTrack == Track::gradient_and_scores) learner.score[i] = varying(0.0f);
   }
+  ReturnMoments<Counted>& moments = learner.moments;
+  const auto each_moment = [&moments](const auto& body) {
+    if (kTrack != Track::gradient_and_scores) return;
+    for (Counted* const x : {&moments.c, &moments.q, &moments.h, &moments.sum, &moments.square}) body(*x);
+  };
+  each_moment([](Counted& x) { x = varying(0.0f); });
   for (int i = 0; i < 4; ++i) block.observation[0][i] = varying(0.01f);
   block.live[0] = varying(true);
   const CountedWord number = varying(3u), block_number = varying(2u);
@@ -76,8 +83,10 @@ Counts count_block(Recording& recording, const Key& key, const Policy& policy) {
     for (int i = 0; i < kCartPoleParameters; ++i) {
       result(learner.trace[i]);
       result(learner.gradient[i]);
+      if (kTrack == Track::gradient_and_scores) result(learner.score[i]);
     }
   }
+  each_moment([](const Counted& x) { result(x); });
   any(block.ended(game, blocks));
   for (int i = 0; i < 4; ++i) result(block.observation[kStepsPerBlock][i]);
   return recording.counts() * (1.0 / kStepsPerBlock);
@@ -154,7 +163,7 @@ Counts count_cart_pole_training() {
   LinearPolicy::With<Counted> policy;
   for (Counted& weight : policy.weight) weight = varying(1.0f);
   policy.bias = varying(0.0f);
-  return count_block<Track::gradient>(recording, key, policy);
+  return count_block<Track::gradient_and_scores>(recording, key, policy);
 }
 
 namespace {

@@ -6,12 +6,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 
 #include "fryer/core/error.h"
 #include "fryer/engine/gpu_clock.h"
 #include "host/cpu_backend.h"
 #include "host/cpu_features.h"
 #include "host/throughput/gpu_instructions.h"
+#include "host/throughput/machine.h"
 #include "host/throughput/peaks.h"
 
 namespace fryer::throughput {
@@ -29,7 +31,7 @@ constexpr double kShortest = 0.004;
 constexpr double kPatience = 1.5;
 constexpr int kFewest = 3;
 // Repetitions' worth of time that the choice of the size and the check take, about.
-constexpr double kOverhead = 2.5;
+constexpr double kOverhead = 3.5;
 // Peaks are short loops, so that some fall between what else a machine does (of 4 ms on one with a load of 7, half were too low by half).
 constexpr double kPeakSeconds = 0.001;
 constexpr int kPeaksPerRepetition = 4;
@@ -95,8 +97,35 @@ std::uint64_t choose_size(const Row& row, const Site& site, double seconds, cons
   }
 }
 
-// Times one cell. counted: of a unit of work, what the row counts operations of.
-Measurement measure_cell(const Judge& judge, const Site& site, const Timing& timing, const StopToken* stop, double* counted) {
+// Executors that check each other: their backends, made when they are first wanted.
+class Checkers {
+ public:
+  Checkers() : names_(this_machine().instruction_sets) {}
+  // The fastest but this one, with all threads; null where there is no other.
+  const Site* other_than(const std::string& executor) {
+    const auto other = std::find_if(names_.rbegin(), names_.rend(), [&](const std::string& name) { return name != executor; });
+    if (other == names_.rend()) return nullptr;
+    const auto [at, is_new] = checkers_.try_emplace(*other);
+    Checker& checker = at->second;
+    if (is_new) {
+      checker.backend = cpu(*other, usable_threads());
+      checker.site.emplace(Site{*checker.backend, &programs_of(*other), usable_threads()});
+    }
+    return &*checker.site;
+  }
+
+ private:
+  struct Checker {
+    std::unique_ptr<Backend> backend;
+    std::optional<Site> site;
+  };
+  std::vector<std::string> names_;
+  std::map<std::string, Checker> checkers_;
+};
+
+// Times one cell. checker: compares the bits. counted: of a unit of work, what the row counts operations of.
+Measurement measure_cell(const Judge& judge, const Site& site, const Site* checker, const Timing& timing, const StopToken* stop,
+                         double* counted) {
   const Row& row = judge.row();
   const RunControl control{stop, nullptr};
   Measurement m;
@@ -121,6 +150,13 @@ Measurement measure_cell(const Judge& judge, const Site& site, const Timing& tim
     if (i == 0) first = made;
     m.repeats = m.repeats && made.digest == first.digest;
   }
+  if (m.ok() && checker != nullptr) {
+    // A GPU's own size would take the CPU minutes: one that does not is enough to fill the GPU.
+    const bool is_gpu = site.programs == nullptr;
+    const Size checked = is_gpu ? Size{choose_size(row, *checker, timing.repetition, control), site.threads} : size;
+    const std::uint64_t here = is_gpu ? row.run(site, checked, control).digest : first.digest;
+    m.agrees = row.run(*checker, checked, control).digest == here;
+  }
   if (!m.ok()) return m;
   const Best best = best_rate(first.units, seconds);
   m.rate = best.rate;
@@ -132,7 +168,7 @@ Measurement measure_cell(const Judge& judge, const Site& site, const Timing& tim
 }
 
 // Adds the GPU's rows, each to those of its kind, and its peak.
-void measure_gpu(int gpu, const std::vector<Judge>& judges, const Timing& timing, const StopToken* stop,
+void measure_gpu(int gpu, const std::vector<Judge>& judges, Checkers& checkers, const Timing& timing, const StopToken* stop,
                  const std::function<void(const std::string&)>& told, std::vector<std::vector<Measurement>>& by_row,
                  Report& report) {
   const auto backend = make_cuda_backend(gpu, "the GPU was asked for");
@@ -143,7 +179,7 @@ void measure_gpu(int gpu, const std::vector<Judge>& judges, const Timing& timing
     if (row.gpu_instructions == 0) continue;
     told(std::string(row.name) + " on " + backend->info().device);
     double counted = 0;
-    Measurement m = measure_cell(judges[i], {*backend, nullptr, 1}, timing, stop, &counted);
+    Measurement m = measure_cell(judges[i], {*backend, nullptr, 1}, checkers.other_than("cuda"), timing, stop, &counted);
     m.executor = "cuda";
     if (m.ok()) m.limit = Limit{"issue", issue / (row.gpu_instructions * counted)};
     by_row[i].push_back(std::move(m));
@@ -208,6 +244,7 @@ Report measure(const Request& request, const StopToken* stop, const Told& told) 
   }
 
   Report report;
+  Checkers checkers;
   std::vector<std::vector<Measurement>> by_row(judges.size());
   for (const std::string& isa : request.instruction_sets) {
     const ThroughputPrograms& programs = programs_of(isa);
@@ -225,7 +262,7 @@ Report measure(const Request& request, const StopToken* stop, const Told& told) 
       for (std::size_t i = 0; i < judges.size(); ++i) {
         told(finished++, cells, std::string(judges[i].row().name) + " on " + isa);
         double counted = 0;
-        Measurement m = measure_cell(judges[i], site, timing, stop, &counted);
+        Measurement m = measure_cell(judges[i], site, checkers.other_than(isa), timing, stop, &counted);
         m.executor = isa;
         if (m.ok()) timed.emplace_back(i, counted);
         by_row[i].push_back(std::move(m));
@@ -243,7 +280,8 @@ Report measure(const Request& request, const StopToken* stop, const Told& told) 
   if (request.gpu) {
     try {
       measure_gpu(
-          *request.gpu, judges, timing, stop, [&](const std::string& what) { told(finished++, cells, what); }, by_row, report);
+          *request.gpu, judges, checkers, timing, stop, [&](const std::string& what) { told(finished++, cells, what); }, by_row,
+          report);
     } catch (const Stopped&) {
       throw;
     } catch (const std::exception& error) {  // what the CPU did is kept

@@ -37,6 +37,7 @@ struct Measurement {
   unsigned threads = 1;
   std::uint64_t digest = 0, expected = 0;  // of the piece: here, and the reference's
   bool repeats = true;                     // every repetition had the first one's digest
+  bool agrees = true;                      // and that was another executor's, for the size that was timed
   double rate = 0;                         // the best, units a second
   double spread = 0;                       // by how much of it the median repetition was slower
   double processors = 0;                   // the share that the best repetition had of its threads' processors; of CPU executors
@@ -45,7 +46,7 @@ struct Measurement {
   std::string counted;  // what needs are of: a step, an update, ...
   Rates needed;         // of CPU executors
 
-  bool ok() const { return digest == expected && repeats; }
+  bool ok() const { return digest == expected && repeats && agrees; }
   double share() const { return limit && limit->rate > 0 ? rate / limit->rate : 0; }
 };
 

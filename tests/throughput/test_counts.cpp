@@ -149,7 +149,9 @@ TEST(RowCounts, OfAStepOfCartPole) {
   }
   EXPECT_EQ(gradient[Op::fused] - evaluation[Op::fused], 10);       // trace and gradient of five parameters
   EXPECT_EQ(gradient[Op::multiply] - evaluation[Op::multiply], 4);  // errors times observations
-  EXPECT_EQ(training[Op::fused], gradient[Op::fused]);
+  EXPECT_EQ(training[Op::fused] - gradient[Op::fused], 3);          // the returns' moments, which the baseline needs
+  EXPECT_EQ(training[Op::multiply] - gradient[Op::multiply], 1);    // gamma h
+  EXPECT_EQ(training[Op::add] - gradient[Op::add], 8);              // five scores, sum, square and h
 }
 
 TEST(RowCounts, OfValueLearners) {

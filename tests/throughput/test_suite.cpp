@@ -158,6 +158,9 @@ TEST(Measurement, WithoutTheReferencesBitsOrItsOwnIsNone) {
   EXPECT_TRUE(m.ok());
   m.repeats = false;
   EXPECT_FALSE(m.ok());
+  m.repeats = true;
+  m.agrees = false;
+  EXPECT_FALSE(m.ok());
 }
 
 }  // namespace

@@ -187,7 +187,7 @@ std::string bench_table(const Terminal& terminal, const Report& report, const Be
       row.push_back(m.limit ? fmt::format("{:.0f} %", m.share() * 100) : "");
       row.emplace_back(m.limit ? m.limit->kind : "");
     } else {
-      row.emplace_back(m.digest != m.expected ? "wrong bits" : "bits that change");
+      row.emplace_back(m.repeats ? "wrong bits" : "bits that change");
       row.insert(row.end(), {"", "", "", ""});
     }
     if (comparison != nullptr) {
