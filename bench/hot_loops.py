@@ -4,8 +4,8 @@
 
     python3 bench/hot_loops.py build/bench/fryer_bench [--isa avx512|avx2]
 
-Needs objdump. A round of a lane program's loop is all instructions from its first one to its last jump back, rare work within it (an
-episode's end, a refill) included. Whether a round's parts are loops over the bundles in flight or are written out for all of them is the
+Needs objdump. A round of a lane program's loop is one in which no episode begins or ends: the shortest way from the loop's first instruction
+back to it. Whether a round's parts are loops over the bundles in flight or are written out for all of them is the
 compiler's choice: an inner loop counts as often as there are bundles. `vector steps` are those of a round, by its divisions; everything else
 is given for one of them, beside what a step must cost (`fryer bench -v`): the rest is spent on moves, loads and stores. Loops of value
 learners are counted as they stand.
@@ -17,18 +17,18 @@ import re
 import subprocess
 import sys
 
-# name, pattern of the function's demangled name, divisions of a step in each lane (0: an update's loop), steps of a vector in a round,
-# bundles in flight (EpisodeFlight, ReplicaFlight), of the AVX-512 and the AVX2 executor
+# name, pattern of the function's demangled name, divisions and fused operations of a step in each lane (0: an update's loop), steps of
+# a vector in a round, bundles in flight (EpisodeFlight, ReplicaFlight), of the AVX-512 and the AVX2 executor
 LOOPS = [
-    ("fry-shack gradient", r"gradient_episodes<false, \(fryer::Moments\)0>", 1, {"avx512": (6, 1), "avx2": (6, 1)}),
-    ("CartPole gradient", r"run_episodes<false, \(fryer::Track\)1, fryer::SigmoidPolicy<float, 4>", 2, {"avx512": (24, 2), "avx2": (24, 6)}),
-    ("CartPole gradient, standardised returns", r"run_episodes<false, \(fryer::Track\)2, fryer::SigmoidPolicy<float, 4>", 2,
+    ("fry-shack gradient", r"gradient_episodes<false, \(fryer::Moments\)0>", 1, 11, {"avx512": (6, 1), "avx2": (6, 1)}),
+    ("CartPole gradient", r"run_episodes<false, \(fryer::Track\)1, fryer::SigmoidPolicy<float, 4>", 2, 36, {"avx512": (24, 2), "avx2": (24, 6)}),
+    ("CartPole gradient, standardised returns", r"run_episodes<false, \(fryer::Track\)2, fryer::SigmoidPolicy<float, 4>", 2, 39,
      {"avx512": (24, 6), "avx2": (24, 6)}),
-    ("CartPole evaluation", r"run_episodes<false, \(fryer::Track\)0, fryer::SigmoidPolicy<float, 4>", 2, {"avx512": (24, 2), "avx2": (24, 6)}),
-    ("CartPole trainings", r"ReplicaTrainer<fryer::SigmoidPolicy<float, 4>, false, \(fryer::Track\)1>::advance", 2,
+    ("CartPole evaluation", r"run_episodes<false, \(fryer::Track\)0, fryer::SigmoidPolicy<float, 4>", 2, 26, {"avx512": (24, 2), "avx2": (24, 6)}),
+    ("CartPole trainings", r"ReplicaTrainer<fryer::SigmoidPolicy<float, 4>, false, \(fryer::Track\)1>::advance", 2, 36,
      {"avx512": (24, 3), "avx2": (24, 6)}),
-    ("DQN forward, 64-64", r"forward_rows<fryer::\w+::QLayout<64, 64>", 0, {}),
-    ("online Q-learning's step, 32-32", r"step_single<true, fryer::\w+::QLayout<32, 32>", 0, {}),
+    ("DQN forward, 64-64", r"forward_rows<fryer::\w+::QLayout<64, 64>", 0, 0, {}),
+    ("online Q-learning's step, 32-32", r"step_single<true, fryer::\w+::QLayout<32, 32>", 0, 0, {}),
 ]
 
 CLASSES = [  # the first that matches
@@ -83,8 +83,30 @@ def vectors(body):
     return sum(name.startswith("v") for _, name, _ in body)
 
 
-def weighted(body, bundles):
-    """[(instruction, how often a round runs it)]: inner loops of vector work once for each bundle, by the shortest way through them."""
+def shortest(body, code):
+    """The instructions of a round's shortest way from its first one back to it: no jump back in between, no rare work."""
+    at = {a: i for i, (a, _, _) in enumerate(code)}
+    first = at[body[0][0]]
+    before, queue = {first: None}, collections.deque([first])
+    while queue:
+        i = queue.popleft()
+        _, name, rest = code[i]
+        to = at.get(target(rest)) if name.startswith("j") else None
+        if to == first:
+            way = []
+            while i is not None:
+                way.append(code[i])
+                i = before[i]
+            return way[::-1]
+        for n in [to] * (to is not None) + [i + 1] * (name not in ("jmp", "ret") and i + 1 < len(code)):
+            if n not in before:
+                before[n] = i
+                queue.append(n)
+    return []
+
+
+def weighted(body, code, bundles):
+    """[(instruction, how often a round runs it)] where nothing begins or ends: inner loops of vector work run once for each bundle."""
     first, last = body[0][0], body[-1][0]
     ends = {}
     for at, name, rest in body:
@@ -92,7 +114,7 @@ def weighted(body, bundles):
         if to is not None and first < to <= at:
             ends[to] = min(at, ends.get(to, at))
     inner = [l for l in ends.items() if sum(l[0] <= i[0] <= l[1] and i[1].startswith("v") for i in body) >= 16]
-    return [(i, bundles if any(l[0] <= i[0] <= l[1] for l in inner) else 1) for i in body]
+    return [(i, bundles if any(l[0] <= i[0] <= l[1] for l in inner) else 1) for i in shortest(body, code)]
 
 
 def hot(code, steps):
@@ -115,13 +137,14 @@ def main():
     found = functions(options.program)
     print("| loop | vector steps | instructions | vector | loads | stores | on the stack | " + " | ".join(c for c, _ in CLASSES) + " | scalar |")
     print("|---" * (8 + len(CLASSES)) + "|")
-    for name, pattern, steps, flight in LOOPS:
+    for name, pattern, steps, fused, flight in LOOPS:
         codes = [c for n, c in found.items() if f"fryer::{options.isa}::" in n and re.search(pattern, n)]
         if not codes:
             print(f"hot_loops.py: no function like {pattern} in {options.program}", file=sys.stderr)
             continue
         expected, bundles = flight.get(options.isa, (1, 1))
-        body = weighted(hot(max(codes, key=len), steps), bundles)
+        code = max(codes, key=len)
+        body = weighted(hot(code, steps), code, bundles)
         done = sum(w for i, w in body if i[1] == "vdivps") / steps if steps else 1
         if done != expected:
             print(f"hot_loops.py: {name}: a round has {done:g} vector steps, not {expected}: its parts cannot be told apart", file=sys.stderr)
@@ -135,6 +158,9 @@ def main():
                 stores = n.startswith("vmov") and re.search(r"\),?$|\)(\{%k\d\})?$", rest)
                 sums["stores" if stores else "loads"] += w
                 sums["stack"] += w * bool(re.search(r"\(%r[sb]p", rest))
+        if steps and counts["fused"] != fused * done:
+            print(f"hot_loops.py: {name}: {counts['fused'] / done:g} fused operations a step, not {fused}: its parts cannot be told apart", file=sys.stderr)
+            continue
         figure = lambda n: f"{n / done:.1f}".removesuffix(".0")
         print(f"| {name} | {expected if steps else ''} | " + " | ".join(figure(sums[k]) for k in ("all", "vector", "loads", "stores", "stack")) + " | " +
               " | ".join(figure(counts[c]) for c, _ in CLASSES) + f" | {figure(counts['scalar'])} |")
