@@ -142,7 +142,7 @@ struct EpisodeLearner {
             g = fma_if(live(k), block.entropy24[k], i < 4 ? block.observation[k][i < 4 ? i : 0] : one, g);
           }
         } else {
-          g = fma_if(live(k), reward, t, g);
+          g = k == 0 ? fma(reward, t, g) : fma_if(live(k), reward, t, g);  // a block's first step always is
         }
       }
       trace[i] = t;
