@@ -36,7 +36,7 @@ START_UP = [
     ("--version", ["--version"], 0),
     ("a misspelt option", ["train", "CartPole-v1", "--replica", "1"], 2),
     ("a refused value", ["train", "CartPole-v1", "--gamma", "7"], 2),
-    ("--dry-run of a million trainings", ["train", "FryShack-v0", "--replicas", "1e6", "--dry-run"], 0),
+    ("--dry-run of a million trainings (it measures how fast a piece of them is)", ["train", "FryShack-v0", "--replicas", "1e6", "--dry-run"], 0),
     ("a gradient of 1,000 episodes", ["gradient", "FryShack-v0", "--episodes", "1000", "--json"], 0),
     ("one fry-shack training", ["train", "FryShack-v0", "--json"], 0),
     ("one CartPole training", ["train", "CartPole-v1", "--preset", "solve", "--json"], 0),

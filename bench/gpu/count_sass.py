@@ -6,6 +6,7 @@ time, and prints JSON with its instructions by pipe and the rate at which a GPU 
     python3 bench/gpu/count_sass.py --arch 90                    # compiles the kernels of episodes and replicas
     python3 bench/gpu/count_sass.py FILE.cubin [FILE.o ...]      # or counts what is there already
     python3 bench/gpu/count_sass.py --arch 90 --check            # exit 1 if the project's limits are exceeded
+    python3 bench/gpu/count_sass.py --registers 80,90,100,120    # instead a table of every kernel's registers and spills
 
 Needs nvcc (with --arch) and cuobjdump: from the CUDA toolkit, or $CUOBJDUMP, or a Python package that carries it (triton:
 triton/backends/nvidia/bin). The hot loop is the innermost loop with the most instructions among those that draw random numbers (wide
@@ -32,6 +33,7 @@ FLAGS = "-std=c++20 --expt-relaxed-constexpr -O3 -DNDEBUG -fmad=false -ftz=false
 LANES = {"issue": 128, "fp32": 128, "alu": 64, "imad": 64, "wide": 64, "xu": 16, "fp64": 64}
 
 SOURCES = ["episodes", "replicas", "cart_pole_episodes", "cart_pole_replicas", "q_training"]
+OTHER_SOURCES = ["cart_pole_hidden", "statistics"]  # no loop of theirs is counted
 
 # The project's limits (instructions an episode, or a step of CartPole; sm_90), by the beginning of the kernel's name.
 LIMITS = {"bounded_gradient_kernel<false, (Moments)0>": 72, "gradient_kernel<false, (Moments)0>": 76,
@@ -91,7 +93,7 @@ def run(*command):
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"count_sass.py: {' '.join(command)}\n{done.stdout}{done.stderr}")
-    return done.stdout
+    return done.stdout or done.stderr
 
 
 def demangle(names):
@@ -155,6 +157,38 @@ def innermost_loops(code):
     return [[t for a, t in code if begin <= a <= end] for begin, end in innermost]
 
 
+def compile_for(architecture, source, folder):
+    """The path of the source's cubin, and what ptxas says of its kernels."""
+    cubin = os.path.join(folder, f"{source}-{architecture}.cubin")
+    said = run(find_tool("nvcc", "NVCC"), f"-arch=sm_{architecture}", *FLAGS, "-Xptxas", "-v", "-I", os.path.join(ROOT, "include"), "-I", ROOT, "-cubin",
+               "-o", cubin, os.path.join(ROOT, "kernels", source + ".cu"))
+    return cubin, said
+
+
+def registers_table(architectures):
+    """Prints a Markdown table of the project's own kernels; returns how many of their programs spill."""
+    rows, spills = {}, 0
+    with tempfile.TemporaryDirectory() as folder:
+        for architecture in architectures:
+            for source in SOURCES + OTHER_SOURCES:
+                said = compile_for(architecture, source, folder)[1]
+                used = {name: tuple(map(int, figures)) for name, *figures in re.findall(
+                    r"Compiling entry function '(_ZN5fryer\w+)'.*?(\d+) bytes stack frame, (\d+) bytes spill stores.*?Used (\d+) registers", said, re.S)}
+                for mangled, plain in demangle(list(used)).items():
+                    stack, spilled, registers = used[mangled]
+                    spills += spilled > 0
+                    plain = re.sub(r"\(([\w:]+)\)(?=\d)", lambda m: m[1].split("::")[-1] + " ", plain.removeprefix("void ").replace("(anonymous namespace)::", ""))
+                    name = plain.split("(")[0]
+                    rows.setdefault((source, name), {})[architecture] = (
+                        f"{registers}" + (f" + {stack} bytes" if stack else "") + (f", **{spilled} spilled**" if spilled else ""))
+    print("| kernel | " + " | ".join(f"sm_{a}" for a in architectures) + " |")
+    print("|---" * (1 + len(architectures)) + "|")
+    for (source, name), values in sorted(rows.items(), key=lambda r: ((SOURCES + OTHER_SOURCES).index(r[0][0]), r[0][1])):
+        print(f"| `{name}` | " + " | ".join(values.get(a, "") for a in architectures) + " |")
+    print(f"\n{len(rows)} kernels; {spills} of {sum(map(len, rows.values()))} programs spill.")
+    return spills
+
+
 def value_learner(code):
     """Instructions of the products' and of the optimiser's loops."""
     loops = [(collections.Counter(opcode(t).split(".")[0] for t in body), len(body)) for body in innermost_loops(code)]
@@ -166,11 +200,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", help="cubins or objects")
     parser.add_argument("--arch", help="compile for it first: 75, 80, 90, ...")
+    parser.add_argument("--registers", metavar="ARCH,ARCH", help="print a table of registers and spills for these instead; exit 1 if any spills")
     parser.add_argument("--kernel", default=".", help="only kernels whose name matches this pattern")
     parser.add_argument("--multiprocessors", type=int, default=132, help="of the GPU whose roof is wanted (default: H200)")
     parser.add_argument("--clock", type=float, default=1.98e9, help="its clock in Hz")
     parser.add_argument("--check", action="store_true", help="exit 1 if a limit is exceeded (--arch 90) or a kernel uses stack memory")
     options = parser.parse_args()
+    if options.registers:
+        return 1 if registers_table(options.registers.split(",")) else 0
     cuobjdump = find_tool("cuobjdump", "CUOBJDUMP")
     header = open(os.path.join(ROOT, "kernels", "warp_bodies.h")).read()
     in_flight = int(re.search(r"kEpisodesInFlight = (\d+)", header).group(1))
@@ -179,11 +216,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         files = list(options.files)
         if options.arch:
-            nvcc = find_tool("nvcc", "NVCC")
-            for source in SOURCES:
-                files.append(os.path.join(folder, source + ".cubin"))
-                run(nvcc, f"-arch=sm_{options.arch}", *FLAGS, "-I", os.path.join(ROOT, "include"), "-I", ROOT, "-cubin", "-o", files[-1],
-                    os.path.join(ROOT, "kernels", source + ".cu"))
+            files += [compile_for(options.arch, source, folder)[0] for source in SOURCES]
         if not files:
             parser.error("nothing to count: give files, or --arch")
         for path in files:

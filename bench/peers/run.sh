@@ -62,16 +62,18 @@ peer jax-online@256 the update only, 256 replicas by vmap on the same transition
 END
 }
 
+install() { # install REQUIREMENT CONSTRAINTS
+  "$python" -m pip install --quiet --retries 1 --constraint "$root/bench/peers/$2" "$1" >>build/peers.log 2>&1 </dev/null
+}
 make_environment() {
   python=build/peers/bin/python
-  cmp -s bench/peers/requirements.txt build/peers/installed.txt && return
+  cat bench/peers/requirements.txt bench/peers/constraints.txt | cmp -s - build/peers/installed.txt && return
   mkdir -p build
   python3 -m venv build/peers >build/peers.log 2>&1 || skip "python3 -m venv does not work here (Debian: apt-get install python3-venv); see build/peers.log"
   all=yes any=no
   while read -r requirement; do # one by one: what cannot be had here leaves the others
     echo "installing $requirement" >&2
-    if "$python" -m pip install --quiet --retries 1 --constraint "$root/bench/peers/requirements.txt" "$requirement" >>build/peers.log 2>&1 \
-      </dev/null; then
+    if install "$requirement" constraints.txt || install "$requirement" requirements.txt; then # another Python has other versions of what these need
       any=yes
     else
       all=no
@@ -79,7 +81,7 @@ make_environment() {
     fi
   done <bench/peers/requirements.txt
   [ $any = yes ] || skip "no package could be installed (no network?); see build/peers.log"
-  [ $all = no ] || cp bench/peers/requirements.txt build/peers/installed.txt
+  [ $all = no ] || cat bench/peers/requirements.txt bench/peers/constraints.txt >build/peers/installed.txt
 }
 
 ours() { # ours BENCHMARK COUNTER: its rate by CPU time, which is what counters are of unless the name says otherwise
