@@ -8,7 +8,7 @@ Needs objdump. A round of a lane program's loop is one in which no episode begin
 back to it. Whether a round's parts are loops over the bundles in flight or are written out for all of them is the
 compiler's choice: an inner loop counts as often as there are bundles. `vector steps` are those of a round, by its divisions; everything else
 is given for one of them, beside what a step must cost (`fryer bench -v`): the rest is spent on moves, loads and stores. Loops of value
-learners are counted as they stand.
+learners are counted as they stand. Exits with 1 where a loop was not found or cannot be told apart.
 """
 
 import argparse
@@ -137,17 +137,21 @@ def main():
     found = functions(options.program)
     print("| loop | vector steps | instructions | vector | loads | stores | on the stack | " + " | ".join(c for c, _ in CLASSES) + " | scalar |")
     print("|---" * (8 + len(CLASSES)) + "|")
+    refused = 0
     for name, pattern, steps, fused, flight in LOOPS:
         codes = [c for n, c in found.items() if f"fryer::{options.isa}::" in n and re.search(pattern, n)]
         if not codes:
             print(f"hot_loops.py: no function like {pattern} in {options.program}", file=sys.stderr)
+            refused += 1
             continue
         expected, bundles = flight.get(options.isa, (1, 1))
         code = max(codes, key=len)
-        body = weighted(hot(code, steps), code, bundles)
+        loop = hot(code, steps)
+        body = weighted(loop, code, bundles) if steps else [(i, 1) for i in loop]
         done = sum(w for i, w in body if i[1] == "vdivps") / steps if steps else 1
         if done != expected:
             print(f"hot_loops.py: {name}: a round has {done:g} vector steps, not {expected}: its parts cannot be told apart", file=sys.stderr)
+            refused += 1
             continue
         counts, sums = collections.Counter(), collections.Counter()
         for (_, n, rest), w in body:
@@ -160,11 +164,13 @@ def main():
                 sums["stack"] += w * bool(re.search(r"\(%r[sb]p", rest))
         if steps and counts["fused"] != fused * done:
             print(f"hot_loops.py: {name}: {counts['fused'] / done:g} fused operations a step, not {fused}: its parts cannot be told apart", file=sys.stderr)
+            refused += 1
             continue
         figure = lambda n: f"{n / done:.1f}".removesuffix(".0")
         print(f"| {name} | {expected if steps else ''} | " + " | ".join(figure(sums[k]) for k in ("all", "vector", "loads", "stores", "stack")) + " | " +
               " | ".join(figure(counts[c]) for c, _ in CLASSES) + f" | {figure(counts['scalar'])} |")
+    return 1 if refused else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

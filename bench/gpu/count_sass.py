@@ -90,22 +90,23 @@ def find_tool(name, variable):
 
 
 def run(*command):
+    """What it wrote to standard output, and to standard error."""
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"count_sass.py: {' '.join(command)}\n{done.stdout}{done.stderr}")
-    return done.stdout or done.stderr
+    return done.stdout, done.stderr
 
 
 def demangle(names):
     filt = shutil.which("c++filt")
-    plain = run(filt, "-p", *names).splitlines() if filt and names else names
+    plain = run(filt, "-p", *names)[0].splitlines() if filt and names else names
     return dict(zip(names, [p.replace("fryer::(anonymous namespace)::", "").replace("fryer::", "") for p in plain]))
 
 
 def disassemble(path, cuobjdump):
     """{kernel: [(address, text), ...]}"""
     kernels, current = {}, None
-    for line in run(cuobjdump, "-sass", path).splitlines():
+    for line in run(cuobjdump, "-sass", path)[0].splitlines():
         if m := re.search(r"Function : (\S+)", line):
             current = kernels.setdefault(m.group(1), [])
         elif current is not None and (m := re.match(r"\s+/\*([0-9a-f]{4,5})\*/\s+(.*?)\s*;", line)):
@@ -117,7 +118,7 @@ def disassemble(path, cuobjdump):
 def resources(path, cuobjdump):
     """{kernel: {registers, stack, shared}}"""
     found, name = {}, None
-    for line in run(cuobjdump, "-res-usage", path).splitlines():
+    for line in "\n".join(run(cuobjdump, "-res-usage", path)).splitlines():
         if m := re.search(r"Function (\S+):", line):
             name = m.group(1)
         elif name and (m := re.search(r"REG:(\d+) STACK:(\d+) SHARED:(\d+) LOCAL:(\d+)", line)):
@@ -160,25 +161,32 @@ def innermost_loops(code):
 def compile_for(architecture, source, folder):
     """The path of the source's cubin, and what ptxas says of its kernels."""
     cubin = os.path.join(folder, f"{source}-{architecture}.cubin")
-    said = run(find_tool("nvcc", "NVCC"), f"-arch=sm_{architecture}", *FLAGS, "-Xptxas", "-v", "-I", os.path.join(ROOT, "include"), "-I", ROOT, "-cubin",
+    _, said = run(find_tool("nvcc", "NVCC"), f"-arch=sm_{architecture}", *FLAGS, "-Xptxas", "-v", "-I", os.path.join(ROOT, "include"), "-I", ROOT, "-cubin",
                "-o", cubin, os.path.join(ROOT, "kernels", source + ".cu"))
     return cubin, said
 
 
-def registers_table(architectures):
-    """Prints a Markdown table of the project's own kernels; returns how many of their programs spill."""
-    rows, spills = {}, 0
+def registers_table(architectures, pattern):
+    """Prints a Markdown table of the project's own kernels whose names match; returns what is wrong with them."""
+    rows, spills, failures = {}, 0, []
     with tempfile.TemporaryDirectory() as folder:
         for architecture in architectures:
             for source in SOURCES + OTHER_SOURCES:
-                said = compile_for(architecture, source, folder)[1]
                 used = {name: tuple(map(int, figures)) for name, *figures in re.findall(
-                    r"Compiling entry function '(_ZN5fryer\w+)'.*?(\d+) bytes stack frame, (\d+) bytes spill stores.*?Used (\d+) registers", said, re.S)}
+                    r"Compiling entry function '(_ZN5fryer\w+)'.*?(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads.*?Used (\d+) registers",
+                    compile_for(architecture, source, folder)[1], re.S)}
+                if not used:
+                    failures.append(f"{source}.cu: ptxas told nothing of a kernel on sm_{architecture}")
                 for mangled, plain in demangle(list(used)).items():
-                    stack, spilled, registers = used[mangled]
-                    spills += spilled > 0
+                    stack, stored, loaded, registers = used[mangled]
                     plain = re.sub(r"\(([\w:]+)\)(?=\d)", lambda m: m[1].split("::")[-1] + " ", plain.removeprefix("void ").replace("(anonymous namespace)::", ""))
                     name = plain.split("(")[0]
+                    if not re.search(pattern, name):
+                        continue
+                    spilled = max(stored, loaded)
+                    if spilled:
+                        spills += 1
+                        failures.append(f"{name} on sm_{architecture}: {stored} bytes of registers spilled, {loaded} loaded")
                     rows.setdefault((source, name), {})[architecture] = (
                         f"{registers}" + (f" + {stack} bytes" if stack else "") + (f", **{spilled} spilled**" if spilled else ""))
     print("| kernel | " + " | ".join(f"sm_{a}" for a in architectures) + " |")
@@ -186,7 +194,7 @@ def registers_table(architectures):
     for (source, name), values in sorted(rows.items(), key=lambda r: ((SOURCES + OTHER_SOURCES).index(r[0][0]), r[0][1])):
         print(f"| `{name}` | " + " | ".join(values.get(a, "") for a in architectures) + " |")
     print(f"\n{len(rows)} kernels; {spills} of {sum(map(len, rows.values()))} programs spill.")
-    return spills
+    return failures if rows else failures + [f"no kernel matches {pattern}"]
 
 
 def value_learner(code):
@@ -207,7 +215,12 @@ def main():
     parser.add_argument("--check", action="store_true", help="exit 1 if a limit is exceeded (--arch 90) or a kernel uses stack memory")
     options = parser.parse_args()
     if options.registers:
-        return 1 if registers_table(options.registers.split(",")) else 0
+        if options.files or options.arch or options.check:
+            parser.error("--registers compiles for the architectures that it names and checks by itself: FILE, --arch and --check do not go with it")
+        failures = registers_table(options.registers.split(","), options.kernel)
+        for failure in failures:
+            print(failure, file=sys.stderr)
+        return 1 if failures else 0
     cuobjdump = find_tool("cuobjdump", "CUOBJDUMP")
     header = open(os.path.join(ROOT, "kernels", "warp_bodies.h")).read()
     in_flight = int(re.search(r"kEpisodesInFlight = (\d+)", header).group(1))

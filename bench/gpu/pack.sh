@@ -8,8 +8,16 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 architecture=${1:-} pack=${2:-}
 case $architecture in '' | *[!0-9]*) echo "pack.sh: '$architecture' is no architecture; a number like 90" >&2; exit 2 ;; esac
 [ -n "$pack" ] || { echo "pack.sh: needs a folder" >&2; exit 2; }
-mkdir -p "$pack/tests" "$pack/lib"
+mkdir -p "$pack"
 pack=$(cd "$pack" && pwd)
+# What an earlier call left must not pass for this one's, and nothing else may be deleted.
+if [ -n "$(ls -A "$pack")" ] && [ ! -f "$pack/packed.txt" ]; then
+  echo "pack.sh: $pack is not empty and not a pack; give an empty folder or a new one" >&2
+  exit 2
+fi
+rm -rf "${pack:?}/tests" "${pack:?}/lib" "$pack/fryer" "$pack/fryer_bench" "$pack"/fryer-block-*
+mkdir "$pack/tests" "$pack/lib"
+echo "What bench/gpu/pack.sh built for sm_$architecture" >"$pack/packed.txt"
 cd "$root"
 # shellcheck source=bench/gpu/targets.sh
 . bench/gpu/targets.sh
@@ -37,8 +45,16 @@ for target in $targets; do
   case $target in test_*) cp "$build/tests/$target" "$pack/tests" ;; esac
 done
 # All shared libraries but the C and C++ ones, and the driver's.
-find "$pack" -maxdepth 2 -type f -perm -u+x ! -path '*/lib/*' -exec ldd {} \; 2>/dev/null |
-  awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
-  grep -Ev '/(ld-linux[^/]*|lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+|cuda))\.so' |
+needed=$(find "$pack"/fryer* "$pack/tests" -type f -perm -u+x -exec ldd {} +)
+if echo "$needed" | grep -v 'libcuda\.so' | grep 'not found' >&2; then
+  echo "pack.sh: these libraries of the programs are not on this machine" >&2
+  exit 1
+fi
+echo "$needed" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
+  { grep -Ev '/(ld-linux[^/]*|lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+|cuda))\.so' || true; } |
   while read -r library; do cp -L "$library" "$pack/lib"; done
+if ! ls "$pack"/lib/libsqlite3.so* >/dev/null 2>&1; then
+  echo "pack.sh: the programs' libraries were not found: SQLite's is missing in $pack/lib" >&2
+  exit 1
+fi
 echo "in $pack: $(find "$pack" -type f | wc -l) files, $(du -sh "$pack" | cut -f 1)"

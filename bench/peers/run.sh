@@ -70,18 +70,26 @@ make_environment() {
   cat bench/peers/requirements.txt bench/peers/constraints.txt | cmp -s - build/peers/installed.txt && return
   mkdir -p build
   python3 -m venv build/peers >build/peers.log 2>&1 || skip "python3 -m venv does not work here (Debian: apt-get install python3-venv); see build/peers.log"
-  all=yes any=no
+  all=yes any=no other=''
+  "$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' && pinned=yes || pinned=no # constraints.txt is of Python 3.11
   while read -r requirement; do # one by one: what cannot be had here leaves the others
     echo "installing $requirement" >&2
-    if install "$requirement" constraints.txt || install "$requirement" requirements.txt; then # another Python has other versions of what these need
+    if install "$requirement" constraints.txt; then
       any=yes
+    elif install "$requirement" requirements.txt; then # another Python has other versions of what these need
+      any=yes other="$other ${requirement%%=*}"
+      echo "not with the versions that constraints.txt pins of what it needs: $requirement; see build/peers.log" >&2
     else
       all=no
       echo "cannot be installed here: $requirement; see build/peers.log" >&2
     fi
   done <bench/peers/requirements.txt
   [ $any = yes ] || skip "no package could be installed (no network?); see build/peers.log"
-  [ $all = no ] || cat bench/peers/requirements.txt bench/peers/constraints.txt >build/peers/installed.txt
+  echo "$other" >build/peers/other.txt
+  # Where a package index had failed, the next call tries again.
+  if [ $all = yes ] && { [ -z "$other" ] || [ "$pinned" = no ]; }; then
+    cat bench/peers/requirements.txt bench/peers/constraints.txt >build/peers/installed.txt
+  fi
 }
 
 ours() { # ours BENCHMARK COUNTER: its rate by CPU time, which is what counters are of unless the name says otherwise
@@ -160,6 +168,8 @@ document() {
   echo "- machine: $(nproc --all) CPUs, $model ($which), Linux $(uname -r)"
   echo "- fryer: $commit, $isa, $("$compiler" --version | head -n 1)"
   echo "- peers: $("$python" bench/peers/measure.py)"
+  other=$(cat build/peers/other.txt 2>/dev/null || true)
+  [ -z "$other" ] || [ -n "${PYTHON:-}" ] || echo "- not with the pinned versions of what they need:$other"
   echo "- command: \`$command\`"
 }
 
