@@ -32,8 +32,11 @@ const Description kDescription = {
     "counted, would take at the peaks of the same run: fma, multiply (32 x 32 bits, as random numbers are made of), divide (and "
     "square root) or issue (instructions on registers), whichever binds; on a GPU by its clock and what its loops have of "
     "instructions on compute capability 9.0. A row has no rate, "
-    "and the exit code is 1, if its result does not have the scalar reference's bits, or for the work that was timed another "
-    "executor's (on a GPU: for as much of it as the CPU does in that time).",
+    "and the exit code is 1, if its result does not have the scalar reference's bits for a piece of the work, or for the work "
+    "that "
+    "was "
+    "timed another executor's, with as many threads, also where FRYER_ISA chooses one (a GPU's rows and those that the scalar "
+    "reference checks: for as much of it as the checker does in that time).",
     {{"everything, in less than a minute", "bench"},
      {"one row, for programs", "bench --filter cart-pole-train --json"},
      {"whether a new version is slower than what an earlier run wrote", "bench --compare before.json"}}};
@@ -193,8 +196,10 @@ std::string BenchCommand::text(const Console& console, const throughput::Report&
   std::string text = bench_table(console.out, report, comparison);
   text += fmt::format("\n{}, {} processor{}; {}\n", machine.cpu, machine.cores, machine.cores == 1 ? "" : "s", compiler());
   if (common_.verbose) text += peaks_text(report) + '\n' + needs_text(console.out, report) + '\n';
-  text += fmt::format("{} measurements in {}, every result's digest compared with the scalar reference's (numerics version {})\n",
-                      report.rows.size(), human_seconds(seconds), kNumericsVersion);
+  const bool checked = std::any_of(report.rows.begin(), report.rows.end(), [](const auto& m) { return !m.checker.empty(); });
+  text +=
+      fmt::format("{} measurements in {}, every result's digest compared with the scalar reference's{} (numerics version {})\n",
+                  report.rows.size(), human_seconds(seconds), checked ? " and another executor's" : "", kNumericsVersion);
   return text;
 }
 
@@ -245,10 +250,7 @@ int BenchCommand::run(const Console& console) {
   for (const throughput::Measurement& m : report.rows) {
     if (m.ok()) continue;
     code = 1;
-    console.note(fmt::format("fryer: error: {}: {}", text_of(key_of(m)),
-                             m.digest != m.expected ? fmt::format("digest {} instead of {}", hex16(m.digest), hex16(m.expected))
-                             : m.repeats            ? "other bits than another executor's, for the work that was timed"
-                                                    : "the same work gave different bits"));
+    console.note(fmt::format("fryer: error: {}: {}", text_of(key_of(m)), why_wrong(m)));
   }
   if (!report.gpu_failure.empty()) {
     code = 1;

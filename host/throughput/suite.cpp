@@ -30,8 +30,8 @@ constexpr double kShortest = 0.004;
 // On a busy machine a cell ends after so many times its share, with so many repetitions at least.
 constexpr double kPatience = 1.5;
 constexpr int kFewest = 3;
-// Repetitions' worth of time that the choice of the size and the check take, about.
-constexpr double kOverhead = 3.5;
+// Repetitions' worth of time that the choice of the size and the check take, about; the latter on an executor half as fast, or at a size of its own.
+constexpr double kOverhead = 4;
 // Peaks are short loops, so that some fall between what else a machine does (of 4 ms on one with a load of 7, half were too low by half).
 constexpr double kPeakSeconds = 0.001;
 constexpr int kPeaksPerRepetition = 4;
@@ -57,6 +57,13 @@ constexpr unsigned kPieceWorkers = 2;  // whoever runs it: a piece is the same w
 
 std::unique_ptr<Backend> cpu(const std::string& isa, unsigned threads) {
   return make_cpu_backend(find_cpu_executor(isa), threads, 0, "it is measured");
+}
+
+// Throws DeviceError where the machine gives fewer threads.
+std::unique_ptr<Backend> cpu_that_has(const std::string& isa, unsigned threads) {
+  auto backend = cpu(isa, threads);
+  if (!backend->info().warning.empty()) throw DeviceError("--threads: " + backend->info().warning);
+  return backend;
 }
 
 // What a row is judged by: the operations that its work needs, and the reference's digest, which is computed here.
@@ -100,72 +107,26 @@ std::uint64_t choose_size(const Row& row, const Site& site, double seconds, cons
 // Executors that check each other: their backends, made when they are first wanted.
 class Checkers {
  public:
-  Checkers() : names_(this_machine().instruction_sets) {}
-  // The fastest but this one, with all threads; null where there is no other.
-  const Site* other_than(const std::string& executor) {
+  // threads: as many as any row is measured with, or all where a GPU's rows alone are.
+  explicit Checkers(const Request& request)
+      : names_(this_machine().instruction_sets),
+        threads_(request.threads.empty()
+                     ? usable_threads()
+                     : std::min(*std::max_element(request.threads.begin(), request.threads.end()), usable_threads())) {}
+  // The fastest but this one, if there is another.
+  std::optional<Checker> other_than(const std::string& executor) {
     const auto other = std::find_if(names_.rbegin(), names_.rend(), [&](const std::string& name) { return name != executor; });
-    if (other == names_.rend()) return nullptr;
-    const auto [at, is_new] = checkers_.try_emplace(*other);
-    Checker& checker = at->second;
-    if (is_new) {
-      checker.backend = cpu(*other, usable_threads());
-      checker.site.emplace(Site{*checker.backend, &programs_of(*other), usable_threads()});
-    }
-    return &*checker.site;
+    if (other == names_.rend()) return std::nullopt;
+    const auto [at, is_new] = backends_.try_emplace(*other);
+    if (is_new) at->second = cpu_that_has(*other, threads_);
+    return Checker{*other, {*at->second, &programs_of(*other), threads_}, *other == "scalar" || executor == "cuda"};
   }
 
  private:
-  struct Checker {
-    std::unique_ptr<Backend> backend;
-    std::optional<Site> site;
-  };
   std::vector<std::string> names_;
-  std::map<std::string, Checker> checkers_;
+  unsigned threads_;
+  std::map<std::string, std::unique_ptr<Backend>> backends_;
 };
-
-// Times one cell. checker: compares the bits. counted: of a unit of work, what the row counts operations of.
-Measurement measure_cell(const Judge& judge, const Site& site, const Site* checker, const Timing& timing, const StopToken* stop,
-                         double* counted) {
-  const Row& row = judge.row();
-  const RunControl control{stop, nullptr};
-  Measurement m;
-  m.name = row.name;
-  m.what = row.what;
-  m.unit = row.unit;
-  m.threads = site.threads;
-  m.expected = judge.expected();
-  m.digest = row.run(site, {row.piece, kPieceWorkers}, control).digest;
-  if (!m.ok()) return m;
-  const Size size{choose_size(row, site, timing.repetition, control), site.threads};
-  std::vector<double> seconds, processors;
-  Finished first{};
-  const Stopwatch whole;
-  const double enough = kPatience * timing.repetition * timing.repetitions;
-  for (int i = 0; i < timing.repetitions && (i < kFewest || whole.seconds() < enough); ++i) {
-    if (is_set(stop)) throw Stopped();
-    const Stopwatch watch;
-    const Finished made = row.run(site, size, control);
-    processors.push_back(watch.processors());
-    seconds.push_back(watch.seconds());
-    if (i == 0) first = made;
-    m.repeats = m.repeats && made.digest == first.digest;
-  }
-  if (m.ok() && checker != nullptr) {
-    // A GPU's own size would take the CPU minutes: one that does not is enough to fill the GPU.
-    const bool is_gpu = site.programs == nullptr;
-    const Size checked = is_gpu ? Size{choose_size(row, *checker, timing.repetition, control), site.threads} : size;
-    const std::uint64_t here = is_gpu ? row.run(site, checked, control).digest : first.digest;
-    m.agrees = row.run(*checker, checked, control).digest == here;
-  }
-  if (!m.ok()) return m;
-  const Best best = best_rate(first.units, seconds);
-  m.rate = best.rate;
-  m.spread = best.spread;
-  if (site.programs != nullptr) m.processors = std::min(processors[best.index] / processors_of(site), 1.0);
-  m.repetitions = static_cast<int>(seconds.size());
-  *counted = first.counted / first.units;
-  return m;
-}
 
 // Adds the GPU's rows, each to those of its kind, and its peak.
 void measure_gpu(int gpu, const std::vector<Judge>& judges, Checkers& checkers, const Timing& timing, const StopToken* stop,
@@ -178,10 +139,9 @@ void measure_gpu(int gpu, const std::vector<Judge>& judges, Checkers& checkers, 
     const Row& row = judges[i].row();
     if (row.gpu_instructions == 0) continue;
     told(std::string(row.name) + " on " + backend->info().device);
-    double counted = 0;
-    Measurement m = measure_cell(judges[i], {*backend, nullptr, 1}, checkers.other_than("cuda"), timing, stop, &counted);
+    Measurement m = time_row(row, judges[i].expected(), {*backend, nullptr, 1}, checkers.other_than("cuda"), timing, stop);
     m.executor = "cuda";
-    if (m.ok()) m.limit = Limit{"issue", issue / (row.gpu_instructions * counted)};
+    if (m.ok()) m.limit = Limit{"issue", issue / (row.gpu_instructions * m.counted_a_unit)};
     by_row[i].push_back(std::move(m));
   }
   Rates rates;
@@ -231,6 +191,50 @@ double guessed_seconds(const Request& request) {
              timing.repetitions;
 }
 
+Measurement time_row(const Row& row, std::uint64_t expected, const Site& site, const std::optional<Checker>& checker,
+                     const Timing& timing, const StopToken* stop) {
+  const RunControl control{stop, nullptr};
+  Measurement m;
+  m.name = row.name;
+  m.what = row.what;
+  m.unit = row.unit;
+  m.threads = site.threads;
+  m.expected = expected;
+  m.digest = row.run(site, {row.piece, kPieceWorkers}, control).digest;
+  if (!m.ok()) return m;
+  const Size size{choose_size(row, site, timing.repetition, control), site.threads};
+  std::vector<double> seconds, processors;
+  Finished first{};
+  const Stopwatch whole;
+  const double enough = kPatience * timing.repetition * timing.repetitions;
+  for (int i = 0; i < timing.repetitions && (i < kFewest || whole.seconds() < enough); ++i) {
+    if (is_set(stop)) throw Stopped();
+    const Stopwatch watch;
+    const Finished made = row.run(site, size, control);
+    processors.push_back(watch.processors());
+    seconds.push_back(watch.seconds());
+    if (i == 0) first = made;
+    m.repeats = m.repeats && made.digest == first.digest;
+  }
+  m.repetitions = static_cast<int>(seconds.size());
+  if (m.ok() && checker) {
+    // A slow one may need minutes for all of it. What it does in a repetition's time need not fill a GPU, as DQN's few replicas do not.
+    Size checked = size;
+    if (checker->slow) checked.work = std::min(choose_size(row, checker->site, timing.repetition, control), size.work);
+    m.checker = checker->executor;
+    m.checked_whole = checked.work == size.work;
+    const std::uint64_t here = m.checked_whole ? first.digest : row.run(site, checked, control).digest;
+    m.agrees = row.run(checker->site, checked, control).digest == here;
+  }
+  if (!m.ok()) return m;
+  const Best best = best_rate(first.units, seconds);
+  m.rate = best.rate;
+  m.spread = best.spread;
+  if (site.programs != nullptr) m.processors = std::min(processors[best.index] / processors_of(site), 1.0);
+  m.counted_a_unit = first.counted / first.units;
+  return m;
+}
+
 Report measure(const Request& request, const StopToken* stop, const Told& told) {
   const std::size_t cells = count_cells(request);
   const Timing timing = timing_of(request.suite, cells);
@@ -244,7 +248,7 @@ Report measure(const Request& request, const StopToken* stop, const Told& told) 
   }
 
   Report report;
-  Checkers checkers;
+  Checkers checkers(request);
   std::vector<std::vector<Measurement>> by_row(judges.size());
   for (const std::string& isa : request.instruction_sets) {
     const ThroughputPrograms& programs = programs_of(isa);
@@ -255,24 +259,22 @@ Report measure(const Request& request, const StopToken* stop, const Told& told) 
         return measure_peaks(programs, at_once, kPeaksPerRepetition * timing.repetitions, kPeakSeconds, stop);
       };
       Rates rates = peaks();
-      const auto backend = cpu(isa, threads);
-      if (!backend->info().warning.empty()) throw DeviceError("--threads: " + backend->info().warning);
+      const auto backend = cpu_that_has(isa, threads);
       const Site site{*backend, &programs, threads};
-      std::vector<std::pair<std::size_t, double>> timed;  // whose limit is still to be found: operations per unit
+      std::vector<std::size_t> timed;  // whose limit is still to be found
       for (std::size_t i = 0; i < judges.size(); ++i) {
         told(finished++, cells, std::string(judges[i].row().name) + " on " + isa);
-        double counted = 0;
-        Measurement m = measure_cell(judges[i], site, checkers.other_than(isa), timing, stop, &counted);
+        Measurement m = time_row(judges[i].row(), judges[i].expected(), site, checkers.other_than(isa), timing, stop);
         m.executor = isa;
-        if (m.ok()) timed.emplace_back(i, counted);
+        if (m.ok()) timed.push_back(i);
         by_row[i].push_back(std::move(m));
       }
       rates = best_of(rates, peaks());  // the machine may have been busy the first time
-      for (const auto& [i, counted] : timed) {
+      for (const std::size_t i : timed) {
         Measurement& m = by_row[i].back();
         m.counted = judges[i].row().counted;
         m.needed = needs(judges[i].counts(), isa);
-        m.limit = limit_of(needs(judges[i].counts() * counted, isa), rates);
+        m.limit = limit_of(needs(judges[i].counts() * m.counted_a_unit, isa), rates);
       }
       report.peaks.push_back({isa, threads, rates});
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Measures rows on every executor and thread count that was asked for. Before a row is timed somewhere, a small piece of its work is done there and its
-// digest compared with the scalar reference's; then every repetition must have the first one's digest: a wrong answer has no rate.
+// digest compared with the scalar reference's; then every repetition must have the first one's digest, and another executor's: a wrong answer has no
+// rate.
 #pragma once
 
 #include <functional>
@@ -37,18 +38,32 @@ struct Measurement {
   unsigned threads = 1;
   std::uint64_t digest = 0, expected = 0;  // of the piece: here, and the reference's
   bool repeats = true;                     // every repetition had the first one's digest
-  bool agrees = true;                      // and that was another executor's, for the size that was timed
-  double rate = 0;                         // the best, units a second
-  double spread = 0;                       // by how much of it the median repetition was slower
-  double processors = 0;                   // the share that the best repetition had of its threads' processors; of CPU executors
+  std::string checker;         // another executor that did the same work; "" where there is none, or an earlier check has failed
+  bool checked_whole = false;  // the work that was timed; a GPU and the scalar reference compare what the slower one can do
+  bool agrees = true;          // it had the same digest
+  double rate = 0;             // the best, units a second
+  double spread = 0;           // by how much of it the median repetition was slower
+  double processors = 0;       // the share that the best repetition had of its threads' processors; of CPU executors
   int repetitions = 0;
   std::optional<Limit> limit;
   std::string counted;  // what needs are of: a step, an update, ...
-  Rates needed;         // of CPU executors
+  double counted_a_unit = 0;
+  Rates needed;  // of CPU executors
 
   bool ok() const { return digest == expected && repeats && agrees; }
   double share() const { return limit && limit->rate > 0 ? rate / limit->rate : 0; }
 };
+
+// An executor that does again what was timed on another one.
+struct Checker {
+  std::string executor;
+  Site site;
+  bool slow;  // does less than was timed, in the time of a repetition
+};
+// Times a row at a site, and checks its digests: of the row's piece against the reference's, of each repetition, and against the
+// checker's if there is one. Without limit and needs. Throws Stopped.
+Measurement time_row(const Row& row, std::uint64_t expected, const Site& site, const std::optional<Checker>& checker,
+                     const Timing& timing, const StopToken* stop);
 
 struct Peaks {
   std::string executor;

@@ -24,6 +24,8 @@ Measurement measured(const char* name, const char* executor, unsigned threads, d
   m.processors = 1;
   m.repetitions = 5;
   m.digest = m.expected = 7;
+  m.checker = "avx512";
+  m.checked_whole = true;
   m.limit = Limit{"fma", 2 * rate};
   m.counted = "step";
   m.needed.fused = 48;
@@ -53,6 +55,9 @@ std::vector<BenchKey> keys_of(const Report& report) {
 TEST(BenchJson, HasRatesLimitsPeaksAndDigests) {
   Report report = made_up();
   report.rows[1].expected = 8;
+  report.rows[1].checker = "";
+  report.rows[2].agrees = false;
+  report.rows[3].repeats = false;
   const Json d = Json::parse(to_text(document_of(report)));
   EXPECT_EQ(d["machine"]["cpu"], "made up");
   EXPECT_EQ(d["machine"]["cores"], 2);
@@ -75,10 +80,31 @@ TEST(BenchJson, HasRatesLimitsPeaksAndDigests) {
   EXPECT_EQ(good["needs"]["fma"], 48);
   EXPECT_EQ(good["digest"], "0000000000000007");
   EXPECT_EQ(good["digest_ok"], true);
+  EXPECT_EQ(good["repeats"], true);
+  EXPECT_EQ(good["checked_by"], "avx512");
+  EXPECT_EQ(good["agrees"], true);
   const Json& bad = d["rows"][1];  // a fast wrong answer has no rate
   EXPECT_EQ(bad["digest_ok"], false);
   EXPECT_TRUE(bad["rate"].is_null());
   EXPECT_TRUE(bad["limit"].is_null());
+  EXPECT_TRUE(bad["checked_by"].is_null());
+  EXPECT_TRUE(bad["agrees"].is_null());
+  EXPECT_EQ(d["rows"][2]["digest_ok"], false);
+  EXPECT_EQ(d["rows"][2]["agrees"], false);
+  EXPECT_EQ(d["rows"][3]["digest_ok"], false);
+  EXPECT_EQ(d["rows"][3]["repeats"], false);
+}
+
+TEST(BenchReport, SaysWhichDigestsDiffer) {
+  Measurement m = measured("a", "cuda", 1, 100);
+  m.agrees = false;
+  EXPECT_EQ(why_wrong(m), "other bits than avx512's, for the work that was timed");
+  m.checked_whole = false;
+  EXPECT_EQ(why_wrong(m), "other bits than avx512's, for less work than was timed");
+  m.repeats = false;
+  EXPECT_EQ(why_wrong(m), "the same work gave different bits");
+  m.expected = 8;
+  EXPECT_EQ(why_wrong(m), "digest 0000000000000007 instead of 0000000000000008");
 }
 
 TEST(BenchTable, ShowsShareAndWhatBindsAndNoRateOfWrongBits) {

@@ -119,6 +119,113 @@ TEST(Suite, MeasuresWhatWasAskedAndStops) {
   EXPECT_THROW(measure(request, &stop, [](std::size_t, std::size_t, const std::string&) {}), Stopped);
 }
 
+// A row that is made up: its digest is its work, but for what a test says of the site that has one thread, or of the checker, which has two.
+constexpr std::uint64_t kPiece = 10;
+constexpr unsigned kChecker = 2;
+
+void work_for(std::chrono::nanoseconds time) {
+  const auto end = std::chrono::steady_clock::now() + time;
+  while (std::chrono::steady_clock::now() < end) {
+  }
+}
+
+// 10 ns for a unit of work, a checker's 10 us.
+Finished right_bits(const Site& site, const Size& size, const RunControl&) {
+  work_for(std::chrono::nanoseconds((site.threads == kChecker ? 10'000 : 10) * size.work));
+  const double n = static_cast<double>(size.work);
+  return {n, 3 * n, size.work};
+}
+
+constexpr Row made_up(Finished (*run)(const Site&, const Size&, const RunControl&)) {
+  return {"made-up", "made up", "pieces", true, 1, 1 << 20, kPiece, run, "piece", nullptr, 0};
+}
+
+class TimeRow : public ::testing::Test {
+ protected:
+  Measurement timed(Finished (*run)(const Site&, const Size&, const RunControl&), std::optional<bool> slow_checker) {
+    std::optional<Checker> checker;
+    if (slow_checker) checker.emplace(Checker{"another", {*backend_, &programs_of("scalar"), kChecker}, *slow_checker});
+    return time_row(made_up(run), kPiece, {*backend_, &programs_of("scalar"), 1}, checker, {3, 1e-4}, nullptr);
+  }
+  std::unique_ptr<Backend> backend_ = [] {
+    BackendChoice choice;
+    choice.device = BackendChoice::Device::cpu;
+    choice.isa = "scalar";
+    return make_backend(choice);
+  }();
+};
+
+TEST_F(TimeRow, ComparesWhatWasTimedWithAnotherExecutor) {
+  const Measurement m = timed(right_bits, false);
+  EXPECT_TRUE(m.ok());
+  EXPECT_EQ(m.checker, "another");
+  EXPECT_TRUE(m.checked_whole);
+  EXPECT_GT(m.rate, 0);
+  EXPECT_EQ(m.counted_a_unit, 3);
+  EXPECT_EQ(m.repetitions, 3);
+  const Measurement alone = timed(right_bits, std::nullopt);
+  EXPECT_TRUE(alone.ok());
+  EXPECT_EQ(alone.checker, "");
+}
+
+TEST_F(TimeRow, FindsBitsThatAreWrongForTheTimedWorkAlone) {
+  const Measurement m = timed(
+      [](const Site& site, const Size& size, const RunControl& control) {
+        Finished made = right_bits(site, size, control);
+        if (site.threads != kChecker && size.work > kPiece) ++made.digest;
+        return made;
+      },
+      false);
+  EXPECT_EQ(m.digest, m.expected);
+  EXPECT_TRUE(m.repeats);
+  EXPECT_FALSE(m.agrees);
+  EXPECT_FALSE(m.ok());
+  EXPECT_EQ(m.rate, 0);
+}
+
+TEST_F(TimeRow, AsksASlowCheckerForLess) {
+  const Measurement m = timed(right_bits, true);
+  EXPECT_TRUE(m.ok());
+  EXPECT_EQ(m.checker, "another");
+  EXPECT_FALSE(m.checked_whole);
+  EXPECT_GT(m.rate, 0);
+  const Measurement wrong = timed(
+      [](const Site& site, const Size& size, const RunControl& control) {
+        Finished made = right_bits(site, size, control);
+        if (site.threads == kChecker) ++made.digest;
+        return made;
+      },
+      true);
+  EXPECT_FALSE(wrong.agrees);
+  EXPECT_FALSE(wrong.ok());
+  EXPECT_EQ(wrong.rate, 0);
+}
+
+TEST_F(TimeRow, FindsAWrongPieceAndBitsThatChange) {
+  const Measurement piece = timed(
+      [](const Site& site, const Size& size, const RunControl& control) {
+        Finished made = right_bits(site, size, control);
+        ++made.digest;
+        return made;
+      },
+      false);
+  EXPECT_NE(piece.digest, piece.expected);
+  EXPECT_FALSE(piece.ok());
+  EXPECT_EQ(piece.repetitions, 0);  // it is not timed
+  static std::uint64_t calls;
+  calls = 0;
+  const Measurement changing = timed(
+      [](const Site& site, const Size& size, const RunControl& control) {
+        Finished made = right_bits(site, size, control);
+        if (size.work > kPiece) made.digest += ++calls;
+        return made;
+      },
+      false);
+  EXPECT_FALSE(changing.repeats);
+  EXPECT_FALSE(changing.ok());
+  EXPECT_EQ(changing.rate, 0);
+}
+
 // A GPU that fails, here by not being there, takes nothing from the CPU's rows.
 TEST(Suite, KeepsTheCpusRowsWhereTheGpuFails) {
   Request request;

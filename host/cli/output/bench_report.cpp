@@ -27,6 +27,13 @@ std::string text_of(const BenchKey& key) {
   return fmt::format("{} on {}{}", key.name, key.executor, is_gpu(key.executor) ? "" : ", " + threads_text(key.threads));
 }
 
+std::string why_wrong(const Measurement& m) {
+  if (m.digest != m.expected) return fmt::format("digest {} instead of {}", hex16(m.digest), hex16(m.expected));
+  if (!m.repeats) return "the same work gave different bits";
+  return fmt::format("other bits than {}'s, for {}", m.checker,
+                     m.checked_whole ? "the work that was timed" : "less work than was timed");
+}
+
 EarlierBench parse_earlier_bench(const std::string& path, const std::string& text) {
   struct Refusal {
     std::string why;
@@ -148,6 +155,9 @@ Json rows_json(const Report& report) {
     }
     row["digest"] = hex16(m.digest);
     row["digest_ok"] = m.ok();
+    row["repeats"] = m.repeats;
+    row["checked_by"] = m.checker.empty() ? Json() : Json(m.checker);
+    row["agrees"] = m.checker.empty() ? Json() : Json(m.agrees);
     rows.push_back(std::move(row));
   }
   return rows;

@@ -23,6 +23,9 @@ struct BenchKey {
 BenchKey key_of(const throughput::Measurement& m);
 std::string text_of(const BenchKey& key);  // philox, avx512, 2 threads
 
+// Of a measurement that is not ok: which of its digests differ.
+std::string why_wrong(const throughput::Measurement& m);
+
 // What --compare needs of an earlier run's JSON.
 struct EarlierBench {
   std::string cpu, suite;
