@@ -105,7 +105,7 @@ std::string human_bytes(double bytes) {
 std::string human_seconds(double seconds) {
   if (!(seconds < 1e9)) return "more than 30 years";
   if (seconds < 1e-3) return fmt::format("{:.2g} ms", seconds * 1e3);
-  if (seconds < 1) return fmt::format("{:.3g} ms", seconds * 1e3);
+  if (seconds < 0.9995) return fmt::format("{:.3g} ms", seconds * 1e3);
   if (seconds < 59.95) return fmt::format("{:.3g} s", seconds);
   const auto whole = static_cast<std::uint64_t>(seconds + 0.5);
   if (whole < 3600) return fmt::format("{} min {} s", whole / 60, whole % 60);

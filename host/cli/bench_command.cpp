@@ -68,7 +68,7 @@ BenchCommand::BenchCommand() : Command(kDescription) {
   table_.choice<Suite>("suite", suite_, {{"quick", Suite::quick}, {"full", Suite::full}},
                        "less than a minute, or less than five with more rows and repetitions");
   Option& filter = table_.text("filter", "NAME", filter_, "part of a row's name",
-                               "rows whose name contains NAME alone; --dry-run lists them all");
+                               "rows whose name contains NAME alone; --dry-run lists the suite's");
   filter.default_text = "every row";
   filter.setting = true;
   table_.text("compare", "FILE", compare_, "a file that bench --json wrote",
@@ -83,6 +83,10 @@ BenchCommand::BenchCommand() : Command(kDescription) {
   device.help = "cpu: its executors alone; cuda: the GPU alone; auto: both, where there is a GPU. FRYER_ISA chooses one executor";
   table_.find("verbose")->help = "print the measured peaks too, and what each row needs of them";
   table_.find("dry-run")->help = "check everything, list the rows, say how long it takes, and stop";
+  table_.find("config")->help =
+      "take settings from FILE: TOML with the options' names, _ for -, or the JSON of an earlier run, of which suite and filter "
+      "are taken; options on the "
+      "command line win";
   table_.find("threads")->default_text = "1, 2, 4, ... and all";
   table_.find("threads")->help = "with so many CPU workers alone, instead of 1, 2, 4, ... and all that this process may use";
 }
@@ -96,6 +100,9 @@ void BenchCommand::resolve() {
   if (throughput::find_rows(suite_, filter_).empty()) {
     std::vector<std::string> names;
     for (const throughput::Row* row : throughput::find_rows(suite_, "")) names.emplace_back(row->name);
+    if (!throughput::find_rows(Suite::full, filter_).empty())
+      throw ConfigurationError(fmt::format("{}: {} is in names of --suite full alone; the quick suite has {}",
+                                           table_.find("filter")->label, shown(filter_), either(names)));
     throw ConfigurationError(fmt::format("{}: {} is in no row's name; the {} suite has {}{}", table_.find("filter")->label,
                                          shown(filter_), table_.find("suite")->value().get<std::string>(), either(names),
                                          suggestion(filter_, names)));
@@ -177,7 +184,7 @@ int BenchCommand::run_dry(const Console& console, const throughput::Request& req
     Json document = head();
     document["dry_run"] = true;
     document["wall_seconds"] = watch.seconds();
-    document["plan"] = {{"measurements", keys.size()}, {"seconds", finite(seconds)}};
+    document["plan"] = {{"measurements", keys.size()}, {"seconds", finite(seconds)}, {"rows", keys_json(keys)}};
     console.print(to_text(document));
     return 0;
   }
@@ -197,9 +204,9 @@ std::string BenchCommand::text(const Console& console, const throughput::Report&
   text += fmt::format("\n{}, {} processor{}; {}\n", machine.cpu, machine.cores, machine.cores == 1 ? "" : "s", compiler());
   if (common_.verbose) text += peaks_text(report) + '\n' + needs_text(console.out, report) + '\n';
   const bool checked = std::any_of(report.rows.begin(), report.rows.end(), [](const auto& m) { return !m.checker.empty(); });
-  text +=
-      fmt::format("{} measurements in {}, every result's digest compared with the scalar reference's{} (numerics version {})\n",
-                  report.rows.size(), human_seconds(seconds), checked ? " and another executor's" : "", kNumericsVersion);
+  text += fmt::format("{} in {}, every result's digest compared with the scalar reference's{} (numerics version {})\n",
+                      counted(report.rows.size(), "measurements"), human_seconds(seconds),
+                      checked ? " and another executor's" : "", kNumericsVersion);
   return text;
 }
 
@@ -263,7 +270,7 @@ int BenchCommand::run(const Console& console) {
       tell(fmt::format("{} is of the {} suite, whose repetitions are of another length", shown(compare_), shown(earlier->suite)));
     if (earlier->cpu != throughput::this_machine().cpu)
       tell(fmt::format("{} is of another machine: {}", shown(compare_), shown(earlier->cpu)));
-    for (const BenchKey& key : comparison->only_here) tell(fmt::format("{} is not in {}", text_of(key), shown(compare_)));
+    for (const BenchKey& key : comparison->only_here) tell(fmt::format("{} has no rate in {}", text_of(key), shown(compare_)));
     for (const BenchKey& key : comparison->only_there)
       tell(fmt::format("{} is in {} and has no rate here", text_of(key), shown(compare_)));
     if (const std::size_t slower = comparison->slower(); slower != 0) {

@@ -55,13 +55,17 @@ class Stopwatch {
 
 constexpr unsigned kPieceWorkers = 2;  // whoever runs it: a piece is the same work everywhere
 
-std::unique_ptr<Backend> cpu(const std::string& isa, unsigned threads) {
-  return make_cpu_backend(find_cpu_executor(isa), threads, 0, "it is measured");
+// threads_of_all: of the backends that there are at one time, the most that any of them has.
+std::unique_ptr<Backend> cpu(const std::string& isa, unsigned threads, unsigned threads_of_all = 0) {
+  return make_cpu_backend(find_cpu_executor(isa), threads, 0, "it is measured", threads_of_all);
+}
+unsigned most_threads(const Request& request) {
+  return request.threads.empty() ? usable_threads() : *std::max_element(request.threads.begin(), request.threads.end());
 }
 
 // Throws DeviceError where the machine gives fewer threads.
-std::unique_ptr<Backend> cpu_that_has(const std::string& isa, unsigned threads) {
-  auto backend = cpu(isa, threads);
+std::unique_ptr<Backend> cpu_that_has(const std::string& isa, unsigned threads, unsigned threads_of_all) {
+  auto backend = cpu(isa, threads, threads_of_all);
   if (!backend->info().warning.empty()) throw DeviceError("--threads: " + backend->info().warning);
   return backend;
 }
@@ -110,21 +114,20 @@ class Checkers {
   // threads: as many as any row is measured with, or all where a GPU's rows alone are.
   explicit Checkers(const Request& request)
       : names_(this_machine().instruction_sets),
-        threads_(request.threads.empty()
-                     ? usable_threads()
-                     : std::min(*std::max_element(request.threads.begin(), request.threads.end()), usable_threads())) {}
+        most_threads_(most_threads(request)),
+        threads_(std::min(most_threads_, usable_threads())) {}
   // The fastest but this one, if there is another.
   std::optional<Checker> other_than(const std::string& executor) {
     const auto other = std::find_if(names_.rbegin(), names_.rend(), [&](const std::string& name) { return name != executor; });
     if (other == names_.rend()) return std::nullopt;
     const auto [at, is_new] = backends_.try_emplace(*other);
-    if (is_new) at->second = cpu_that_has(*other, threads_);
+    if (is_new) at->second = cpu_that_has(*other, threads_, most_threads_);
     return Checker{*other, {*at->second, &programs_of(*other), threads_}, *other == "scalar" || executor == "cuda"};
   }
 
  private:
   std::vector<std::string> names_;
-  unsigned threads_;
+  unsigned most_threads_, threads_;
   std::map<std::string, std::unique_ptr<Backend>> backends_;
 };
 
@@ -259,7 +262,7 @@ Report measure(const Request& request, const StopToken* stop, const Told& told) 
         return measure_peaks(programs, at_once, kPeaksPerRepetition * timing.repetitions, kPeakSeconds, stop);
       };
       Rates rates = peaks();
-      const auto backend = cpu_that_has(isa, threads);
+      const auto backend = cpu_that_has(isa, threads, most_threads(request));
       const Site site{*backend, &programs, threads};
       std::vector<std::size_t> timed;  // whose limit is still to be found
       for (std::size_t i = 0; i < judges.size(); ++i) {

@@ -75,6 +75,22 @@ TEST(Bench, DryRunListsTheRows) {
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   for (const char* name : {"philox", "cart-pole-solve", "dqn-train", "would measure"})
     EXPECT_NE(outcome.out.find(name), std::string::npos) << name << '\n' << outcome.out;
+  const Outcome json = bench({"--dry-run", "--json", "--quiet"});
+  const nlohmann::json rows = json.document()["plan"]["rows"];
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0]["name"], "philox");
+  const Folder folder;
+  write_bytes(folder / "dry.json", json.out);
+  EXPECT_NE(bench({"--compare", folder / "dry.json"}).err.find("--dry-run"), std::string::npos);
+}
+
+// Checkers share the process's pool of threads, and must not hold what is measured to fewer.
+TEST(Bench, MeasuresMoreThreadsThanThereAreProcessors) {
+  const Outcome outcome =
+      run_program({"bench", "--filter", "fry-shack-evaluate", "--threads", "16", "--device", "cpu", "--quiet"}, kScalar);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.err, "");
+  EXPECT_NE(outcome.out.find("1 measurement in"), std::string::npos) << outcome.out;
 }
 
 TEST(Bench, StopsAtASignal) {

@@ -157,6 +157,7 @@ TEST(Quantity, IsShortAndRounded) {
   EXPECT_EQ(fixed_number(-0.001, 1), "0.0");
   EXPECT_EQ(fixed_number(-123456.789, 2), "-123,456.79");
   EXPECT_EQ(human_seconds(0.00085), "0.85 ms");
+  EXPECT_EQ(human_seconds(0.9997), "1 s");
   EXPECT_EQ(human_seconds(59.99), "1 min 0 s");
   EXPECT_EQ(human_seconds(7500), "2 h 5 min");
   EXPECT_EQ(human_bytes(17073920), "17.1 MB");

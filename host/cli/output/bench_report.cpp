@@ -47,6 +47,8 @@ EarlierBench parse_earlier_bench(const std::string& path, const std::string& tex
     const nlohmann::json document = nlohmann::json::parse(text);
     if (!document.is_object() || !document.contains("command")) throw Refusal{"it has no `command`"};
     if (document.at("command") != "bench") throw Refusal{"its `command` is another"};
+    if (document.value("dry_run", false)) throw Refusal{"it is of a --dry-run, which measures nothing"};
+    if (!document.contains("rows")) throw Refusal{"it has no `rows`"};
     EarlierBench earlier{
         document.at("machine").at("cpu"), document.at("suite"), whole(document.at("numerics_version"), "numerics_version"), {}};
     if (!document.at("rows").is_array()) throw Refusal{"its rows are not a list"};
@@ -163,12 +165,13 @@ Json rows_json(const Report& report) {
   return rows;
 }
 
+Json keys_json(const std::vector<BenchKey>& keys) {
+  Json list = Json::array();
+  for (const BenchKey& key : keys) list.push_back({{"name", key.name}, {"executor", key.executor}, {"threads", key.threads}});
+  return list;
+}
+
 Json comparison_json(const BenchComparison& comparison, double tolerance) {
-  const auto keys = [](const std::vector<BenchKey>& some) {
-    Json list = Json::array();
-    for (const BenchKey& key : some) list.push_back({{"name", key.name}, {"executor", key.executor}, {"threads", key.threads}});
-    return list;
-  };
   Json rows = Json::array();
   for (const BenchComparison::Row& row : comparison.rows) {
     rows.push_back({{"name", row.key.name},
@@ -180,8 +183,8 @@ Json comparison_json(const BenchComparison& comparison, double tolerance) {
   return {{"tolerance", tolerance},
           {"slower", comparison.slower()},
           {"rows", std::move(rows)},
-          {"only_here", keys(comparison.only_here)},
-          {"only_there", keys(comparison.only_there)}};
+          {"only_here", keys_json(comparison.only_here)},
+          {"only_there", keys_json(comparison.only_there)}};
 }
 
 std::string bench_table(const Terminal& terminal, const Report& report, const BenchComparison* comparison) {

@@ -55,6 +55,7 @@ BenchComparison compare_bench(const throughput::Report& report, const EarlierBen
 // The parts of the document that tell of the machine and what was measured on it.
 Json machine_json(const throughput::Machine& machine);
 Json peaks_json(const throughput::Report& report);
+Json keys_json(const std::vector<BenchKey>& keys);
 Json rows_json(const throughput::Report& report);
 Json comparison_json(const BenchComparison& comparison, double tolerance);
 
